@@ -1,0 +1,67 @@
+"""One error tree for everything outside the process. Each error says whose fault it is and what to do.
+
+    DeviceError                     the outside did not do what was asked
+    ├── LinkError                   the line to the acquirer
+    │   ├── LinkDown                no connection; no byte of ours has left
+    │   ├── LinkLost                the connection ended after bytes of ours had left
+    │   └── LinkSilent              no answer within the time given
+    ├── MessageError                a message could not be packed or read; never carries its content
+    │   ├── LocalMessageError       we tried to send something impossible: our fault or the caller's
+    │   └── RemoteMessageError      the peer sent something impossible: the peer's fault
+    ├── MacError                    a MAC could not be made (no key, no service)
+    └── PortError                   a serial, USB or TCP port
+        ├── PortUnavailable         missing, not permitted, or held by another process
+        └── PortStalled             the device stopped taking bytes; `accepted_bytes` says how many it took
+"""
+
+
+class DeviceError(Exception):
+    """The outside did not do what was asked."""
+
+
+class LinkError(DeviceError):
+    """The line to the acquirer failed."""
+
+
+class LinkDown(LinkError):
+    """No connection could be made. No byte of ours has left, so nothing is in doubt because of it."""
+
+
+class LinkLost(LinkError):
+    """The connection ended after bytes of ours had left: the peer may have acted on them."""
+
+
+class LinkSilent(LinkError):
+    """No answer came within the time given."""
+
+
+class MessageError(DeviceError):
+    """A message could not be packed or read. Its text never carries content: a PAN could be in it."""
+
+
+class LocalMessageError(MessageError):
+    """We tried to send something impossible."""
+
+
+class RemoteMessageError(MessageError):
+    """The peer sent something impossible."""
+
+
+class MacError(DeviceError):
+    """A MAC could not be made: no key, a wrong key, or no service."""
+
+
+class PortError(DeviceError):
+    """A serial, USB or TCP port failed."""
+
+
+class PortUnavailable(PortError):
+    """The port is missing, not permitted, or held by another process."""
+
+
+class PortStalled(PortError):
+    """The device stopped taking bytes before the deadline."""
+
+    def __init__(self, message: str, accepted_bytes: int) -> None:
+        super().__init__(message)
+        self.accepted_bytes = accepted_bytes
