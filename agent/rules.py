@@ -1,0 +1,206 @@
+"""What single values cannot show: settings that contradict each other, timers below the field's ranges, bad files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.keyfile import read_key, too_open, unreadable
+from agent.problem import ConfigError, Problem
+from agent.settings import Config
+
+_SOCKET_PATH_BYTES_MAX = 107  # sun_path of unix(7), less its closing zero
+_LOOPBACK = ("127.", "localhost:", "[::1]:")
+
+# The field's ranges: (key, lowest value in ms, how people say it). Shorter ones serve tests and demonstrations.
+_FIELD_MINIMA = (
+    ("reply_timeout_ms", 20_000, "20–90 s"),
+    ("spacing_ms", 60_000, "≥ 60 s"),
+    ("no_original_after_ms", 60_000, "≥ 60 s"),
+    ("answer_timeout_ms", 60_000, "≥ 60 s"),
+    ("backoff_min_ms", 60_000, "≥ 60 s"),
+)
+_REPLY_TIMEOUT_MS_MAX = 90_000
+
+
+class Finding(NamedTuple):
+    """A mistake or warning about `keys`; the first is where it is reported, the others are what it rests on."""
+
+    keys: tuple[str, ...]
+    en: str
+    zh: str
+
+
+def mistakes(config: Config) -> list[Finding]:
+    """Every contradiction between settings. The daemon does not start with one."""
+    return [*_rails(config), *_tls(config), *_local_api(config), *_devices(config), *_ports(config)]
+
+
+def warnings(config: Config) -> list[Finding]:
+    """What is accepted but hardly meant in the field."""
+    found: list[Finding] = []
+    if config.file is None:
+        found.append(
+            Finding(
+                ("terminal",),
+                "no configuration file: the embedded defaults run, with an identity that is not this terminal's own",
+                "没有配置文件：使用内置默认值，终端身份不是本机的",
+            )
+        )
+    for key, least_ms, says in _FIELD_MINIMA:
+        value = getattr(config.recovery, key)
+        if value < least_ms:
+            found.append(
+                Finding(
+                    (f"recovery.{key}",),
+                    f"{value} is below the field's range ({says})",
+                    f"{value} 低于行业范围({says})",
+                )
+            )
+    reply_ms = config.recovery.reply_timeout_ms
+    if reply_ms > _REPLY_TIMEOUT_MS_MAX:
+        en, zh = f"{reply_ms} is above the field's range (20–90 s)", f"{reply_ms} 高于行业范围(20–90 s)"
+        found.append(Finding(("recovery.reply_timeout_ms",), en, zh))
+    if config.relay is not None and config.recovery.mode != "relay":
+        mode = config.recovery.mode
+        found.append(Finding(("relay",), f'is not used in mode "{mode}"', f'模式 "{mode}" 不使用此节'))
+    return found
+
+
+def file_problems(config: Config) -> list[Problem]:
+    """Every problem with the files and folders that the settings name: missing, readable by others, or no key.
+
+    For the daemon and `check-config`, which run as the daemon's user; the vault key may be missing (made at start).
+    """
+    problems: list[Problem] = []
+    for key, path in _wanted_folders(config):
+        if not path.is_dir():
+            en, zh = f"the folder is missing; run: mkdir -p {path}", f"目录不存在，请执行: mkdir -p {path}"
+            problems.append(Problem(file=str(path), key=key, en=en, zh=zh))
+    for key, path, lengths in _wanted_keys(config):
+        try:
+            read_key(path, lengths, key)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    for key, path, secret in _wanted_files(config):
+        try:
+            with path.open("rb"):
+                mode = path.stat().st_mode & 0o777
+        except OSError as error:
+            problems.append(unreadable(path, key, error))
+        else:
+            if secret and mode & 0o077:
+                problems.append(too_open(path, key, mode))
+    return problems
+
+
+def _wanted_folders(config: Config) -> Iterator[tuple[str, Path]]:
+    yield "storage.path", config.storage.path.parent
+    yield "hook.socket", config.hook.socket.parent
+    if config.storage.vault == "sealed":
+        yield "storage.key_file", config.storage.key_file.parent
+
+
+def _wanted_keys(config: Config) -> Iterator[tuple[str, Path, tuple[int, ...]]]:
+    if config.storage.vault == "sealed" and config.storage.key_file.exists():
+        yield "storage.key_file", config.storage.key_file, (32,)
+    signs = config.recovery.mode != "payapp" and config.mac.source == "software"
+    if signs and (config.file is not None or config.mac.key_file.exists()):
+        yield "mac.key_file", config.mac.key_file, config.mac.key_lengths
+    if config.wallet is not None:
+        yield "wallet.key_file", config.wallet.key_file, (32,)
+
+
+def _wanted_files(config: Config) -> Iterator[tuple[str, Path, bool]]:
+    """Key, path, and whether it is a secret."""
+    named: list[tuple[str, Path | None, bool]] = [
+        ("hook.token_file", config.hook.token_file, True),
+        ("acquirer.tls_ca", config.acquirer.tls_ca, False),
+        ("acquirer.tls_cert", config.acquirer.tls_cert, False),
+        ("acquirer.tls_key", config.acquirer.tls_key, True),
+    ]
+    if config.mqtt is not None:
+        named += [("mqtt.ca", config.mqtt.ca, False), ("mqtt.cert", config.mqtt.cert, False)]
+        named += [("mqtt.key", config.mqtt.key, True)]
+    if config.settlement is not None:
+        named += [("settlement.calendar", config.settlement.calendar, False)]
+    return ((key, path, secret) for key, path, secret in named if path is not None)
+
+
+def _rails(config: Config) -> Iterator[Finding]:
+    mode = config.recovery.mode
+    if mode != "payapp" and config.file is not None and "acquirer.host" not in config.written:
+        yield Finding(
+            ("acquirer.host", "recovery.mode", "acquirer"),
+            f'is missing: mode "{mode}" needs the acquirer\'s host',
+            f'缺少此键：模式 "{mode}" 需要收单主机地址',
+        )
+    if mode == "relay" and config.relay is None:
+        yield Finding(("relay", "recovery.mode"), 'is missing: mode "relay" needs it', '缺少此节：模式 "relay" 需要它')
+    if mode != "payapp" and config.mac.source == "payapp" and config.payapp is None:
+        en, zh = 'is missing: mac.source "payapp" needs it', '缺少此节：mac.source 为 "payapp" 时需要它'
+        yield Finding(("payapp", "mac.source", "recovery.mode"), en, zh)
+    if mode == "direct" and config.storage.vault == "none":
+        en = 'must be "sealed" in mode "direct": a reversal carries the card number'
+        yield Finding(("storage.vault", "recovery.mode"), en, '模式 "direct" 下应为 "sealed"：冲正报文需要卡号')
+    if config.recovery.backoff_max_ms < config.recovery.backoff_min_ms:
+        keys = ("recovery.backoff_max_ms", "recovery.backoff_min_ms")
+        yield Finding(keys, "is less than backoff_min_ms", "小于 backoff_min_ms")
+
+
+def _tls(config: Config) -> Iterator[Finding]:
+    host = config.acquirer
+    yield from _pair("acquirer.tls_cert", host.tls_cert, "acquirer.tls_key", host.tls_key)
+    names = ("tls_ca", "tls_cert", "tls_key", "tls_server_name")
+    if not host.tls_enabled and any(getattr(host, name) is not None for name in names):
+        en, zh = "is false, but other tls keys are set", "为 false，但设置了其他 tls 键"
+        yield Finding(("acquirer.tls_enabled", *(f"acquirer.{name}" for name in names)), en, zh)
+    if config.mqtt is not None:
+        mqtt = config.mqtt
+        yield from _pair("mqtt.cert", mqtt.cert, "mqtt.key", mqtt.key)
+        if mqtt.url.startswith("mqtt://") and (mqtt.ca or mqtt.cert or mqtt.key):
+            en, zh = (
+                "must start with mqtts:// when ca, cert or key is set",
+                "设置了 ca、cert 或 key 时应以 mqtts:// 开头",
+            )
+            yield Finding(("mqtt.url",), en, zh)
+
+
+def _pair(cert_key: str, cert: Path | None, key_key: str, key: Path | None) -> Iterator[Finding]:
+    if (cert is None) != (key is None):
+        missing, given = (key_key, cert_key) if key is None else (cert_key, key_key)
+        yield Finding((missing, given), f"is missing: {given} needs it", f"缺少此键：{given} 需要它")
+
+
+def _local_api(config: Config) -> Iterator[Finding]:
+    hook = config.hook
+    if len(str(hook.socket).encode()) > _SOCKET_PATH_BYTES_MAX:
+        en = f"is longer than {_SOCKET_PATH_BYTES_MAX} bytes as an absolute path: {hook.socket}"
+        yield Finding(("hook.socket",), en, f"绝对路径超过 {_SOCKET_PATH_BYTES_MAX} 字节: {hook.socket}")
+    if hook.listen is not None:
+        if not hook.listen.startswith(_LOOPBACK):
+            en, zh = "must be a loopback address, like 127.0.0.1:8731", "应为本机回环地址，如 127.0.0.1:8731"
+            yield Finding(("hook.listen",), en, zh)
+        if hook.token_file is None:
+            en, zh = "is missing: hook.listen needs a bearer token", "缺少此键：hook.listen 需要令牌"
+            yield Finding(("hook.token_file", "hook.listen"), en, zh)
+
+
+def _devices(config: Config) -> Iterator[Finding]:
+    if config.printer.driver != "disabled" and config.printer.port is None:
+        driver = config.printer.driver
+        en, zh = f'is missing: driver "{driver}" needs it', f'缺少此键：驱动 "{driver}" 需要它'
+        yield Finding(("printer.port", "printer.driver"), en, zh)
+
+
+def _ports(config: Config) -> Iterator[Finding]:
+    """The port of every address that is written with one, 1 to 65535."""
+    written = {
+        "hook.listen": config.hook.listen,
+        "relay.listen": config.relay and config.relay.listen,
+        "printer.port": config.printer.port if (config.printer.port or "").startswith("tcp://") else None,
+        "mqtt.url": config.mqtt and config.mqtt.url,
+    }
+    for key, value in written.items():
+        port = (value or "").rpartition(":")[2]
+        if port.isdigit() and not 1 <= int(port) <= 65535:
+            yield Finding((key,), f"has a port outside 1 to 65535: {port}", f"端口不在 1 到 65535 之间: {port}")

@@ -1,0 +1,272 @@
+"""What can be set: the sections of the configuration file, their keys, their defaults, and what each value may be.
+
+An annotation carries, beside the limits that are checked, the words a person reads when a value breaks them (English
+and Chinese); choices, switches and paths speak for themselves. The same words make `docs/configuration.md`. Times are
+milliseconds; paths are written relative to the configuration file and are absolute once loaded.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from agent.problem import Problem
+
+
+def _says(en: str, zh: str, **limits: Any) -> msgspec.Meta:
+    """The limits of a value, and how to say them."""
+    return msgspec.Meta(extra={"en": en, "zh": zh}, **limits)
+
+
+# A level of an MQTT topic: printable ASCII without the separator and the two wildcards.
+_TOPIC_LEVEL = r"^(?:(?![/+#])[!-~]){1,%d}\Z"
+_HOST_PORT = r"^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}\Z"
+
+Fleet = Annotated[
+    str,
+    _says(
+        "1 to 8 printable ASCII characters, none of them / + # or a space",
+        "1 到 8 个可见 ASCII 字符，不含 / + # 和空格",
+        pattern=_TOPIC_LEVEL % 8,
+    ),
+]
+SerialNumber = Annotated[
+    str,
+    _says(
+        "1 to 20 printable ASCII characters, none of them / + # or a space",
+        "1 到 20 个可见 ASCII 字符，不含 / + # 和空格",
+        pattern=_TOPIC_LEVEL % 20,
+    ),
+]
+TerminalId = Annotated[
+    str, _says("exactly 8 letters or digits (F41)", "恰好 8 位字母或数字(F41)", pattern=r"^[0-9A-Za-z]{8}\Z")
+]
+MerchantId = Annotated[
+    str, _says("exactly 15 letters or digits (F42)", "恰好 15 位字母或数字(F42)", pattern=r"^[0-9A-Za-z]{15}\Z")
+]
+Text40 = Annotated[str, _says("a text of at most 40 characters", "最多 40 个字符的文字", max_length=40)]
+Lang = Literal["zh", "en"]
+TimerMs = Annotated[
+    int, _says("whole milliseconds, 0 to 86400000 (a day)", "整数毫秒，0 到 86400000(一天)", ge=0, le=86_400_000)
+]
+Port = Annotated[int, _says("a port number, 1 to 65535", "端口号 1 到 65535", ge=1, le=65535)]
+Host = Annotated[str, _says("a host name or an address", "主机名或地址", pattern=r"^[0-9A-Za-z._:-]{1,253}\Z")]
+MaybeHost = Annotated[
+    str | None, _says("a host name or an address", "主机名或地址", pattern=r"^[0-9A-Za-z._:-]{1,253}\Z")
+]
+HostPort = Annotated[
+    str, _says("an address and a port, like 127.0.0.1:8583", "地址加端口，如 127.0.0.1:8583", pattern=_HOST_PORT)
+]
+MaybeHostPort = Annotated[
+    str | None,
+    _says("an address and a port, like 127.0.0.1:8731", "地址加端口，如 127.0.0.1:8731", pattern=_HOST_PORT),
+]
+HttpUrl = Annotated[
+    str,
+    _says(
+        "an address that starts with http:// or https://",
+        "以 http:// 或 https:// 开头的地址",
+        pattern=r"^https?://[^\s/]+\S*\Z",
+    ),
+]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One section of the file."""
+
+
+class Terminal(Section, frozen=True, kw_only=True):
+    """Who this terminal is, to the acquirer, to the fleet and on slips."""
+
+    fleet: Fleet = "demo"
+    sn: SerialNumber = "T0000001"
+    terminal_id: TerminalId = "12345678"
+    merchant_id: MerchantId = "898310148160001"
+    merchant_name: Text40 = "测试便利店"
+    hotline: Annotated[
+        str,
+        _says("at most 20 characters: the acquirer's telephone number", "最多 20 个字符：收单机构电话", max_length=20),
+    ] = ""
+    lang: Lang = "zh"
+
+
+class Storage(Section, frozen=True, kw_only=True):
+    """Where the journal lives and how card data at rest is sealed."""
+
+    path: Path = Path("reversald.db")
+    key_file: Path = Path("vault.key")
+    vault: Literal["sealed", "none"] = "sealed"
+    retention_days: Annotated[int, _says("whole days, 1 to 3650", "整数天，1 到 3650", ge=1, le=3650)] = 180
+
+
+class Hook(Section, frozen=True, kw_only=True):
+    """The local API. `allowed_uids` None means the daemon's own uid."""
+
+    socket: Path = Path("reversald.sock")
+    listen: MaybeHostPort = None
+    token_file: Path | None = None
+    allowed_uids: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=0, le=2**32 - 2)], ...] | None,
+        _says("at most 32 user numbers, like [0, 1000]", "最多 32 个用户编号，如 [0, 1000]", max_length=32),
+    ] = None
+    sent_reporting: bool = True
+
+
+class Recovery(Section, frozen=True, kw_only=True):
+    """Who reverses, and when. The defaults are the field's own values."""
+
+    mode: Literal["direct", "relay", "payapp"] = "direct"
+    answer_timeout_ms: TimerMs = 65_000
+    reply_timeout_ms: TimerMs = 30_000
+    sends_per_opportunity: Annotated[int, _says("1 to 10", "1 到 10", ge=1, le=10)] = 3
+    spacing_ms: TimerMs = 60_000
+    backoff_min_ms: TimerMs = 60_000
+    backoff_max_ms: TimerMs = 1_800_000
+    no_original_after_ms: TimerMs = 60_000
+    hold_ms: TimerMs = 10_000
+
+
+class Acquirer(Section, frozen=True, kw_only=True):
+    """The acquirer's host. Empty `tpdu` and `header` mean that the profile's framing has none."""
+
+    host: Host = "127.0.0.1"
+    port: Port = 8583
+    tls_enabled: bool = False
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_server_name: MaybeHost = None
+    tpdu: Annotated[
+        str, _says("10 hexadecimal digits, or empty", "10 位十六进制数字，或留空", pattern=r"^([0-9A-Fa-f]{10})?\Z")
+    ] = "6000030000"
+    header: Annotated[
+        str, _says("12 hexadecimal digits, or empty", "12 位十六进制数字，或留空", pattern=r"^([0-9A-Fa-f]{12})?\Z")
+    ] = "603100310000"
+    profile: Annotated[
+        str,
+        _says("the name of a profile, like unionpay", "规范名称，如 unionpay", pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z"),
+    ] = "unionpay"
+
+
+class Mac(Section, frozen=True, kw_only=True):
+    """Who computes F64, how, and with which key."""
+
+    source: Literal["software", "payapp"] = "software"
+    algorithm: Literal["unionpay-ecb", "x9.9", "x9.19"] = "unionpay-ecb"
+    key_file: Path = Path("mac.key")
+
+    @property
+    def key_lengths(self) -> tuple[int, ...]:
+        """How many bytes the key may have: single DES for X9.9, two or three key 3DES for the others."""
+        return (8,) if self.algorithm == "x9.9" else (16, 24)
+
+
+class Relay(Section, frozen=True, kw_only=True):
+    """The line the terminal's own ISO 8583 traffic is sent through."""
+
+    listen: HostPort
+
+
+class Printer(Section, frozen=True, kw_only=True):
+    """The receipt printer. `port` is a device file, or `tcp://host:9100`."""
+
+    driver: Literal["escpos", "disabled"] = "disabled"
+    port: Annotated[
+        str | None,
+        _says(
+            "a device like /dev/ttyS1 or /dev/usb/lp0, or tcp://host:9100",
+            "设备文件，如 /dev/ttyS1 或 /dev/usb/lp0，或 tcp://主机:9100",
+            pattern=r"^(tcp://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}|(?![a-z]+://).+)\Z",
+        ),
+    ] = None
+    baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400] = 115_200
+    columns: Literal[32, 48] = 32
+    confirm: Literal["process-id", "fence", "none"] = "none"
+
+
+class Display(Section, frozen=True, kw_only=True):
+    """The customer display."""
+
+    driver: Literal["disabled"] = "disabled"
+    port: Annotated[str | None, _says("a device, like /dev/ttyS2", "设备文件，如 /dev/ttyS2", min_length=1)] = None
+
+
+class Mqtt(Section, frozen=True, kw_only=True):
+    """The fleet's broker, and whose acknowledgement counts as delivery."""
+
+    url: Annotated[
+        str,
+        _says(
+            "mqtt://host:1883, or mqtts://host:8883 for TLS",
+            "mqtt://主机:1883，或使用 TLS 的 mqtts://主机:8883",
+            pattern=r"^mqtts?://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?\Z",
+        ),
+    ]
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    ack: Literal["broker", "fleet"] = "broker"
+
+
+class Payapp(Section, frozen=True, kw_only=True):
+    """The payment app's own HTTP port."""
+
+    url: HttpUrl
+
+
+class Wallet(Section, frozen=True, kw_only=True):
+    """The acquirer's or aggregator's wallet gateway."""
+
+    url: HttpUrl
+    key_file: Path = Path("wallet.key")
+
+
+class Settlement(Section, frozen=True, kw_only=True):
+    """When the host's business day ends, which days it settles, and how long a missing line may take."""
+
+    cutoff: Annotated[
+        str, _says("a time of day, HH:MM", "一天中的时刻 HH:MM", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")
+    ] = "23:00"
+    calendar: Path | None = None
+    grace_days: Annotated[int, _says("whole days, 0 to 30", "整数天，0 到 30", ge=0, le=30)] = 2
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings. `file` is None when the embedded defaults run; a section that is None is off."""
+
+    file: Path | None = None
+    terminal: Terminal = Terminal()
+    storage: Storage = Storage()
+    hook: Hook = Hook()
+    recovery: Recovery = Recovery()
+    acquirer: Acquirer = Acquirer()
+    mac: Mac = Mac()
+    printer: Printer = Printer()
+    relay: Relay | None = None
+    display: Display | None = None
+    mqtt: Mqtt | None = None
+    payapp: Payapp | None = None
+    wallet: Wallet | None = None
+    settlement: Settlement | None = None
+    written: frozenset[str] = frozenset()  # the sections and keys (`recovery.mode`) that the file really contains
+    warnings: tuple[Problem, ...] = ()
+
+
+# Sections that are always there, with their defaults; and those that are off when they are left out.
+ALWAYS: dict[str, type[Section]] = {
+    "terminal": Terminal,
+    "storage": Storage,
+    "hook": Hook,
+    "recovery": Recovery,
+    "acquirer": Acquirer,
+    "mac": Mac,
+    "printer": Printer,
+}
+OPTIONAL: dict[str, type[Section]] = {
+    "relay": Relay,
+    "display": Display,
+    "mqtt": Mqtt,
+    "payapp": Payapp,
+    "wallet": Wallet,
+    "settlement": Settlement,
+}
