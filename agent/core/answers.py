@@ -1,0 +1,231 @@
+"""What an answer to a 0400 means: accepted, no original, key, later, done elsewhere, permanent. Only some may be believed.
+
+"No original" is the dangerous one: the 0400 may have overtaken its own 0200, so it counts only in the same batch and
+business day and a while after the request; else it is asked once more.
+"""
+
+from msgspec.structs import replace
+
+from agent.core import incidents, slips
+from agent.core.change import AskSignIn
+from agent.core.event import HostReply
+from agent.core.fields import MATCHED
+from agent.core.lifecycle import REVERSAL, TRANSACTION, move
+from agent.core.model import Reversal
+from agent.core.reversal import expire, not_undone, trigger_all, unsent, wipe
+from agent.core.state import State
+
+
+def received(state: State, event: HostReply) -> None:
+    """An 0410 came in: find whose it is. One that matches nothing of ours is not an answer."""
+    said = {"3": event.f3, "4": event.f4, "11": event.f11, "41": event.f41, "42": event.f42}
+    rows = [row for row in state.reversals.values() if all(said[key] == row.fields.get(key) for key in MATCHED)]
+    row = next((row for row in rows if row.state == "sending"), rows[-1] if rows else None)
+    if row is None:
+        state.tell("host.crossed_reply", None, code=event.code, stan=event.f11)
+        incidents.open_one(state, "crossed_reply", None, "acquirer", "check_host")
+    elif row.state == "sending":
+        _answered(state, row, event)
+    elif row.state in {"pending", "exhausted"} and _accepts(state, event):
+        _accepted(state, row, event)  # it answers an earlier send of ours, only late
+    else:
+        state.tell("host.doubled_reply", row.id, code=event.code)
+
+
+def _accepts(state: State, event: HostReply) -> bool:
+    policy = state.agent.policy
+    return event.code in policy.accepted and (event.mac == "good" or (event.mac == "missing" and not policy.require_mac))
+
+
+def _answered(state: State, row: Reversal, event: HostReply) -> None:
+    policy, code = state.agent.policy, event.code
+    _answer_seen(state)
+    if _accepts(state, event):
+        _accepted(state, row, event)
+    elif event.mac == "bad" or code in policy.key or code in policy.accepted:
+        key_refused(state, row, code, event.mac)
+    elif code in policy.no_original:
+        _no_original(state, row, code or "")
+    elif code in policy.done_elsewhere:
+        _refused(state, row, code or "", "operator", "compare_settlement")
+    elif code in policy.permanent:
+        _refused(state, row, code or "", "acquirer", "call_acquirer")
+    else:
+        failed(state, row, code)
+
+
+def _answer_seen(state: State) -> None:
+    if state.line.echo == "none":
+        state.put(replace(state.line, echo="owed"))
+
+
+def _accepted(state: State, row: Reversal, event: HostReply) -> None:
+    transaction = state.transactions[row.id]
+    state.put(
+        replace(
+            row, state=move(REVERSAL, row.state, "accepted"), response_code=event.code, vault=None, due_ms=None,
+            sends_left=0, waiting_sign_in=False,
+        )
+    )
+    transaction = state.put(
+        replace(transaction, state=move(TRANSACTION, transaction.state, "accepted"), vault=None, due_ms=None)
+    )
+    state.tell("reversal.confirmed", row.id, code=event.code, sends=row.sends, amount_fen=transaction.amount_fen)
+    incidents.close_one(state, "in_doubt", row.id, "reversed")
+    wipe(state, row.vault)
+    slips.notice(state, transaction)
+
+
+def _no_original(state: State, row: Reversal, code: str) -> None:
+    transaction, policy = state.transactions[row.id], state.agent.policy
+    sent = transaction.sent or transaction.opened
+    today = state.business_day()
+    same_window = not row.batch_closed and state.agent.batch == row.batch and today is not None and sent.day == today
+    age_ms = state.age_ms(sent)
+    if same_window and age_ms >= policy.no_original_after_ms:
+        state.put(
+            replace(
+                row, state=move(REVERSAL, row.state, "no_original"), response_code=code, sends_left=0,
+                due_ms=state.now.boottime_ms + policy.no_original_keep_ms,
+            )
+        )
+        transaction = state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "no_original")))
+        state.tell("reversal.no_original", row.id, code=code, sends=row.sends)
+        incidents.close_one(state, "in_doubt", row.id, "no_original")
+        slips.notice(state, transaction)
+    elif same_window and not row.asked_again:
+        state.put(
+            replace(
+                row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, asked_again=True,
+                sends_left=max(1, row.sends_left), reason="06",
+                due_ms=state.now.boottime_ms + policy.no_original_after_ms - age_ms,
+            )
+        )
+        state.tell("reversal.no_original_early", row.id, code=code, age_ms=age_ms)
+    else:
+        _refused(state, row, code, "operator", "compare_settlement")
+
+
+def _refused(state: State, row: Reversal, code: str, owner: str, next_action: str) -> None:
+    """The host will not do it: stop, tell, keep. Only an operator's order sends it again."""
+    state.put(
+        replace(row, state=move(REVERSAL, row.state, "refused"), response_code=code, sends_left=0, due_ms=None,
+                first_used=True)
+    )
+    state.tell("reversal.refused", row.id, code=code, next_action=next_action)
+    not_undone(state, state.transactions[row.id], owner, next_action)
+
+
+def unpackable(state: State, row: Reversal) -> None:
+    """The record cannot be made into a message: it is kept, and a technician must look. Never deleted."""
+    incidents.open_one(state, "unpackable", row.id, "technician", "check_profile")
+    _refused(state, unsent_count(row), "", "technician", "check_profile")
+
+
+def unsent_count(row: Reversal) -> Reversal:
+    """Take back the count of a send of which no byte left."""
+    return replace(row, sends=row.sends - 1)
+
+
+def key_refused(state: State, row: Reversal, code: str | None, why: str) -> None:
+    """The MAC did not please: ask for a sign-in, then send the same STAN with a new MAC. Not counted as a send."""
+    policy = state.agent.policy
+    if row.key_answers >= policy.key_answers_max:
+        failed(state, row, code)
+        return
+    backoff_ms = _next_backoff(state, row)
+    state.put(
+        replace(
+            row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, key_answers=row.key_answers + 1,
+            sends_left=row.sends_left + 1, waiting_sign_in=True, backoff_ms=backoff_ms,
+            due_ms=(row.last_send_ms or state.now.boottime_ms) + backoff_ms,
+        )
+    )
+    state.tell("reversal.key_refused", row.id, code=code, mac=why)
+    incidents.open_one(state, "sign_in_needed", row.id, "cashier", "sign_in")
+    state.do(AskSignIn())
+    if row.batch_closed:
+        expire(state, state.reversals[row.id])
+
+
+def failed(state: State, row: Reversal, code: str | None) -> None:
+    """Silence, a closed line or a later-class answer: one send of the opportunity is used up."""
+    reason = row.reason if code is None else "06"
+    if code is not None:
+        state.tell("reversal.later", row.id, code=code, sends=row.sends)
+    else:
+        state.tell("reversal.unanswered", row.id, sends=row.sends)
+    if row.batch_closed:
+        expire(state, row)
+    elif row.sends_left > 0:
+        state.put(
+            replace(
+                row, state=move(REVERSAL, row.state, _kept(row)), reason=reason, due_ms=state.now.boottime_ms,
+                response_code=code or row.response_code, waiting_sign_in=False,
+            )
+        )
+    else:
+        _used_up(state, row, reason, code)
+
+
+def _used_up(state: State, row: Reversal, reason: str, code: str | None) -> None:
+    """The opportunity is used up. The record stays, blocks nobody, and goes again at every later opportunity."""
+    backoff_ms = _next_backoff(state, row)
+    state.put(
+        replace(
+            row, state=move(REVERSAL, row.state, "used_up"), reason=reason, first_used=True, backoff_ms=backoff_ms,
+            due_ms=max(state.now.boottime_ms, (row.last_send_ms or 0) + backoff_ms), waiting_sign_in=False,
+            response_code=code or row.response_code,
+        )
+    )
+    state.tell("reversal.exhausted", row.id, sends=row.sends, opportunities=row.opportunities)
+    not_undone(state, state.transactions[row.id], "operator", "decide_and_compare_settlement")
+
+
+def _kept(row: Reversal) -> str:
+    return "kept_exhausted" if row.first_used else "kept"
+
+
+def _next_backoff(state: State, row: Reversal) -> int:
+    policy = state.agent.policy
+    return min(max(2 * row.backoff_ms, policy.backoff_min_ms), policy.backoff_max_ms)
+
+
+def deadline(state: State, row: Reversal) -> None:
+    """A reply did not come in time, or the ten minutes after "no original" are over: then its secrets go."""
+    if row.state == "sending":
+        _answer_seen(state)
+        failed(state, row, None)
+    elif row.state == "no_original":
+        state.put(replace(row, vault=None, due_ms=None))
+        transaction = state.transactions[row.id]
+        state.put(replace(transaction, vault=None))
+        state.tell("reversal.closed", row.id)
+        wipe(state, row.vault)
+
+
+def line_lost(state: State) -> None:
+    """The held connection ended: what was in flight has used up its send."""
+    state.put(replace(state.line, connected=False, echo="none", due_ms=None))
+    state.tell("line.lost")
+    for row in list(state.open_reversals.values()):
+        if row.state == "sending":
+            failed(state, row, None)
+
+
+def not_sent(state: State, row: Reversal, why: str) -> None:
+    """No byte of this send left: neither a send nor the spacing is used up."""
+    if why == "mac":
+        key_refused(state, row, None, "unavailable")
+    elif why == "unpackable":
+        unpackable(state, row)
+    else:
+        state.put(unsent(row, state.now.boottime_ms))
+        state.put(replace(state.line, connected=False, echo="none", due_ms=None))
+        state.tell("reversal.not_left", row.id)
+
+
+def became_reachable(state: State) -> None:
+    """The host answers again after a failure: an opportunity for everything pending."""
+    state.tell("line.up")
+    trigger_all(state)

@@ -1,0 +1,243 @@
+"""The card rail up to the doubt: opening, permission to send, and the result, whose first commit fixes the direction.
+
+Approved first: never reversed. Doubt first: an approval that comes later is evidence, and the app is told to show failure.
+"""
+
+from msgspec.structs import replace
+
+from agent.core import gate, incidents, receipt, reversal
+from agent.core.change import Decision, Rejected
+from agent.core.event import Opened, ResultReported, SentAsked
+from agent.core.lifecycle import TRANSACTION, move
+from agent.core.model import Evidence, Transaction
+from agent.core.state import State
+
+# After the doubt is committed only these agree with it; every other outcome is evidence.
+AGREES_WITH_DOUBT = frozenset({"no_answer", "bad_mac", "not_sent"})
+DOUBTED = frozenset({"in_doubt", "reversing", "reversed", "no_original", "unresolved", "resolved"})
+REASONS = {"no_answer": "98", "not_sent": "98", "bad_mac": "A0", "approved_not_completed": "96"}
+
+
+def opened(state: State, event: Opened) -> Decision:
+    """The app opens a transaction; with `ask` it asks permission in the same commit."""
+    if event.transaction in state.transactions:
+        raise Rejected(409, "duplicate-id", "a transaction with this id exists")
+    _refuse_used_key(state, event)
+    if state.agent.batch != event.batch:
+        state.put(replace(state.agent, batch=event.batch, batch_state="open"))
+    policy = state.agent.policy
+    transaction = Transaction(
+        id=event.transaction, number=state.number(), rail=event.rail, kind=event.kind, state="intent",
+        amount_fen=event.amount_fen, currency=event.currency, stan=event.stan, batch=event.batch,
+        terminal_id=event.terminal_id, merchant_id=event.merchant_id, opened=state.stamp(), basket_id=event.basket_id,
+        condition=event.condition, entry_mode=event.entry_mode, sequence=event.sequence, masked_pan=event.masked_pan,
+        last4=event.last4, card_hmac=event.card_hmac, vault=event.vault, original=event.original,
+        replaces=event.replaces, due_ms=state.now.boottime_ms + policy.intent_timeout_ms,
+    )
+    state.put(transaction)
+    state.put(replace(state.agent, newest=transaction.number))
+    state.tell(
+        "transaction.opened", transaction.id, kind=event.kind, amount_fen=event.amount_fen, stan=event.stan,
+        batch=event.batch, card=event.masked_pan or event.last4,
+    )
+    return _ask(state, transaction, line_down=event.line_down) if event.ask else Decision(transaction=transaction.id)
+
+
+def _refuse_used_key(state: State, event: Opened) -> None:
+    """(terminal, batch, STAN) is unique, unless all its rows are proved not sent."""
+    for key in state.keys.get((event.terminal_id, event.batch, event.stan), ()):
+        if state.transactions[key].state != "not_sent":
+            raise Rejected(
+                409, "duplicate-stan",
+                f"terminal {event.terminal_id}, batch {event.batch}, STAN {event.stan} is already used by {key}; "
+                "take the next STAN",
+            )
+
+
+def sent_asked(state: State, event: SentAsked) -> Decision:
+    """May the first byte leave? A repeated question gets `go` again only while it is valid."""
+    transaction = find(state, event.transaction)
+    if transaction.state == "intent":
+        return _ask(state, transaction, line_down=event.line_down)
+    if transaction.state == "sent":
+        return Decision(transaction=transaction.id, proceed="go" if go_is_valid(state, transaction) else "refuse")
+    raise Rejected(
+        409, "not-open", f"the transaction is {transaction.state}: nothing may be sent for it; open a new transaction"
+    )
+
+
+def go_is_valid(state: State, transaction: Transaction) -> bool:
+    """True while the app may still send its first byte on the `go` it has."""
+    return (
+        transaction.state == "sent"
+        and transaction.go_until_ms is not None
+        and state.now.boottime_ms < transaction.go_until_ms
+        and transaction.sent is not None
+        and transaction.sent.boot == state.agent.boots
+    )
+
+
+def _ask(state: State, transaction: Transaction, *, line_down: bool) -> Decision:
+    proceed, retry_after_ms = gate.ask(state, transaction, line_down=line_down)
+    if proceed == "go":
+        policy, now_ms = state.agent.policy, state.now.boottime_ms
+        state.put(
+            replace(
+                transaction, state=move(TRANSACTION, transaction.state, "go"), sent=state.stamp(),
+                go_until_ms=now_ms + policy.go_valid_ms, due_ms=now_ms + policy.answer_timeout_ms,
+            )
+        )
+        state.tell("transaction.sent", transaction.id, stan=transaction.stan)
+    return Decision(transaction=transaction.id, proceed=proceed, retry_after_ms=retry_after_ms)
+
+
+def result(state: State, event: ResultReported) -> Decision:
+    """The second decision point. What is committed first, approval or doubt, is the direction."""
+    transaction = find(state, event.transaction)
+    cause = _cause(state, event)
+    if transaction.state == "not_sent" and cause == "approved" and transaction.doubt is None:
+        # It never got `go`, yet the host approved it: it was sent all the same, and nobody will reverse it.
+        return _approve(state, transaction, event, unpermitted=True)
+    if transaction.state not in {"intent", "sent"}:
+        return _again(state, transaction, event, cause)
+    unpermitted = transaction.state == "intent" and state.agent.policy.sent_reporting and cause != "not_sent"
+    if cause == "approved":
+        return _approve(state, transaction, event, unpermitted=unpermitted)
+    if unpermitted:
+        incidents.open_one(state, "sent_without_permission", transaction.id, "technician", "check_payment_app")
+    if cause in {"declined", "declined_uncertain"}:
+        return _decline(state, transaction, event, cause)
+    if cause == "not_sent" and transaction.state == "intent":
+        _end(state, transaction, "not_sent", doubt="not_sent")
+        state.tell("transaction.not_sent", transaction.id, by="app")
+        return Decision(transaction=transaction.id)
+    into_doubt(state, transaction, cause, event)
+    return Decision(transaction=transaction.id)
+
+
+def _cause(state: State, event: ResultReported) -> str:
+    """The outcome, checked against its response code: whole codes, never substrings."""
+    policy, code = state.agent.policy, event.response_code
+    if event.outcome == "approved" and code is not None and code not in policy.approval:
+        raise Rejected(400, "code-contradicts-outcome", f"response code {code} is not an approval; nothing was changed")
+    if event.outcome == "declined":
+        if code in policy.approval:
+            raise Rejected(400, "code-contradicts-outcome", f"response code {code} is an approval; nothing was changed")
+        return "declined_uncertain" if code in policy.uncertain else "declined"
+    return event.outcome
+
+
+def _approve(state: State, transaction: Transaction, event: ResultReported, *, unpermitted: bool) -> Decision:
+    approved_fen = transaction.amount_fen if event.approved_fen is None else event.approved_fen
+    _end(
+        state, transaction, "approved", response_code=event.response_code, approved_fen=approved_fen,
+        rrn=event.rrn, auth_code=event.auth_code,
+    )
+    state.tell(
+        "transaction.approved", transaction.id, code=event.response_code, approved_fen=approved_fen, rrn=event.rrn,
+    )
+    if unpermitted:
+        incidents.open_one(state, "sent_without_permission", transaction.id, "technician", "check_payment_app")
+    if event.receipt is not None and event.job is not None:
+        receipt.add(state, event.job, transaction.id, "receipt", event.receipt)
+    return Decision(transaction=transaction.id, jobs=(event.job,) if event.job else ())
+
+
+def _decline(state: State, transaction: Transaction, event: ResultReported, cause: str) -> Decision:
+    _end(state, transaction, cause, response_code=event.response_code)
+    state.tell(f"transaction.{cause}", transaction.id, code=event.response_code)
+    if cause == "declined_uncertain":
+        incidents.open_one(state, "declined_uncertain", transaction.id, "operator", "compare_settlement")
+    return Decision(transaction=transaction.id)
+
+
+def _end(state: State, transaction: Transaction, cause: str, **values: object) -> None:
+    """The transaction needs no reversal: its secrets go."""
+    state.put(
+        replace(
+            transaction, state=move(TRANSACTION, transaction.state, cause), due_ms=None, vault=None, **values
+        )
+    )
+    reversal.wipe(state, transaction.vault)
+
+
+def into_doubt(state: State, transaction: Transaction, cause: str, event: ResultReported | None = None) -> None:
+    """Commit the doubt and open its reversal, where the kind can be reversed; else only watch it."""
+    following = move(TRANSACTION, transaction.state, cause)
+    transaction = state.put(
+        replace(
+            transaction, state=following, doubt=cause, due_ms=None,
+            auth_code=event.auth_code if event else None, rrn=event.rrn if event else None,
+            response_code=event.response_code if event else None,
+        )
+    )
+    state.tell("transaction.in_doubt", transaction.id, cause=cause, amount_fen=transaction.amount_fen)
+    reversal.begin(state, transaction, REASONS.get(cause, "98"))
+
+
+def _again(state: State, transaction: Transaction, event: ResultReported, cause: str) -> Decision:
+    """A result for what is already decided: agreement is 200, everything else is kept as evidence and gets 409."""
+    if transaction.state in DOUBTED or transaction.state == "approved_not_completed":
+        if cause in AGREES_WITH_DOUBT or cause == transaction.doubt:
+            return Decision(transaction=transaction.id)
+        late = cause in {"approved", "approved_not_completed"}
+        _keep_evidence(state, transaction, event, "late_response")
+        if late:
+            reversal.late_approval(state, state.transactions[transaction.id])
+        return Decision(
+            transaction=transaction.id, conflict="in-doubt",
+            detail="the doubt was committed first: show failure; the agent reverses what the host may have booked",
+        )
+    if cause == transaction.state:
+        return Decision(transaction=transaction.id)
+    _keep_evidence(state, transaction, event, "contradiction")
+    incidents.open_one(state, "contradicting_result", transaction.id, "operator", "compare_settlement")
+    return Decision(
+        transaction=transaction.id, conflict="contradiction",
+        detail=f"{transaction.state} was committed first and stands; this result is kept as evidence",
+    )
+
+
+def _keep_evidence(state: State, transaction: Transaction, event: ResultReported, kind: str) -> None:
+    evidence = Evidence(
+        kind=kind,  # type: ignore[arg-type]
+        outcome=event.outcome, response_code=event.response_code, amount_fen=event.approved_fen,
+    )
+    if len(transaction.evidence) < EVIDENCE_MAX and evidence not in transaction.evidence:
+        state.put(replace(transaction, evidence=(*transaction.evidence, evidence)))
+    state.tell(f"evidence.{kind}", transaction.id, outcome=event.outcome, code=event.response_code)
+
+
+EVIDENCE_MAX = 16
+
+
+def find(state: State, key: str) -> Transaction:
+    """The transaction, or 404."""
+    found = state.transactions.get(key)
+    if found is None:
+        raise Rejected(404, "no-such-transaction", f"no transaction {key}")
+    return found
+
+
+def deadline(state: State, transaction: Transaction) -> None:
+    """An answer did not come, or an intent was left lying."""
+    if transaction.state == "sent":
+        into_doubt(state, transaction, "timeout")
+    elif transaction.state == "intent":
+        _intent_left(state, transaction, "timeout")
+
+
+def restarted(state: State, transaction: Transaction, *, new_boot: bool) -> None:
+    """The agent started again. An intent that never got `go` is proved not sent; `sent` is in doubt after a new boot."""
+    if transaction.state == "intent":
+        _intent_left(state, transaction, "restart")
+    elif transaction.state == "sent" and new_boot:
+        into_doubt(state, transaction, "restart")
+
+
+def _intent_left(state: State, transaction: Transaction, cause: str) -> None:
+    if state.agent.policy.sent_reporting:
+        _end(state, transaction, "never_sent")
+        state.tell("transaction.not_sent", transaction.id, by=cause)
+    else:
+        into_doubt(state, transaction, cause)

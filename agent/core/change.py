@@ -1,0 +1,94 @@
+"""What to do: what one step hands back. Rows and facts go to disk in one commit; effects happen only after it."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from agent.core.model import Document, Proceed, Row
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One thing that is now true, for journal, technician, server-sent events and fleet. Masked."""
+
+    type: str
+    transaction: str | None
+    incident: str | None
+    data: dict[str, Any]
+
+
+class WantLine(msgspec.Struct, frozen=True):
+    """now: connect and hold; watch: probe slowly; none: close. Repeats are harmless."""
+
+    wanted: Literal["now", "watch", "none"]
+
+
+class SendReversal(msgspec.Struct, frozen=True):
+    """Send this 0400 on the held connection; secrets (F2 F14 F55) are filled in from the vault by the performer."""
+
+    transaction: str
+    fields: dict[str, str]
+    vault: str | None
+
+
+class SendEcho(msgspec.Struct, frozen=True):
+    """Send an 0820 on the held connection."""
+
+    fields: dict[str, str]
+
+
+class AskSignIn(msgspec.Struct, frozen=True):
+    """Ask the payment app to sign in; the agent never does it itself."""
+
+
+class PrintJob(msgspec.Struct, frozen=True):
+    """Hand this job to the printer; its INTENT is on disk."""
+
+    job: str
+    transaction: str | None
+    document: Document
+    marked: bool
+
+
+class WatchPrinter(msgspec.Struct, frozen=True):
+    """Keep asking the printer until it can print (jobs wait for it), or stop asking."""
+
+    wanted: bool
+
+
+class Scrub(msgspec.Struct, frozen=True):
+    """Secrets were wiped: clean database and WAL when idle."""
+
+
+Effect = WantLine | SendReversal | SendEcho | AskSignIn | PrintJob | WatchPrinter | Scrub
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The answer to the caller. `conflict` is a stable code when the caller must show failure (HTTP 409)."""
+
+    transaction: str | None = None
+    proceed: Proceed | None = None
+    retry_after_ms: int | None = None
+    conflict: str | None = None
+    detail: str = ""
+    jobs: tuple[str, ...] = ()
+
+
+class Change(msgspec.Struct):
+    """All that follows from one event. `wiped` vault refs are deleted in the same commit."""
+
+    rows: list[Row]
+    facts: list[Fact]
+    effects: list[Effect]
+    wiped: list[str]
+    decision: Decision
+    next_deadline_ms: int | None
+
+
+class Rejected(Exception):  # noqa: N818  (it is an answer to a caller, not a fault of ours)
+    """The event was refused and nothing changed. `code` is stable; `status` is the HTTP class of the answer."""
+
+    def __init__(self, status: Literal[400, 404, 409], code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail

@@ -1,0 +1,233 @@
+"""What happened: everything that can reach the core. Events are journaled as they stand, so none holds a secret.
+
+Ids of new things are drawn at the way in and carried here; the core draws nothing.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from agent.core.model import Disposition, Document, Evidence, Original, Outcome, Rail
+from agent.core.policy import Policy
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+    """A thing that happened. The tag is the class name; `transaction` names the family of rows it touches, if any."""
+
+
+class Booted(_Event, frozen=True):
+    """The agent started. A `boot_id` other than the last one means that the machine started too."""
+
+    version: str
+    policy: Policy
+
+
+class DeadlinePassed(_Event, frozen=True):
+    """Some row's `due_ms` has come."""
+
+
+class Opened(_Event, frozen=True):
+    """The payment app opens a transaction; with `ask` it asks permission to send in the same commit."""
+
+    transaction: str
+    rail: Rail
+    kind: str
+    amount_fen: int
+    currency: str
+    stan: str
+    batch: str
+    terminal_id: str
+    merchant_id: str
+    ask: bool = False
+    line_down: bool = False
+    basket_id: str | None = None
+    condition: str = "00"
+    entry_mode: str | None = None
+    sequence: str | None = None
+    masked_pan: str | None = None
+    last4: str | None = None
+    card_hmac: str | None = None
+    vault: str | None = None
+    original: Original | None = None
+    replaces: str | None = None
+
+
+class SentAsked(_Event, frozen=True):
+    """The app asks whether the first byte may leave. `line_down`: a fresh connect (≤ 3 s ago) proved the line down."""
+
+    transaction: str
+    line_down: bool = False
+
+
+class ResultReported(_Event, frozen=True):
+    """What the app heard from the host. `job` is drawn for the receipt, if one comes with it."""
+
+    transaction: str
+    outcome: Outcome
+    response_code: str | None = None
+    approved_fen: int | None = None
+    rrn: str | None = None
+    auth_code: str | None = None
+    receipt: Document | None = None
+    job: str | None = None
+
+
+class ReceiptGiven(_Event, frozen=True):
+    """The app hands over the genuine receipt; one job id per copy."""
+
+    transaction: str
+    jobs: tuple[str, ...]
+    document: Document
+
+
+class ReprintAsked(_Event, frozen=True):
+    """A person orders another copy."""
+
+    transaction: str
+    job: str
+
+
+class EvidenceGiven(_Event, frozen=True):
+    """Somebody shows something."""
+
+    transaction: str
+    evidence: Evidence
+
+
+class DispositionGiven(_Event, frozen=True):
+    """Where goods and money went, as a person says."""
+
+    transaction: str
+    disposition: Disposition
+
+
+class BatchChanged(_Event, frozen=True):
+    """The app reports its settlement."""
+
+    batch: str
+    what: Literal["settling", "settled", "changed"]
+
+
+class TerminalChanged(_Event, frozen=True):
+    """The app signed in, its keys changed, or it rebooted."""
+
+    what: Literal["signed_in", "key_changed", "rebooted"]
+
+
+class ReversalOrdered(_Event, frozen=True):
+    """An operator orders an opportunity, also for a refused reversal."""
+
+    transaction: str
+    by: str
+
+
+class IncidentResolved(_Event, frozen=True):
+    """A person closes a case."""
+
+    incident: str
+    transaction: str | None
+    resolution: Literal["refunded", "collected", "written_off", "no_action"]
+    by: str
+    note: str = ""
+
+
+class HostReachable(_Event, frozen=True):
+    """A connection to the host stands and is held for our sends. `after_failure`: the attempt before it failed."""
+
+    after_failure: bool = False
+
+
+class HostUnreachable(_Event, frozen=True):
+    """A connect to the host failed."""
+
+
+class LineLost(_Event, frozen=True):
+    """The held connection ended after bytes of ours may have left."""
+
+
+class SendFailed(_Event, frozen=True):
+    """A send did not happen: no byte of it left."""
+
+    transaction: str
+    why: str = "line"
+
+
+class HostReply(_Event, frozen=True):
+    """An 0410 arrived on our line; the core decides whether it answers anything (F3 F4 F11 F41 F42 must match)."""
+
+    f3: str | None
+    f4: str | None
+    f11: str | None
+    f41: str | None
+    f42: str | None
+    code: str | None
+    mac: Literal["good", "bad", "missing"]
+
+
+class EchoReply(_Event, frozen=True):
+    """An 0830 arrived: the line is proved, nothing is settled by it."""
+
+    code: str | None
+
+
+class NoiseReceived(_Event, frozen=True):
+    """The host sent something that is not a message, or one nobody asked for. It is never an answer."""
+
+    what: Literal["unreadable", "unasked"]
+
+
+class JobFinished(_Event, frozen=True):
+    """The printer driver's honest word on one job."""
+
+    job: str
+    transaction: str | None
+    level: Literal["UNPRINTED", "PARTIAL", "SENT_UNCONFIRMED", "FENCED", "CONFIRMED", "UNKNOWN"]
+    accepted_bytes: int
+    total_bytes: int
+    fault: str
+    paper: Literal["ok", "near_end", "out", "unknown"] = "unknown"
+
+
+class PrinterSeen(_Event, frozen=True):
+    """What the printer says of itself, when it changed."""
+
+    fault: str
+    paper: Literal["ok", "near_end", "out", "unknown"] = "unknown"
+
+
+class TestPrintAsked(_Event, frozen=True):
+    """A technician asks for a test page."""
+
+    job: str
+
+
+class Scrubbed(_Event, frozen=True):
+    """Wiped secrets are gone from database and WAL."""
+
+
+Event = (
+    Booted
+    | DeadlinePassed
+    | Opened
+    | SentAsked
+    | ResultReported
+    | ReceiptGiven
+    | ReprintAsked
+    | EvidenceGiven
+    | DispositionGiven
+    | BatchChanged
+    | TerminalChanged
+    | ReversalOrdered
+    | IncidentResolved
+    | HostReachable
+    | HostUnreachable
+    | LineLost
+    | SendFailed
+    | HostReply
+    | EchoReply
+    | NoiseReceived
+    | JobFinished
+    | PrinterSeen
+    | TestPrintAsked
+    | Scrubbed
+)

@@ -1,0 +1,59 @@
+"""May the first byte leave? The first decision point with the payment app: go, wait or refuse.
+
+go      nothing pending, or every pending reversal has used up its first opportunity or waits for a sign-in
+wait    a first opportunity is running or due, or another transaction of this terminal is `sent`
+refuse  the batch is settling, or reversals wait for their turn and a fresh connect proved the line down
+After `bypass_after_ms` of unbroken refusals it is go again, with an incident: it may be only our own route that is broken.
+"""
+
+from msgspec.structs import replace
+
+from agent.core import incidents
+from agent.core.model import Proceed, Transaction
+from agent.core.state import State
+
+
+def ask(state: State, transaction: Transaction, *, line_down: bool) -> tuple[Proceed, int | None]:
+    """The answer, and after how many ms to ask again when it is not `go`. Only a refusal streak is remembered."""
+    agent, policy = state.agent, state.agent.policy
+    if policy.mode == "payapp":
+        return "go", None
+    waits = _another_is_sent(state, transaction)
+    if agent.batch_state == "settling" and agent.batch == transaction.batch:
+        return "refuse", policy.refuse_retry_ms
+    if not any(row.blocks and row.terminal_id == transaction.terminal_id for row in state.open_reversals.values()):
+        _forget_refusals(state)
+        return ("wait", policy.wait_retry_ms) if waits else ("go", None)
+    if not line_down or waits:
+        return "wait", policy.wait_retry_ms
+    return _refuse_or_bypass(state, transaction)
+
+
+def _refuse_or_bypass(state: State, transaction: Transaction) -> tuple[Proceed, int | None]:
+    agent, now_ms = state.agent, state.now.boottime_ms
+    if agent.refused_since_ms is None:
+        state.put(replace(agent, refused_since_ms=now_ms))
+        state.tell("gate.refused", transaction.id, reason="line_down")
+    elif now_ms - agent.refused_since_ms >= agent.policy.bypass_after_ms:
+        incidents.open_one(state, "gate_bypassed", transaction.id, "technician", "check_route")
+        _forget_refusals(state)
+        return "go", None
+    return "refuse", agent.policy.refuse_retry_ms
+
+
+def _forget_refusals(state: State) -> None:
+    if state.agent.refused_since_ms is not None:
+        state.put(replace(state.agent, refused_since_ms=None))
+        state.tell("gate.reopened")
+
+
+def line_is_up(state: State) -> None:
+    """The host was reached: a streak of refusals is broken."""
+    _forget_refusals(state)
+
+
+def _another_is_sent(state: State, transaction: Transaction) -> bool:
+    return any(
+        other.state == "sent" and other.terminal_id == transaction.terminal_id and other.id != transaction.id
+        for other in state.open_transactions.values()
+    )

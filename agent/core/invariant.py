@@ -1,0 +1,72 @@
+"""What must hold for every row a step has touched, in production too. A failure is a defect of ours and undoes the step."""
+
+from agent.core.lifecycle import JOB, REVERSAL, TRANSACTION
+from agent.core.model import Incident, Job, Reversal, Transaction
+from agent.core.playbook import PLAYBOOK, advise
+from agent.core.state import State
+
+_NEEDS_REVERSAL = frozenset({"in_doubt", "reversing", "approved_not_completed"})
+_HAS_INCIDENT = frozenset({"in_doubt", "reversing", "approved_not_completed", "unresolved", "declined_uncertain"})
+_PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original", "closed"})
+_NO_SECRETS = frozenset({"approved", "declined", "declined_uncertain", "not_sent", "reversed", "resolved"})
+
+
+def check(state: State) -> None:
+    """Assert the invariants of every touched row against the rows around it."""
+    sending = sum(row.state == "sending" for row in state.open_reversals.values())
+    assert sending <= 1, "two reversals in flight"
+    for row in state.touched():
+        if isinstance(row, Transaction):
+            _transaction(state, row)
+        elif isinstance(row, Reversal):
+            _reversal(state, row)
+        elif isinstance(row, Incident):
+            assert not row.open or (row.owner and row.next_action), "an open incident without owner or next action"
+        elif isinstance(row, Job):
+            assert row.state in JOB, f"job state {row.state}"
+            assert row.accepted_bytes <= row.total_bytes, "more bytes accepted than there are"
+    assert not state.touched() or state.facts, "rows changed and nothing was told"
+
+
+def _transaction(state: State, row: Transaction) -> None:
+    assert row.state in TRANSACTION, f"transaction state {row.state}"
+    assert row.amount_fen > 0, "amount"
+    reversal = state.reversals.get(row.id)
+    if row.state in _NEEDS_REVERSAL:
+        assert reversal is not None and reversal.pending, f"{row.state} without a pending reversal"  # noqa: PT018
+    if row.state == "approved":
+        assert reversal is None, "an approved transaction has a reversal"
+    if row.state == "reversed":
+        assert reversal is not None and reversal.state == "accepted", "reversed without an accepted 0400"  # noqa: PT018
+    if row.state in _HAS_INCIDENT:
+        assert any(incident.open for incident in state.incidents_of(row.id)), f"{row.state} without an open incident"
+    if row.state in _NO_SECRETS:
+        assert row.vault is None, f"{row.state} keeps secrets"
+    if row.state in {"intent", "sent"}:
+        assert row.due_ms is not None, f"{row.state} without a deadline"
+    _advice(state, row)
+
+
+def _advice(state: State, row: Transaction) -> None:
+    advice = advise(state, row)
+    accepted = row.disposition is not None and row.disposition.accepts_risk
+    assert advice.code in PLAYBOOK, "unknown advice"
+    assert advice.hold_goods or row.state == "approved" or row.kind == "void", f"goods released in {row.state}"
+    assert not advice.may_pay_again or row.state in _PAYABLE or accepted, f"pay again in {row.state}"
+
+
+def _reversal(state: State, row: Reversal) -> None:
+    assert row.state in REVERSAL, f"reversal state {row.state}"
+    transaction = state.transactions[row.id]
+    assert transaction.state not in {"approved", "declined", "not_sent"}, f"0400 for a {transaction.state} transaction"
+    assert row.fields["11"] == transaction.stan, "the reversal has another STAN"
+    assert row.fields["4"] == f"{transaction.amount_fen:012d}", "the reversal has another amount"
+    assert 0 <= row.sends_left <= max(state.agent.policy.sends_per_opportunity, 1) + 1, "sends left"
+    if row.state == "sending":
+        assert row.due_ms is not None, "a send without a deadline"
+        assert row.sends >= 1, "a send that was not counted"
+        assert state.line.connected, "a send without a connection"
+    if row.pending:
+        assert row.due_ms is not None, "a pending reversal that nothing will wake"
+    if row.state in {"accepted", "fenced"}:
+        assert row.vault is None, "a closed reversal keeps its secrets"

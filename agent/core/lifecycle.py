@@ -1,0 +1,98 @@
+"""Which state may follow which: the life cycles as tables, {state: {cause: next state}}.
+
+`move` is the only way a `state` changes, so a transition that is not written here cannot happen. The diagrams in
+`docs/lifecycle.md` are drawn from these tables.
+"""
+
+from collections.abc import Mapping
+
+Table = Mapping[str, Mapping[str, str]]
+
+TRANSACTION: Table = {
+    "intent": {
+        "go": "sent",
+        "approved": "approved",
+        "declined": "declined",
+        "declined_uncertain": "declined_uncertain",
+        "approved_not_completed": "approved_not_completed",
+        "no_answer": "in_doubt",
+        "bad_mac": "in_doubt",
+        "not_sent": "not_sent",
+        "never_sent": "not_sent",
+        "timeout": "in_doubt",
+        "restart": "in_doubt",
+    },
+    "sent": {
+        "approved": "approved",
+        "declined": "declined",
+        "declined_uncertain": "declined_uncertain",
+        "approved_not_completed": "approved_not_completed",
+        "no_answer": "in_doubt",
+        "bad_mac": "in_doubt",
+        "not_sent": "in_doubt",
+        "timeout": "in_doubt",
+        "restart": "in_doubt",
+    },
+    "in_doubt": {"reversing": "reversing", "not_undone": "unresolved"},
+    "approved_not_completed": {"reversing": "reversing", "not_undone": "unresolved"},
+    "reversing": {
+        "accepted": "reversed",
+        "no_original": "no_original",
+        "not_undone": "unresolved",
+    },
+    "unresolved": {"accepted": "reversed", "no_original": "no_original", "resolved": "resolved"},
+    "no_original": {"late_approval": "in_doubt", "late_approval_after_wipe": "unresolved"},
+    "declined_uncertain": {"resolved": "resolved"},
+    "not_sent": {"approved": "approved"},
+    "approved": {},
+    "declined": {},
+    "reversed": {},
+    "resolved": {},
+}
+
+REVERSAL: Table = {
+    "pending": {"send": "sending", "accepted": "accepted", "batch_closed": "expired"},
+    "sending": {
+        "accepted": "accepted",
+        "no_original": "no_original",
+        "refused": "refused",
+        "kept": "pending",
+        "used_up": "exhausted",
+        "kept_exhausted": "exhausted",
+        "batch_closed": "expired",
+    },
+    "exhausted": {"send": "sending", "accepted": "accepted", "batch_closed": "expired", "resolved": "fenced"},
+    "refused": {"ordered": "pending", "resolved": "fenced"},
+    "no_original": {"late_approval": "pending"},
+    "expired": {"resolved": "fenced"},
+    "accepted": {},
+    "fenced": {},
+}
+
+JOB: Table = {
+    "WAITING": {"start": "INTENT"},
+    "UNPRINTED": {"start": "INTENT"},
+    "INTENT": {
+        "UNPRINTED": "UNPRINTED",
+        "PARTIAL": "PARTIAL",
+        "SENT_UNCONFIRMED": "SENT_UNCONFIRMED",
+        "FENCED": "FENCED",
+        "CONFIRMED": "CONFIRMED",
+        "UNKNOWN": "UNKNOWN",
+        "restart": "UNKNOWN",
+    },
+    "PARTIAL": {"CONFIRMED": "CONFIRMED"},
+    "SENT_UNCONFIRMED": {"CONFIRMED": "CONFIRMED"},
+    "FENCED": {"CONFIRMED": "CONFIRMED"},
+    "UNKNOWN": {"CONFIRMED": "CONFIRMED"},
+    "CONFIRMED": {},
+}
+
+TABLES: Mapping[str, Table] = {"transaction": TRANSACTION, "reversal": REVERSAL, "job": JOB}
+
+
+def move(table: Table, state: str, cause: str) -> str:
+    """The state that follows; a cause the table does not know is a defect of ours (AssertionError)."""
+    following = table[state]
+    assert cause in following, f"no transition from {state} by {cause}"
+    return following[cause]

@@ -1,0 +1,251 @@
+"""What is: the rows of record. Every row is a frozen struct with an `id`; a change is a new struct with the same `id`.
+
+Money is integer fen, time integer milliseconds. `*_ms` deadlines are CLOCK_BOOTTIME of the boot named in `Agent.boot_id`;
+they are re-based when a new boot begins. Nothing here holds a full PAN, an expiry or chip data: those stand sealed in the
+vault under `vault`, and only there.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from agent.core.policy import Policy
+
+Rail = Literal["card", "wallet", "bestpay"]
+Outcome = Literal["approved", "declined", "no_answer", "bad_mac", "not_sent", "approved_not_completed"]
+Proceed = Literal["go", "wait", "refuse"]
+Owner = Literal["cashier", "technician", "operator", "acquirer"]
+Goods = Literal["held", "released", "returned"]
+
+
+class Now(msgspec.Struct, frozen=True, array_like=True):
+    """The three times of one moment; `wall_ms` is None when the wall clock was never set (`clk` = "none")."""
+
+    boot_id: str
+    boottime_ms: int
+    wall_ms: int | None
+    clk: Literal["net", "ntp", "rtc", "none"]
+
+
+class Stamp(msgspec.Struct, frozen=True, array_like=True):
+    """When something happened: the how-manieth boot, time since that boot, wall time and business day if known."""
+
+    boot: int
+    mono_ms: int
+    wall_ms: int | None
+    day: str | None
+
+
+class Original(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The transaction that a void or a completion refers to (F61)."""
+
+    batch: str
+    stan: str
+    date: str | None = None
+
+
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a person showed or a late answer said. It starts questions; it never decides."""
+
+    kind: Literal["debit_sms", "refund_sms", "wallet_record", "late_response", "contradiction"]
+    outcome: str | None = None
+    response_code: str | None = None
+    amount_fen: int | None = None
+    order_no: str | None = None
+    merchant: str | None = None
+    at: str | None = None
+    text: str | None = None
+
+
+class Disposition(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the goods went and what replaced the payment (货款去向)."""
+
+    goods: Goods | None = None
+    replaced_by: str | None = None
+    accepts_risk: bool = False
+    contact: str | None = None
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One attempt to move money, keyed in the field by (terminal, batch, STAN). `number` orders them by age."""
+
+    id: str
+    number: int
+    rail: Rail
+    kind: str
+    state: str
+    amount_fen: int
+    currency: str
+    stan: str
+    batch: str
+    terminal_id: str
+    merchant_id: str
+    opened: Stamp
+    basket_id: str | None = None
+    condition: str = "00"
+    entry_mode: str | None = None
+    sequence: str | None = None
+    masked_pan: str | None = None
+    last4: str | None = None
+    card_hmac: str | None = None
+    vault: str | None = None
+    original: Original | None = None
+    replaces: str | None = None
+    sent: Stamp | None = None
+    go_until_ms: int | None = None
+    due_ms: int | None = None
+    doubt: str | None = None
+    response_code: str | None = None
+    approved_fen: int | None = None
+    rrn: str | None = None
+    auth_code: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    disposition: Disposition | None = None
+    slips: int = 0
+
+    @property
+    def open(self) -> bool:
+        """True while something about it can still change by itself or is somebody's to decide."""
+        return self.state not in CLOSED or self.due_ms is not None
+
+
+CLOSED = frozenset({"approved", "declined", "not_sent", "reversed", "no_original", "paid", "closed", "refunded", "resolved"})
+
+
+class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The 0400 of one transaction (same `id`). `fields` is committed once: every resend differs only in F39 and F64.
+
+    `sends` counts all sends, `sends_left` those of the open opportunity; `due_ms` is the reply deadline while `sending`,
+    else the moment from which the next opportunity may open.
+    """
+
+    id: str
+    number: int
+    state: str
+    terminal_id: str
+    batch: str
+    reason: str
+    fields: dict[str, str]
+    vault: str | None
+    sends: int = 0
+    sends_left: int = 0
+    key_answers: int = 0
+    opportunities: int = 0
+    last_send_ms: int | None = None
+    earlier_send_ms: int | None = None
+    backoff_ms: int = 0
+    due_ms: int | None = None
+    first_used: bool = False
+    waiting_sign_in: bool = False
+    asked_again: bool = False
+    batch_closed: bool = False
+    response_code: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """True while a 0400 may still be sent for it by itself, or its vault is still kept for one."""
+        return self.state in PENDING or self.vault is not None or self.due_ms is not None
+
+    @property
+    def pending(self) -> bool:
+        """True while the agent itself goes on sending it."""
+        return self.state in PENDING
+
+    @property
+    def blocks(self) -> bool:
+        """True while a new online transaction must let it go first: its first opportunity is running or due."""
+        return self.state in PENDING and not self.first_used and not self.waiting_sign_in
+
+
+PENDING = frozenset({"pending", "sending", "exhausted"})
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something a person may have to act on: it always names an owner and a next action while it is open."""
+
+    id: str
+    number: int
+    code: str
+    transaction: str | None
+    opened: Stamp
+    open: bool
+    owner: Owner
+    next_action: str
+    closed: Stamp | None = None
+    resolution: str | None = None
+
+
+class DocumentLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One printed line; `size` 2 is double width and height."""
+
+    text: str
+    align: Literal["left", "center", "right"] = "left"
+    size: Literal[1, 2] = 1
+    bold: bool = False
+
+
+class Document(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be printed, before columns and bytes."""
+
+    lines: tuple[DocumentLine, ...]
+    qr: str | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One print job of the spool. `marked` jobs are copies and say 重打印凭证/DUPLICATED."""
+
+    id: str
+    number: int
+    transaction: str | None
+    what: Literal["receipt", "notice", "fault_note", "guarantee", "test"]
+    state: str
+    document: Document
+    marked: bool = False
+    accepted_bytes: int = 0
+    total_bytes: int = 0
+
+    @property
+    def open(self) -> bool:
+        """True while it may still print by itself, or is at the printer."""
+        return self.state in {"WAITING", "UNPRINTED", "INTENT"}
+
+
+class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The agent's own row: which boot this is, the policy in force, the batch, the gate. There is one, id "agent"."""
+
+    id: str = "agent"
+    boot_id: str = ""
+    boots: int = 0
+    version: str = ""
+    policy: Policy = Policy()
+    batch: str | None = None
+    batch_state: Literal["open", "settling", "settled"] = "open"
+    next_number: int = 1
+    newest: int = 0
+    refused_since_ms: int | None = None
+    open: bool = True
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The agent's own line to the host. `up` None = not known; `connected` = a session is open for our sends."""
+
+    id: str = "line"
+    up: bool | None = None
+    connected: bool = False
+    wanted: Literal["now", "watch", "none"] = "none"
+    echo: Literal["none", "owed", "sent"] = "none"
+    due_ms: int | None = None
+    open: bool = True
+
+
+class Printer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the printer last said. `fault` is "none", "unknown" or a stable code; `watched` = being asked again."""
+
+    id: str = "printer"
+    fault: str = "unknown"
+    paper: Literal["ok", "near_end", "out", "unknown"] = "unknown"
+    watched: bool = False
+    open: bool = True
+
+
+Row = Transaction | Reversal | Incident | Job | Agent | Line | Printer

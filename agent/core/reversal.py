@@ -1,0 +1,155 @@
+"""The life of a reversal: opened with the doubt, sent in opportunities, settled only by an answer that may be believed.
+
+Source: UnionPay terminals' reversal rules. What follows an answer stands in `answers`; when to send, in `schedule`.
+"""
+
+from msgspec.structs import replace
+
+from agent.core import fields, incidents, slips
+from agent.core.change import Rejected, Scrub
+from agent.core.lifecycle import REVERSAL, TRANSACTION, move
+from agent.core.model import Reversal, Transaction
+from agent.core.state import State
+
+
+def begin(state: State, transaction: Transaction, reason: str) -> None:
+    """Open the reversal of a doubt, or, for kinds that cannot be reversed, only watch it until the settlement tells."""
+    policy = state.agent.policy
+    if policy.mode != "direct" or not fields.is_reversible(policy, transaction.kind):
+        not_undone(state, transaction, "operator", "compare_settlement")
+        return
+    incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")
+    state.put(
+        Reversal(
+            id=transaction.id, number=transaction.number, state="pending", terminal_id=transaction.terminal_id,
+            batch=transaction.batch, reason=reason, fields=fields.reversal_fields(policy, transaction),
+            vault=transaction.vault, due_ms=state.now.boottime_ms,
+        )
+    )
+    state.tell("reversal.opened", transaction.id, reason=reason, amount_fen=transaction.amount_fen)
+
+
+def not_undone(state: State, transaction: Transaction, owner: str, next_action: str) -> None:
+    """The transaction stays open for a person and the next day's settlement; never forgotten."""
+    if transaction.state != "unresolved":
+        transaction = state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "not_undone")))
+        state.tell("transaction.unresolved", transaction.id, next_action=next_action)
+        slips.fault_note(state, transaction)
+    incidents.open_one(state, "in_doubt", transaction.id, owner, next_action)  # type: ignore[arg-type]
+
+
+def wipe(state: State, vault: str | None) -> None:
+    """Delete the secrets in this very commit; database and WAL are scrubbed when idle."""
+    if vault is not None:
+        state.wiped.append(vault)
+        state.do(Scrub())
+
+
+def trigger(state: State, row: Reversal) -> None:
+    """Something opens an opportunity: the next one begins now, but never before the spacing after the last send."""
+    if row.state not in {"pending", "exhausted"} or row.sends_left > 0 or row.waiting_sign_in:
+        return
+    now_ms = state.now.boottime_ms
+    due_ms = now_ms if row.last_send_ms is None else max(now_ms, row.last_send_ms + state.agent.policy.spacing_ms)
+    if row.due_ms is None or due_ms < row.due_ms:
+        state.put(replace(row, due_ms=due_ms))
+
+
+def trigger_all(state: State, batch: str | None = None) -> None:
+    """`trigger` for every pending reversal, or those of one batch."""
+    for row in list(state.open_reversals.values()):
+        if row.pending and batch in {None, row.batch}:
+            trigger(state, row)
+
+
+def signed_in(state: State) -> None:
+    """New keys: whatever waited for them is sent again with a new MAC and the same STAN, in the same opportunity."""
+    for row in list(state.open_reversals.values()):
+        if row.pending and row.waiting_sign_in:
+            now_ms = state.now.boottime_ms
+            in_flight = row.state == "sending"
+            state.put(replace(row, waiting_sign_in=False, due_ms=row.due_ms if in_flight else now_ms))
+        elif row.pending:
+            trigger(state, row)
+
+
+def batch_closed(state: State, closed: str | None, current: str | None) -> None:
+    """The batch is gone: its reversals expire into the next day's comparison. Settlement never clears a record."""
+    for row in list(state.open_reversals.values()):
+        if row.pending and (row.batch == closed or (current is not None and row.batch != current)):
+            if row.state == "sending":
+                state.put(replace(row, batch_closed=True))
+            else:
+                expire(state, row)
+
+
+def expire(state: State, row: Reversal) -> None:
+    """No automatic 0400 any more; the transaction waits for the settlement files."""
+    state.put(replace(row, state=move(REVERSAL, row.state, "batch_closed"), sends_left=0, due_ms=None))
+    state.tell("reversal.expired", row.id, sends=row.sends)
+    not_undone(state, state.transactions[row.id], "operator", "compare_settlement")
+
+
+def ordered(state: State, key: str, by: str) -> None:
+    """An operator orders an opportunity; the only way for a refused reversal to be sent again."""
+    row = state.reversals.get(key)
+    if row is None or row.state not in {"pending", "exhausted", "refused"}:
+        raise Rejected(409, "not-reversible", "there is no reversal that could be sent again for this transaction")
+    if row.state == "refused":
+        row = state.put(
+            replace(
+                row, state=move(REVERSAL, row.state, "ordered"), sends_left=0, waiting_sign_in=False, reason="06",
+                first_used=True, due_ms=None,
+            )
+        )
+    state.tell("reversal.ordered", key, by=by)
+    trigger(state, row)
+
+
+def late_approval(state: State, transaction: Transaction) -> None:
+    """An approval after the doubt. Evidence, except after "no original", which it disproves: that is reopened."""
+    row = state.reversals.get(transaction.id)
+    if transaction.state != "no_original":
+        return
+    if row is not None and row.vault is not None:
+        state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "late_approval")))
+        state.put(
+            replace(
+                row, state=move(REVERSAL, row.state, "late_approval"), sends_left=0, asked_again=False,
+                first_used=False, due_ms=state.now.boottime_ms,
+            )
+        )
+        state.tell("reversal.reopened", transaction.id, reason="late_approval")
+        incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")
+    else:
+        state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "late_approval_after_wipe")))
+        state.tell("transaction.unresolved", transaction.id, next_action="compare_settlement")
+        incidents.open_one(state, "in_doubt", transaction.id, "operator", "compare_settlement")
+
+
+def fence(state: State, key: str) -> None:
+    """A person settled the case: no 0400 may ever be sent for it again, and its secrets go."""
+    row = state.reversals.get(key)
+    if row is None or row.state not in {"exhausted", "refused", "expired"}:
+        return
+    state.put(replace(row, state=move(REVERSAL, row.state, "resolved"), vault=None, due_ms=None, sends_left=0))
+    state.tell("reversal.fenced", key)
+    wipe(state, row.vault)
+
+
+def restarted(state: State, row: Reversal, *, new_boot: bool) -> None:
+    """A crash in mid-send repeats that send unchanged; a new boot makes everything pending due at once."""
+    if row.state == "sending":
+        row = state.put(unsent(row, state.now.boottime_ms))
+        state.tell("reversal.interrupted", row.id)
+    if new_boot and row.due_ms is not None:
+        keep_ms = state.agent.policy.no_original_keep_ms if row.state == "no_original" else 0
+        state.put(replace(row, last_send_ms=None, earlier_send_ms=None, due_ms=state.now.boottime_ms + keep_ms))
+
+
+def unsent(row: Reversal, due_ms: int) -> Reversal:
+    """The row as if its last send had not been counted: no byte left, or the very same send is repeated."""
+    return replace(
+        row, state=move(REVERSAL, row.state, "kept_exhausted" if row.first_used else "kept"), sends=row.sends - 1,
+        sends_left=row.sends_left + 1, last_send_ms=row.earlier_send_ms, due_ms=due_ms,
+    )

@@ -1,0 +1,119 @@
+"""Which reversal goes next, and whether the line is wanted. One in flight per agent, oldest first, then the echo test."""
+
+from msgspec.structs import replace
+
+from agent.core import answers, fields, gate
+from agent.core.change import SendEcho, SendReversal, WantLine
+from agent.core.event import HostReachable
+from agent.core.lifecycle import REVERSAL, TRANSACTION, move
+from agent.core.model import Reversal
+from agent.core.state import State
+
+
+def reachable(state: State, event: HostReachable) -> None:
+    """A connection stands. After a failure, or when we did not know, this is "became reachable"."""
+    line = state.line
+    became = line.up is not True or event.after_failure
+    held = replace(line, up=True, connected=line.wanted == "now")
+    if held != line:
+        state.put(held)
+    gate.line_is_up(state)
+    if became:
+        answers.became_reachable(state)
+    elif state.line is not line:
+        state.tell("line.connected")
+
+
+def unreachable(state: State) -> None:
+    """A connect failed. Only the first failure is news."""
+    if state.line.up is not False or state.line.connected:
+        state.put(replace(state.line, up=False, connected=False, echo="none", due_ms=None))
+        state.tell("line.down")
+
+
+def echo_answered(state: State, code: str | None) -> None:
+    """The echo proves the line, nothing more: only an 0410 settles a reversal."""
+    if state.line.echo == "sent":
+        state.put(replace(state.line, echo="none", due_ms=None))
+        state.tell("recovery.link_ok", code=code)
+
+
+def line_deadline(state: State) -> None:
+    """The echo test got no answer."""
+    state.put(replace(state.line, echo="none", due_ms=None))
+    state.tell("recovery.echo_unanswered")
+
+
+def run(state: State) -> None:
+    """At the end of every step: send what is due, and want the line as long as there is a reason."""
+    if state.agent.policy.mode != "direct" or not state.agent.boot_id:
+        return
+    pending = [row for row in state.open_reversals.values() if row.pending]
+    line = state.line
+    if not pending and line.wanted == "none" and line.echo == "none":
+        return
+    wanted: str = "now"
+    if not any(row.state == "sending" for row in pending):
+        ready = [row for row in pending if row.due_ms is not None and row.due_ms <= state.now.boottime_ms]
+        if ready:
+            if line.connected:
+                _send(state, min(ready, key=_age))
+        elif line.echo == "owed" and line.connected:
+            _send_echo(state)
+        elif line.echo != "sent":
+            wanted = "watch" if pending else "none"
+    _want(state, wanted)
+
+
+def _age(row: Reversal) -> int:
+    return row.number
+
+
+def _want(state: State, wanted: str) -> None:
+    line = state.line
+    if wanted == "now":
+        changed = replace(line, wanted="now")
+    else:
+        changed = replace(line, wanted=wanted, connected=False, echo="none", due_ms=None)
+    if changed != line:
+        state.put(changed)
+    if wanted != line.wanted:
+        state.do(WantLine(changed.wanted))
+        if not state.facts:
+            state.tell("line.wanted", wanted=wanted)
+
+
+def _send(state: State, row: Reversal) -> None:
+    """Commit the send before its bytes leave. A new opportunity begins when the last one is used up."""
+    policy, now_ms = state.agent.policy, state.now.boottime_ms
+    if row.sends_left == 0 or row.waiting_sign_in:
+        row = replace(
+            row, sends_left=policy.sends_per_opportunity, opportunities=row.opportunities + 1, key_answers=0
+        )
+    row = state.put(
+        replace(
+            row, state=move(REVERSAL, row.state, "send"), sends=row.sends + 1, sends_left=row.sends_left - 1,
+            earlier_send_ms=row.last_send_ms, last_send_ms=now_ms, due_ms=now_ms + policy.reply_timeout_ms,
+        )
+    )
+    transaction = state.transactions[row.id]
+    if "reversing" in TRANSACTION[transaction.state]:
+        state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "reversing")))
+    state.tell("reversal.sent", row.id, reason=row.reason, send=row.sends)
+    state.do(SendReversal(row.id, {**row.fields, "39": row.reason}, row.vault))
+
+
+def _send_echo(state: State) -> None:
+    newest = max(state.reversals.values(), key=_age, default=None)
+    if newest is None or state.agent.batch is None:
+        state.put(replace(state.line, echo="none"))
+        return
+    state.put(replace(state.line, echo="sent", due_ms=state.now.boottime_ms + state.agent.policy.echo_timeout_ms))
+    state.tell("recovery.echo_sent")
+    state.do(
+        SendEcho(
+            fields.echo_fields(
+                terminal_id=newest.terminal_id, merchant_id=newest.fields["42"], batch=state.agent.batch
+            )
+        )
+    )

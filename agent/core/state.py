@@ -1,0 +1,206 @@
+"""The rows in memory, with an undo log: a step changes them in place and either stays or is rolled back whole.
+
+All open rows are here, and closed ones as long as they are remembered (`forget_closed`). A step that needs an older closed
+family gets it by `absorb`, loaded from disk by the caller.
+"""
+
+from collections.abc import Iterable
+from typing import TypeVar, cast
+
+from msgspec.structs import replace
+
+from agent.core.change import Change, Decision, Effect, Fact
+from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Stamp, Transaction
+
+R = TypeVar("R", bound=Row)
+Key = tuple[str, str, str]
+MINUTE_MS = 60_000
+DAY_MINUTES = 1_440
+
+
+class State:
+    """All rows of record that the core looks at, and the change being made to them."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.agent = Agent()
+        self.line = Line()
+        self.printer = Printer()
+        self.transactions: dict[str, Transaction] = {}
+        self.reversals: dict[str, Reversal] = {}
+        self.incidents: dict[str, Incident] = {}
+        self.jobs: dict[str, Job] = {}
+        self.open_transactions: dict[str, Transaction] = {}
+        self.open_reversals: dict[str, Reversal] = {}
+        self.open_incidents: dict[str, Incident] = {}
+        self.open_jobs: dict[str, Job] = {}
+        self.family: dict[str, list[tuple[type, str]]] = {}
+        self.keys: dict[Key, list[str]] = {}
+        self._tables: dict[type, tuple[dict[str, Row], dict[str, Row]]] = cast(
+            "dict[type, tuple[dict[str, Row], dict[str, Row]]]",
+            {
+                Transaction: (self.transactions, self.open_transactions),
+                Reversal: (self.reversals, self.open_reversals),
+                Incident: (self.incidents, self.open_incidents),
+                Job: (self.jobs, self.open_jobs),
+            },
+        )
+        self._undo: list[tuple[type, str, Row | None]] = []
+        self._touched: dict[tuple[type, str], Row] = {}
+        self.facts: list[Fact] = []
+        self.effects: list[Effect] = []
+        self.wiped: list[str] = []
+        self.now = Now("", 0, None, "none")
+        self.absorb(rows)
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def jobs_of(self, transaction: str) -> list[Job]:
+        """Every remembered print job of a transaction, oldest first."""
+        return [self.jobs[key] for kind, key in self.family.get(transaction, ()) if kind is Job]
+
+    def incidents_of(self, transaction: str) -> list[Incident]:
+        """Every remembered incident of a transaction, oldest first."""
+        return [self.incidents[key] for kind, key in self.family.get(transaction, ()) if kind is Incident]
+
+    def stamp(self) -> Stamp:
+        """Now, as it is kept in rows."""
+        now = self.now
+        return Stamp(self.agent.boots, now.boottime_ms, now.wall_ms, self.business_day())
+
+    def age_ms(self, stamp: Stamp) -> int:
+        """How old a stamp is at least: after a new boot only the time since that boot is proved."""
+        elapsed_ms = self.now.boottime_ms
+        return elapsed_ms - stamp.mono_ms if stamp.boot == self.agent.boots else elapsed_ms
+
+    def business_day(self) -> str | None:
+        """The host's date by its cut-off, in days since 1970, or None when the time is unknown."""
+        if self.now.wall_ms is None:
+            return None
+        policy = self.agent.policy
+        minutes = self.now.wall_ms // MINUTE_MS + policy.utc_offset_minutes
+        return str((minutes + DAY_MINUTES - policy.cutoff_minute) // DAY_MINUTES)
+
+    # ── changing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def put(self, row: R) -> R:
+        """Write a row; the old one is remembered until `take` or `rollback`."""
+        kind = type(row)
+        self._undo.append((kind, row.id, self._get(kind, row.id)))
+        self._touched[kind, row.id] = row
+        self._set(row)
+        return row
+
+    def number(self) -> int:
+        """The next ordinal: a smaller number is older."""
+        number = self.agent.next_number
+        self.put(replace(self.agent, next_number=number + 1))
+        return number
+
+    def tell(self, type_: str, transaction: str | None = None, incident: str | None = None, **data: object) -> None:
+        """Record a fact."""
+        self.facts.append(Fact(type_, transaction, incident, {k: v for k, v in data.items() if v is not None}))
+
+    def do(self, effect: Effect) -> None:
+        """Ask for something to happen after the commit."""
+        self.effects.append(effect)
+
+    def touched(self) -> list[Row]:
+        """The rows this step has written, each in its last form."""
+        return list(self._touched.values())
+
+    def mark(self) -> int:
+        """A place in the undo log to roll back to."""
+        return len(self._undo)
+
+    def take(self, decision: Decision, next_deadline_ms: int | None) -> Change:
+        """End the step: hand out what it made. The undo log stays until `settle`."""
+        change = Change(self.touched(), self.facts, self.effects, self.wiped, decision, next_deadline_ms)
+        self._clear_step()
+        return change
+
+    def rollback(self, mark: int = 0) -> None:
+        """Undo everything since `mark`."""
+        while len(self._undo) > mark:
+            kind, key, old = self._undo.pop()
+            if old is None:
+                self._drop(kind, key)
+            else:
+                self._set(old)
+        self._clear_step()
+
+    def settle(self) -> None:
+        """What was changed is on disk: nothing can be undone any more."""
+        self._undo.clear()
+
+    def absorb(self, rows: Iterable[Row]) -> None:
+        """Take rows from disk as they are."""
+        for row in rows:
+            self._set(row)
+
+    def forget_closed(self, keep: int) -> None:
+        """Drop the oldest wholly closed families from memory until at most `keep` transactions remain."""
+        surplus = len(self.transactions) - keep
+        if surplus <= 0:
+            return
+        closed = [key for key in self.transactions if not self._family_open(key)]
+        for key in closed[:surplus]:
+            for kind, row in list(self.family.get(key, ())):
+                self._drop(kind, row)
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _clear_step(self) -> None:
+        self._touched = {}
+        self.facts = []
+        self.effects = []
+        self.wiped = []
+
+    def _family_open(self, transaction: str) -> bool:
+        return any(key in self._tables[kind][1] for kind, key in self.family.get(transaction, ()))
+
+    def _get(self, kind: type, key: str) -> Row | None:
+        if kind in self._tables:
+            return self._tables[kind][0].get(key)
+        if kind is Agent:
+            return self.agent
+        return self.line if kind is Line else self.printer
+
+    def _set(self, row: Row) -> None:
+        if isinstance(row, Agent):
+            self.agent = row
+        elif isinstance(row, Line):
+            self.line = row
+        elif isinstance(row, Printer):
+            self.printer = row
+        else:
+            rows, opened = self._tables[type(row)]
+            if row.id not in rows:
+                self._join(row)
+            rows[row.id] = row
+            if row.open:
+                opened[row.id] = row
+            else:
+                opened.pop(row.id, None)
+
+    def _join(self, row: Transaction | Reversal | Incident | Job) -> None:
+        parent = row.id if isinstance(row, Transaction | Reversal) else row.transaction
+        if parent is not None:
+            self.family.setdefault(parent, []).append((type(row), row.id))
+        if isinstance(row, Transaction):
+            self.keys.setdefault((row.terminal_id, row.batch, row.stan), []).append(row.id)
+
+    def _drop(self, kind: type, key: str) -> None:
+        rows, opened = self._tables[kind]
+        row = rows.pop(key)
+        opened.pop(key, None)
+        parent = key if kind in (Transaction, Reversal) else cast("Incident | Job", row).transaction
+        if parent is not None:
+            members = self.family[parent]
+            members.remove((kind, key))
+            if not members:
+                del self.family[parent]
+        if isinstance(row, Transaction):
+            ids = self.keys[row.terminal_id, row.batch, row.stan]
+            ids.remove(key)
+            if not ids:
+                del self.keys[row.terminal_id, row.batch, row.stan]

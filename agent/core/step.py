@@ -1,0 +1,169 @@
+"""The one way in: `step(state, event, now) -> Change`. Everything that changes the state is dispatched from here."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from agent.core import answers, card, incidents, invariant, people, receipt, reversal, schedule
+from agent.core import event as e
+from agent.core.change import Change, Decision, Rejected
+from agent.core.model import Line, Now
+from agent.core.state import State
+
+NOTHING = Decision()
+
+
+def step(state: State, event: e.Event, now: Now) -> Change:
+    """Judge one event. Changes `state` in place; the caller commits the Change and settles, or rolls back.
+
+    Raises Rejected when the event is refused and AssertionError when an invariant would break: in both cases the caller
+    must roll back to the mark it took before.
+    """
+    state.now = now
+    handler = _HANDLERS[type(event)]
+    decision = handler(state, event) or NOTHING
+    schedule.run(state)
+    receipt.run(state)
+    invariant.check(state)
+    return state.take(decision, next_deadline_ms(state))
+
+
+def next_deadline_ms(state: State) -> int | None:
+    """The boot time at which `DeadlinePassed` must come, or None. What waits for a line waits for no clock."""
+    due = [row.due_ms for row in state.open_transactions.values() if row.due_ms is not None]
+    now_ms = state.now.boottime_ms
+    due.extend(
+        row.due_ms
+        for row in state.open_reversals.values()
+        if row.due_ms is not None and (row.state in {"sending", "no_original"} or row.due_ms > now_ms)
+    )
+    if state.line.due_ms is not None:
+        due.append(state.line.due_ms)
+    return min(due, default=None)
+
+
+def _booted(state: State, event: e.Booted) -> None:
+    before = state.agent
+    new_boot = before.boot_id != state.now.boot_id
+    state.put(
+        replace(
+            before, boot_id=state.now.boot_id, boots=before.boots + new_boot, version=event.version,
+            policy=event.policy, refused_since_ms=None if new_boot else before.refused_since_ms,
+        )
+    )
+    state.put(Line())
+    state.put(replace(state.printer, fault="unknown", watched=False))
+    state.tell("agent.started", version=event.version, new_boot=new_boot)
+    for transaction in list(state.open_transactions.values()):
+        card.restarted(state, transaction, new_boot=new_boot)
+    for row in list(state.open_reversals.values()):
+        reversal.restarted(state, row, new_boot=new_boot)
+    for job in list(state.open_jobs.values()):
+        receipt.restarted(state, job)
+
+
+def _deadline_passed(state: State, _event: e.DeadlinePassed) -> None:
+    now_ms = state.now.boottime_ms
+    for transaction in list(state.open_transactions.values()):
+        if transaction.due_ms is not None and transaction.due_ms <= now_ms:
+            card.deadline(state, transaction)
+    for row in list(state.open_reversals.values()):
+        if row.due_ms is not None and row.due_ms <= now_ms:
+            answers.deadline(state, row)
+    if state.line.due_ms is not None and state.line.due_ms <= now_ms:
+        schedule.line_deadline(state)
+
+
+def _batch_changed(state: State, event: e.BatchChanged) -> Decision:
+    agent = state.agent
+    if event.what == "settling":
+        state.put(replace(agent, batch=event.batch, batch_state="settling"))
+        state.tell("settlement.settling", batch=event.batch)
+        reversal.trigger_all(state, event.batch)
+    elif event.what == "settled":
+        if agent.batch in {None, event.batch}:
+            state.put(replace(agent, batch=event.batch, batch_state="settled"))
+        state.tell("settlement.settled", batch=event.batch)
+        reversal.batch_closed(state, event.batch, None)
+    else:
+        state.put(replace(agent, batch=event.batch, batch_state="open"))
+        state.tell("settlement.changed", batch=event.batch)
+        reversal.batch_closed(state, None, event.batch)
+    return NOTHING
+
+
+def _terminal_changed(state: State, event: e.TerminalChanged) -> Decision:
+    state.tell("terminal.changed", what=event.what)
+    if event.what in {"signed_in", "key_changed"}:
+        reversal.signed_in(state)
+        for row in list(state.open_incidents.values()):
+            if row.code == "sign_in_needed":
+                incidents.close(state, row, event.what)
+    return NOTHING
+
+
+def _ordered(state: State, event: e.ReversalOrdered) -> Decision:
+    card.find(state, event.transaction)
+    reversal.ordered(state, event.transaction, event.by)
+    return Decision(transaction=event.transaction)
+
+
+def _send_failed(state: State, event: e.SendFailed) -> None:
+    row = state.reversals.get(event.transaction)
+    if row is not None and row.state == "sending":
+        answers.not_sent(state, row, event.why)
+
+
+def _line_lost(state: State, _event: e.LineLost) -> None:
+    if state.line.connected:
+        answers.line_lost(state)
+
+
+def _noise(state: State, event: e.NoiseReceived) -> None:
+    state.tell("host.noise", what=event.what)
+    incidents.open_one(state, "host_noise", None, "acquirer", "check_host")
+
+
+def _given(state: State, event: e.ReceiptGiven) -> Decision:
+    return receipt.given(state, event, card.find(state, event.transaction))
+
+
+def _reprint(state: State, event: e.ReprintAsked) -> Decision:
+    return receipt.reprint(state, event, card.find(state, event.transaction))
+
+
+def _opened(state: State, event: e.Opened) -> Decision:
+    if event.rail != "card":
+        raise Rejected(400, "rail-not-configured", f"rail {event.rail} is not configured on this terminal")
+    return card.opened(state, event)
+
+
+_HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
+    e.Booted: _booted,
+    e.DeadlinePassed: _deadline_passed,
+    e.Opened: _opened,
+    e.SentAsked: card.sent_asked,
+    e.ResultReported: card.result,
+    e.ReceiptGiven: _given,
+    e.ReprintAsked: _reprint,
+    e.EvidenceGiven: people.evidence_given,
+    e.DispositionGiven: people.disposition_given,
+    e.BatchChanged: _batch_changed,
+    e.TerminalChanged: _terminal_changed,
+    e.ReversalOrdered: _ordered,
+    e.IncidentResolved: people.resolved,
+    e.HostReachable: schedule.reachable,
+    e.HostUnreachable: lambda state, _event: schedule.unreachable(state),
+    e.LineLost: _line_lost,
+    e.SendFailed: _send_failed,
+    e.HostReply: answers.received,
+    e.EchoReply: lambda state, event: schedule.echo_answered(state, event.code),
+    e.NoiseReceived: _noise,
+    e.JobFinished: receipt.finished,
+    e.PrinterSeen: receipt.seen,
+    e.TestPrintAsked: receipt.test_page,
+    e.Scrubbed: lambda state, _event: state.tell("vault.scrubbed"),
+}
+
+assert set(_HANDLERS) == set(e.Event.__args__), "every event has its handler"
