@@ -81,7 +81,7 @@ class _Reading:
     def config(self, document: Mapping[str, Any], file: Path | None) -> Config:
         """The settings, with the default in place of every value that is wrong."""
         sections = settings.ALWAYS | settings.OPTIONAL
-        for unknown in document.keys() - sections.keys():
+        for unknown in (name for name in document if name not in sections):
             self._unknown(unknown, unknown, sections, "section", "节")
         made: dict[str, Any] = {}
         written: set[str] = set()
@@ -100,7 +100,7 @@ class _Reading:
     def _section(self, name: str, kind: type[settings.Section], table: Mapping[str, Any]) -> settings.Section | None:
         """The section, or None when a key that has no default is missing or wrong."""
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
-        for unknown in table.keys() - fields.keys():
+        for unknown in (name for name in table if name not in fields):
             self._unknown(f"{name}.{unknown}", unknown, fields, "key", "键")
         values: dict[str, Any] = {}
         for key, field in fields.items():
@@ -131,15 +131,15 @@ class _Reading:
 
     def _wrong(self, key: str, kind: Any, value: object) -> None:
         en, zh = expectation(kind)
-        shown = repr(value)
+        shown = str(value).lower() if isinstance(value, bool) else repr(value)
         if len(shown) > _SHOWN_MAX or "@" in shown:  # an address may hold a password
             shown = "…"
-        self._problem(key, f"must be {en}, not {shown}", f"应为{zh}，现为 {shown}")
+        self._problem(key, f"must be {en}, not {shown}", f"应为 {zh}，现为 {shown}")
 
     def _unknown(self, path: str, name: str, known: Mapping[str, object], what_en: str, what_zh: str) -> None:
         import difflib  # only for a person who made a mistake
 
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name.lower(), known, n=1)
         en, zh = f"is not a known {what_en}", f"不是已知的{what_zh}"
         if near:
             en, zh = f"{en}; did you mean {near[0]}?", f"{zh}，是否为 {near[0]}？"
@@ -161,12 +161,12 @@ def expectation(kind: Any) -> tuple[str, str]:
     """What a value of this annotation must be, in English and Chinese."""
     for extra in (meta.extra for meta in getattr(kind, "__metadata__", ()) if meta.extra):
         return extra["en"], extra["zh"]
-    if isinstance(kind, types.UnionType):
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
         return expectation(next(part for part in typing.get_args(kind) if part is not types.NoneType))
     if typing.get_origin(kind) is Literal:
         choices = [f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in typing.get_args(kind)]
         return _listed(choices, "or"), _listed(choices, "或")
-    return {bool: ("true or false", " true 或 false"), Path: ("a path", "文件路径")}[kind]
+    return {bool: ("true or false", "true 或 false"), Path: ("a path", "文件路径")}[kind]
 
 
 def _listed(choices: list[str], word: str) -> str:

@@ -38,28 +38,17 @@ SerialNumber = Annotated[
         pattern=_TOPIC_LEVEL % 20,
     ),
 ]
-TerminalId = Annotated[
-    str, _says("exactly 8 letters or digits (F41)", "恰好 8 位字母或数字(F41)", pattern=r"^[0-9A-Za-z]{8}\Z")
-]
+TerminalId = Annotated[str, _says("exactly 8 letters or digits (F41)", "恰好 8 位字母或数字(F41)", pattern=r"^[0-9A-Za-z]{8}\Z")]
 MerchantId = Annotated[
     str, _says("exactly 15 letters or digits (F42)", "恰好 15 位字母或数字(F42)", pattern=r"^[0-9A-Za-z]{15}\Z")
 ]
 Text40 = Annotated[str, _says("a text of at most 40 characters", "最多 40 个字符的文字", max_length=40)]
 Lang = Literal["zh", "en"]
-TimerMs = Annotated[
-    int, _says("whole milliseconds, 0 to 86400000 (a day)", "整数毫秒，0 到 86400000(一天)", ge=0, le=86_400_000)
-]
+TimerMs = Annotated[int, _says("whole milliseconds, 0 to 86400000 (a day)", "整数毫秒，0 到 86400000(一天)", ge=0, le=86_400_000)]
 Port = Annotated[int, _says("a port number, 1 to 65535", "端口号 1 到 65535", ge=1, le=65535)]
 Host = Annotated[str, _says("a host name or an address", "主机名或地址", pattern=r"^[0-9A-Za-z._:-]{1,253}\Z")]
-MaybeHost = Annotated[
-    str | None, _says("a host name or an address", "主机名或地址", pattern=r"^[0-9A-Za-z._:-]{1,253}\Z")
-]
 HostPort = Annotated[
     str, _says("an address and a port, like 127.0.0.1:8583", "地址加端口，如 127.0.0.1:8583", pattern=_HOST_PORT)
-]
-MaybeHostPort = Annotated[
-    str | None,
-    _says("an address and a port, like 127.0.0.1:8731", "地址加端口，如 127.0.0.1:8731", pattern=_HOST_PORT),
 ]
 HttpUrl = Annotated[
     str,
@@ -103,12 +92,15 @@ class Hook(Section, frozen=True, kw_only=True):
     """The local API. `allowed_uids` None means the daemon's own uid."""
 
     socket: Path = Path("reversald.sock")
-    listen: MaybeHostPort = None
+    listen: HostPort | None = None
     token_file: Path | None = None
-    allowed_uids: Annotated[
-        tuple[Annotated[int, msgspec.Meta(ge=0, le=2**32 - 2)], ...] | None,
-        _says("at most 32 user numbers, like [0, 1000]", "最多 32 个用户编号，如 [0, 1000]", max_length=32),
-    ] = None
+    allowed_uids: (
+        Annotated[
+            tuple[Annotated[int, msgspec.Meta(ge=0, le=2**32 - 2)], ...],
+            _says("at most 32 user numbers, like [0, 1000]", "最多 32 个用户编号，如 [0, 1000]", max_length=32),
+        ]
+        | None
+    ) = None
     sent_reporting: bool = True
 
 
@@ -135,7 +127,7 @@ class Acquirer(Section, frozen=True, kw_only=True):
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
-    tls_server_name: MaybeHost = None
+    tls_server_name: Host | None = None
     tpdu: Annotated[
         str, _says("10 hexadecimal digits, or empty", "10 位十六进制数字，或留空", pattern=r"^([0-9A-Fa-f]{10})?\Z")
     ] = "6000030000"
@@ -171,14 +163,17 @@ class Printer(Section, frozen=True, kw_only=True):
     """The receipt printer. `port` is a device file, or `tcp://host:9100`."""
 
     driver: Literal["escpos", "disabled"] = "disabled"
-    port: Annotated[
-        str | None,
-        _says(
-            "a device like /dev/ttyS1 or /dev/usb/lp0, or tcp://host:9100",
-            "设备文件，如 /dev/ttyS1 或 /dev/usb/lp0，或 tcp://主机:9100",
-            pattern=r"^(tcp://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}|(?![a-z]+://).+)\Z",
-        ),
-    ] = None
+    port: (
+        Annotated[
+            str,
+            _says(
+                "a device like /dev/ttyS1 or /dev/usb/lp0, or tcp://host:9100",
+                "设备文件，如 /dev/ttyS1 或 /dev/usb/lp0，或 tcp://主机:9100",
+                pattern=r"^(tcp://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}|(?![a-z]+://).+)\Z",
+            ),
+        ]
+        | None
+    ) = None
     baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400] = 115_200
     columns: Literal[32, 48] = 32
     confirm: Literal["process-id", "fence", "none"] = "none"
@@ -188,7 +183,7 @@ class Display(Section, frozen=True, kw_only=True):
     """The customer display."""
 
     driver: Literal["disabled"] = "disabled"
-    port: Annotated[str | None, _says("a device, like /dev/ttyS2", "设备文件，如 /dev/ttyS2", min_length=1)] = None
+    port: Annotated[str, _says("a device, like /dev/ttyS2", "设备文件，如 /dev/ttyS2", min_length=1)] | None = None
 
 
 class Mqtt(Section, frozen=True, kw_only=True):
@@ -224,9 +219,9 @@ class Wallet(Section, frozen=True, kw_only=True):
 class Settlement(Section, frozen=True, kw_only=True):
     """When the host's business day ends, which days it settles, and how long a missing line may take."""
 
-    cutoff: Annotated[
-        str, _says("a time of day, HH:MM", "一天中的时刻 HH:MM", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")
-    ] = "23:00"
+    cutoff: Annotated[str, _says("a time of day, HH:MM", "一天中的时刻 HH:MM", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")] = (
+        "23:00"
+    )
     calendar: Path | None = None
     grace_days: Annotated[int, _says("whole days, 0 to 30", "整数天，0 到 30", ge=0, le=30)] = 2
 
