@@ -54,6 +54,10 @@ class State:
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def known(self, row: Row) -> Row | None:
+        """The row with the same kind and id, if it is remembered."""
+        return self._get(type(row), row.id)
+
     def jobs_of(self, transaction: str) -> list[Job]:
         """Every remembered print job of a transaction, oldest first."""
         return [self.jobs[key] for kind, key in self.family.get(transaction, ()) if kind is Job]

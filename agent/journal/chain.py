@@ -1,6 +1,11 @@
-"""The journal's hash chain: what an entry is, and how it is tied to the one before it."""
+"""The journal's hash chain: what an entry is, and how it is tied to the one before it.
+
+An unkeyed chain shows every change inside it, but not a tail that was cut off: its head (seq, hash) is published to the
+fleet, and `verify` compares with the head that was last acknowledged.
+"""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -11,8 +16,9 @@ GENESIS = bytes(32)
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One fact of the journal, as it stands on disk. `seq` starts at 1 and has no gaps.
 
-    `boot` counts the boots this journal has seen; `mono_ms` is CLOCK_BOOTTIME; `wall_ms` is null when the wall clock
-    was not to be trusted (`clk` = "none"). `data` is masked: no PAN beyond first 6 / last 4 is ever in it.
+    `boot` counts the boots this journal has seen; `mono_ms` is CLOCK_BOOTTIME; `wall_ms` is null when the wall clock was not
+    to be trusted (`clk` = "none"). `data` is masked: no PAN beyond first 6 / last 4 is ever in it. `input` stands in the
+    first entry of a step: the event and all that replaying it needs.
     """
 
     seq: int
@@ -24,6 +30,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     transaction: str | None
     incident: str | None
     data: dict[str, Any]
+    input: dict[str, Any] | None = None
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """Where the chain does not hold, and how."""
+
+    seq: int
+    reason: str
 
 
 def canonical(value: object) -> bytes:
@@ -34,3 +48,13 @@ def canonical(value: object) -> bytes:
 def link(previous: bytes, seq: int, body: bytes) -> bytes:
     """SHA-256(previous ‖ seq as 8 bytes big-endian ‖ canonical JSON)."""
     return hashlib.sha256(previous + seq.to_bytes(8, "big") + body).digest()
+
+
+def verify(rows: Iterable[tuple[int, bytes, bytes]], previous: bytes = GENESIS, after: int = 0) -> Iterator[Broken]:
+    """Walk (seq, body, hash) rows and yield every place where the chain does not hold."""
+    for seq, body, stored in rows:
+        if seq != after + 1:
+            yield Broken(seq, f"entries {after + 1}–{seq - 1} are missing")
+        if link(previous, seq, body) != stored:
+            yield Broken(seq, "the entry or the one before it was changed")
+        previous, after = stored, seq

@@ -1,0 +1,154 @@
+"""The one thin adapter to SQLite: open, grow the WAL, commit, checkpoint, scrub.
+
+WAL with synchronous=FULL: one fdatasync a commit, and the last acknowledged commit survives a power cut. The WAL is grown
+once and re-used, because a growing file costs a second metadata write each time; grown, it is also the reserve that still
+takes results and reversals when the disk is full.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+WAL_BYTES = 1 << 20
+FREE_BYTES_MIN = 4 << 20  # below this, new intents are refused while results and reversals still go
+PAGE_BYTES = 4096
+
+_FULL = 13
+_IOERR = 10
+_CORRUPT = 11
+_NOTADB = 26
+
+
+class StorageError(Exception):
+    """Storage failed."""
+
+
+class StorageFull(StorageError):  # noqa: N818
+    """No room: SQLite has rolled the commit back, nothing of it is on disk."""
+
+
+class StorageFailed(StorageError):  # noqa: N818
+    """The outcome of a commit is unknown (I/O error), or the file is damaged: stop, and load anew from disk."""
+
+
+def classify(error: Exception) -> StorageError | None:
+    """Our error for an error of SQLite's, by its primary result code; None when it is not about storage."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        code = getattr(error, "extendedresult", None)
+    if code is None:
+        return None
+    primary = code & 0xFF
+    if primary == _FULL:
+        return StorageFull("the disk is full")
+    if primary in {_IOERR, _CORRUPT, _NOTADB}:
+        return StorageFailed(f"SQLite reports {error.__class__.__name__}, code {code}")
+    return None
+
+
+class Database:
+    """One writing connection. `connection` may be any object with SQLite's `execute(sql, parameters)`."""
+
+    def __init__(self, connection: Any, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path) -> "Database":
+        """Open or make the database, private to its owner. Raises StorageFailed when the file is damaged."""
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        connection = sqlite3.connect(path, isolation_level=None, timeout=2.0, cached_statements=256)
+        database = cls(connection, path)
+        try:
+            database.configure()
+        except sqlite3.Error as error:
+            connection.close()
+            raise classify(error) or error from error
+        return database
+
+    def configure(self) -> None:
+        """The settings the promises rest on."""
+        for pragma in (
+            f"page_size={PAGE_BYTES}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "wal_autocheckpoint=0",
+            f"journal_size_limit={WAL_BYTES}",
+            "secure_delete=ON",
+            "temp_store=MEMORY",
+            "trusted_schema=OFF",
+        ):
+            self.execute(f"PRAGMA {pragma}")
+
+    @property
+    def connection(self) -> Any:
+        """The raw connection, for migrations."""
+        return self._connection
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> Any:
+        """Run one statement; iterate over what comes back."""
+        return self._connection.execute(sql, parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """BEGIN IMMEDIATE … COMMIT. Raises StorageFull (rolled back) or StorageFailed (outcome unknown)."""
+        try:
+            self.execute("BEGIN IMMEDIATE")
+            yield
+            self.execute("COMMIT")
+        except Exception as error:
+            self._roll_back()
+            raise classify(error) or error from error
+
+    def _roll_back(self) -> None:
+        if getattr(self._connection, "in_transaction", True):
+            try:
+                self.execute("ROLLBACK")
+            except Exception as error:
+                if classify(error) is not None:
+                    raise StorageFailed("the transaction could not be rolled back") from error
+
+    def grow_wal(self) -> None:
+        """Grow the WAL to its working size without growing the database: spill frames, then roll back."""
+        wal = Path(f"{self.path}-wal")
+        if wal.exists() and wal.stat().st_size >= WAL_BYTES:
+            return
+        self._spill()
+
+    def _spill(self) -> None:
+        cache = next(iter(self.execute("PRAGMA cache_size")))[0]
+        self.execute("PRAGMA cache_size=8")
+        try:
+            self.execute("BEGIN IMMEDIATE")
+            self.execute("INSERT INTO spill(filler) VALUES (zeroblob(?))", (WAL_BYTES,))
+            self.execute("ROLLBACK")
+        except Exception as error:
+            self._roll_back()
+            raise classify(error) or error from error
+        finally:
+            self.execute(f"PRAGMA cache_size={cache}")
+
+    def checkpoint(self, mode: str = "PASSIVE") -> bool:
+        """Copy the WAL into the database. True when all frames are there; a reader may hold some back."""
+        busy, frames, done = next(iter(self.execute(f"PRAGMA wal_checkpoint({mode})")))
+        return not busy and frames == done
+
+    def scrub(self) -> bool:
+        """Overwrite what wiped rows left in the WAL (`secure_delete` has zeroed the pages). False: a reader is in the way."""
+        if not self.checkpoint("RESTART"):
+            return False
+        self._spill()
+        return True
+
+    def short_of_space(self) -> bool:
+        """True when new intents should be refused, so that what is left serves results and reversals."""
+        space = os.statvfs(self.path.parent)
+        return space.f_bavail * space.f_frsize < FREE_BYTES_MIN
+
+    def close(self) -> None:
+        """Close without a last checkpoint: crash-only, the next start finds the same as after a kill."""
+        self._connection.close()

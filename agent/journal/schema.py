@@ -1,0 +1,69 @@
+"""Versions of the database and how to come from one to the next. sqlite-utils is loaded only when one is pending.
+
+Rows are the state of record: one table a kind, the columns people search by, and the whole row as JSON in `body`.
+"""
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from agent.journal.database import Database, StorageFailed
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database as Utils
+
+VERSION = 1
+
+
+def migrate(database: Database) -> None:
+    """Bring the database to VERSION, each step in its own transaction. A newer file than the program is refused."""
+    version = next(iter(database.execute("PRAGMA user_version")))[0]
+    if version > VERSION:
+        raise StorageFailed(f"the database is of version {version}, this program knows {VERSION}: install the newer program")
+    if version == VERSION:
+        return
+    from sqlite_utils import Database as Utils
+
+    utils = Utils(database.connection)
+    for number, step in enumerate(_STEPS[version:], start=version + 1):
+        with database.transaction():
+            step(utils)
+            database.execute(f"PRAGMA user_version={number}")
+
+
+def _first(utils: "Utils") -> None:
+    """Rows, journal, vault, idempotency, outbox."""
+    row = {"id": str, "number": int, "open": int, "state": str, "transaction": str}
+    utils.table("transactions").create(
+        {"id": str, "number": int, "open": int, "state": str, "terminal_id": str, "batch": str, "stan": str,
+         "amount_fen": int, "body": bytes},
+        pk="id",
+    )
+    utils.table("reversals").create({**row, "body": bytes}, pk="id")
+    utils.table("incidents").create({**row, "code": str, "body": bytes}, pk="id")
+    utils.table("jobs").create({**row, "body": bytes}, pk="id")
+    utils.table("singles").create({"id": str, "body": bytes}, pk="id")
+    utils.table("journal").create(
+        {"seq": int, "type": str, "transaction": str, "incident": str, "body": bytes, "hash": bytes}, pk="seq"
+    )
+    utils.table("vault").create({"ref": str, "field": str, "sealed": bytes}, pk=("ref", "field"))
+    utils.table("idempotency").create(
+        {"uid": int, "key": str, "digest": bytes, "at_ms": int, "boot": int, "decision": bytes}, pk=("uid", "key")
+    )
+    utils.table("poison").create({"seq": int, "reason": str}, pk="seq")
+    utils.table("meta").create({"key": str, "value": str}, pk="key")
+    utils.table("spill").create({"filler": bytes})
+    for sql in (
+        "CREATE INDEX transactions_key ON transactions(stan, batch, terminal_id)",
+        "CREATE INDEX reversals_open ON reversals(number) WHERE open",
+        "CREATE INDEX transactions_open ON transactions(number) WHERE open",
+        "CREATE INDEX incidents_open ON incidents(number) WHERE open",
+        "CREATE INDEX jobs_open ON jobs(number) WHERE open",
+        'CREATE INDEX incidents_transaction ON incidents("transaction")',
+        'CREATE INDEX jobs_transaction ON jobs("transaction")',
+    ):
+        utils.execute(sql)
+    utils.execute("INSERT INTO meta VALUES ('epoch', ?), ('cursor', '0'), ('scrub_owed', '0')", [str(uuid4())])
+
+
+_STEPS = (_first,)
+assert len(_STEPS) == VERSION, "every version has its step"

@@ -1,0 +1,59 @@
+"""Card secrets, sealed: PAN, expiry and chip data wait here, AES-GCM per field, only until the reversal is closed.
+
+PCI DSS 3.3.1: track data, card verification values and PIN blocks are never stored, not even here; the hook refuses them.
+Journal and rows hold `vault_ref`, the masked PAN and a keyed hash, never the PAN.
+"""
+
+import hashlib
+import hmac
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+FIELDS = frozenset({"2", "14", "55"})
+_NONCE_BYTES = 12
+
+
+class VaultError(Exception):
+    """A sealed field cannot be opened: another key, or a damaged row. Never carries content."""
+
+
+class Vault:
+    """Seals and opens fields under one 32-byte key. `Vault(None)` refuses to seal: for rails that need no PAN."""
+
+    def __init__(self, key: bytes | None) -> None:
+        self._aead = None if key is None else AESGCM(key)
+        self._hash_key = hmac.digest(key or b"", b"reversald card hash", "sha256")
+
+    def seal(self, ref: str, fields: dict[str, str]) -> dict[str, bytes]:
+        """{field number: clear text} → {field number: nonce ‖ ciphertext}, bound to `ref` and the field number."""
+        if self._aead is None:
+            raise VaultError("this configuration keeps no card data")
+        assert fields.keys() <= FIELDS, "a field that must not be stored"
+        sealed = {}
+        for name, text in fields.items():
+            nonce = os.urandom(_NONCE_BYTES)
+            sealed[name] = nonce + self._aead.encrypt(nonce, text.encode(), f"{ref}/{name}".encode())
+        return sealed
+
+    def open(self, ref: str, sealed: dict[str, bytes]) -> dict[str, str]:
+        """The reverse of `seal`."""
+        if self._aead is None:
+            raise VaultError("this configuration keeps no card data")
+        try:
+            return {
+                name: self._aead.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], f"{ref}/{name}".encode()).decode()
+                for name, blob in sealed.items()
+            }
+        except InvalidTag:
+            raise VaultError("a sealed field does not open: the vault key is another one, or the row is damaged") from None
+
+    def card_hash(self, pan: str) -> str:
+        """Keyed hash by which two transactions of one card are known without the PAN; 16 hex digits."""
+        return hmac.new(self._hash_key, pan.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def mask(pan: str) -> str:
+    """First 6 and last 4 digits; the most that may ever be shown."""
+    return pan[:6] + "*" * (len(pan) - 10) + pan[-4:]
