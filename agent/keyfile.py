@@ -24,10 +24,16 @@ def ensure_key(path: Path, length: int = 32) -> bytes:
 
 def read_key(path: Path, lengths: tuple[int, ...], key: str) -> bytes:
     """The bytes of the key in `path`, which must be one of `lengths` long. `key` names the setting in the error."""
+    digits = " or ".join(str(n * 2) for n in lengths)
+    digits_zh = " 或 ".join(str(n * 2) for n in lengths)
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read(_LENGTH_MAX)
+    except FileNotFoundError:
+        en = f"the key is missing: write its {digits} hexadecimal digits to this file, with mode 0600"
+        zh = f"缺少密钥：请将 {digits_zh} 位十六进制密钥写入此文件，权限 0600"
+        raise ConfigError((Problem(file=str(path), key=key, en=en, zh=zh),)) from None
     except OSError as error:
         raise ConfigError((unreadable(path, key, error),)) from None
     if mode & 0o077:
@@ -37,18 +43,8 @@ def read_key(path: Path, lengths: tuple[int, ...], key: str) -> bytes:
     except ValueError:
         value = b""
     if len(value) not in lengths:
-        counts = " or ".join(str(n * 2) for n in lengths)
-        counts_zh = " 或 ".join(str(n * 2) for n in lengths)
-        raise ConfigError(
-            (
-                Problem(
-                    file=str(path),
-                    key=key,
-                    en=f"the key must be {counts} hexadecimal digits",
-                    zh=f"密钥应为 {counts_zh} 位十六进制数字",
-                ),
-            )
-        )
+        en, zh = f"the key must be {digits} hexadecimal digits", f"密钥应为 {digits_zh} 位十六进制数字"
+        raise ConfigError((Problem(file=str(path), key=key, en=en, zh=zh),))
     return value
 
 
