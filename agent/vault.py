@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -19,17 +20,22 @@ class VaultError(Exception):
     """A sealed field cannot be opened: another key, or a damaged row. Never carries content."""
 
 
-class Vault:
-    """Seals and opens fields under one 32-byte key. `Vault(None)` refuses to seal: for rails that need no PAN."""
+class Sealed(msgspec.Struct, frozen=True):
+    """What goes into the vault with an event: {field number: nonce ‖ ciphertext}."""
 
-    def __init__(self, key: bytes | None) -> None:
-        self._aead = None if key is None else AESGCM(key)
-        self._hash_key = hmac.digest(key or b"", b"reversald card hash", "sha256")
+    ref: str
+    fields: dict[str, bytes]
+
+
+class Vault:
+    """Seals and opens fields under one 32-byte key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = AESGCM(key)
+        self._hash_key = hmac.digest(key, b"reversald card hash", "sha256")
 
     def seal(self, ref: str, fields: dict[str, str]) -> dict[str, bytes]:
         """{field number: clear text} → {field number: nonce ‖ ciphertext}, bound to `ref` and the field number."""
-        if self._aead is None:
-            raise VaultError("this configuration keeps no card data")
         assert fields.keys() <= FIELDS, "a field that must not be stored"
         sealed = {}
         for name, text in fields.items():
@@ -39,8 +45,6 @@ class Vault:
 
     def open(self, ref: str, sealed: dict[str, bytes]) -> dict[str, str]:
         """The reverse of `seal`."""
-        if self._aead is None:
-            raise VaultError("this configuration keeps no card data")
         try:
             return {
                 name: self._aead.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], f"{ref}/{name}".encode()).decode()

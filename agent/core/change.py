@@ -92,3 +92,11 @@ class Rejected(Exception):  # noqa: N818  (it is an answer to a caller, not a fa
         self.status = status
         self.code = code
         self.detail = detail
+
+
+class Overloaded(Exception):  # noqa: N818
+    """The inbox is full: nothing was taken."""
+
+
+class Internal(Exception):  # noqa: N818
+    """A defect of ours: the event was undone whole."""

@@ -51,6 +51,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cutoff_minute: int = 1_380
     utc_offset_minutes: int = 480
 
+    terminal_id: str = ""
     merchant_name: str = ""
     hotline: str = ""
     lang: Literal["zh", "en"] = "zh"

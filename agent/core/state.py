@@ -141,6 +141,12 @@ class State:
         for row in rows:
             self._set(row)
 
+    def forget(self, rows: Iterable[Row]) -> None:
+        """Let go of rows that were absorbed for a step that came to nothing."""
+        for row in rows:
+            if row.id in self._tables[type(row)][0]:
+                self._drop(type(row), row.id)
+
     def forget_closed(self, keep: int) -> None:
         """Drop the oldest wholly closed families from memory until at most `keep` transactions remain."""
         surplus = len(self.transactions) - keep

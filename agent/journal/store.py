@@ -253,6 +253,18 @@ class Store:
             name: bytes(blob) for name, blob in self.database.execute("SELECT field, sealed FROM vault WHERE ref = ?", (ref,))
         }
 
+    def incident(self, key: str) -> Incident | None:
+        """One incident, open or closed."""
+        query = self.database.execute("SELECT body FROM incidents WHERE id = ?", (key,))
+        return next((DECODERS[Incident].decode(body) for (body,) in query), None)
+
+    def incidents(self, *, only_open: bool, before: int, limit: int) -> list[Incident]:
+        """Incidents with a smaller number than `before`, newest first."""
+        query = self.database.execute(
+            "SELECT body FROM incidents WHERE number < ? AND open >= ? ORDER BY number DESC LIMIT ?", (before, only_open, limit)
+        )
+        return [DECODERS[Incident].decode(body) for (body,) in query]
+
     # ── the outbox ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def read_after(self, seq: int, limit: int) -> list[Entry]:

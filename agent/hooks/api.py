@@ -1,0 +1,217 @@
+"""The local API: each call becomes one event, and is answered only when that event is on disk."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import msgspec
+from aiohttp import web
+
+from agent.core import event as e
+from agent.core.change import Decision
+from agent.core.model import Disposition
+from agent.core.playbook import advise
+from agent.core.state import State
+from agent.hooks import body as b
+from agent.hooks import intake
+from agent.hooks.ports import House
+from agent.hooks.problems import Problem, respond
+from agent.journal.store import Idempotency
+
+B = TypeVar("B")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+HOUSE = web.AppKey("house", House)
+UID = "uid"
+KEY_MAX = 64
+JSON = "application/json"
+PAYLOADS = {kind: msgspec.json.Decoder(kind) for kind in (
+    b.Open, b.Empty, b.Result, b.Receipt, b.EvidenceBody, b.DispositionBody, b.Batch, b.TerminalBody, b.Link, b.Resolve, b.Recover,
+)}  # fmt: skip
+
+
+async def read(request: web.Request, kind: type[B]) -> tuple[B, bytes]:
+    """The body as its type. Raises Problem 400 naming the field."""
+    raw = await request.read()
+    if not raw and kind is b.Empty:
+        raw = b"{}"
+    try:
+        return PAYLOADS[kind].decode(raw), raw  # type: ignore[index]
+    except msgspec.ValidationError as error:
+        raise Problem(400, "invalid-body", f"{error}; correct the body and send it again") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Problem(400, "invalid-json", "the body is not JSON in UTF-8; correct it and send it again") from None
+
+
+def idempotency(request: web.Request, raw: bytes) -> Idempotency | None:
+    """The caller's Idempotency-Key with a digest of what was asked."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= KEY_MAX or not key.isascii() or not key.isprintable():
+        raise Problem(400, "invalid-idempotency-key", f"Idempotency-Key takes 1 to {KEY_MAX} printable ASCII characters")
+    digest = hashlib.sha256(b"\0".join((request.method.encode(), request.path.encode(), raw))).digest()
+    return Idempotency(request[UID], key, digest)
+
+
+def answer(value: object, status: int = 200) -> web.Response:
+    """A JSON response."""
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type=JSON)
+
+
+def standing(house: House, decision: Decision, status: int = 200) -> web.Response:
+    """The transaction as it stands after a decision; a conflict is a problem that also says how it stands."""
+    key = decision.transaction or ""
+    view = house.inbox.view(key)
+    row = view.transactions[key]
+    advice = advise(view, row, decision.proceed)
+    if decision.conflict is not None:
+        problem = Problem(409, decision.conflict, decision.detail).body
+        return respond(msgspec.structs.replace(problem, state=row.state, advice=advice, id=key))
+    return answer(b.Answer(key, row.state, advice, decision.proceed, decision.retry_after_ms), status)
+
+
+def family(house: House, key: str) -> State:
+    """A state that holds this transaction, or 404."""
+    view = house.inbox.view(key)
+    if key not in view.transactions:
+        raise Problem(404, "no-such-transaction", f"no transaction {key}")
+    return view
+
+
+async def open_transaction(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions."""
+    house = request.app[HOUSE]
+    body, raw = await read(request, b.Open)
+    if house.inbox.store.database.short_of_space():
+        raise Problem(507, "disk-full", "the disk is nearly full: no new transaction is taken; nothing was written")
+    event, sealed = intake.opened(body, house.vault, line_down=body.sent and house.line_down())
+    if body.sent:
+        house.poke_line()
+    decision = await house.inbox.submit(event, sealed, idempotency(request, raw))
+    return standing(house, decision, 201)
+
+
+async def ask_sent(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions/{id}/sent."""
+    house = request.app[HOUSE]
+    _, raw = await read(request, b.Empty)
+    event = e.SentAsked(transaction=request.match_info["id"], line_down=house.line_down())
+    house.poke_line()
+    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+
+
+async def report_result(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions/{id}/result."""
+    house = request.app[HOUSE]
+    key = request.match_info["id"]
+    body, raw = await read(request, b.Result)
+    sealed = None
+    if body.chip is not None:
+        fresh = intake.chip_for_reversal(body.chip)
+        row = family(house, key).transactions[key]
+        if fresh and body.outcome == "approved_not_completed" and row.vault is not None and house.vault is not None:
+            sealed = intake.Sealed(row.vault, house.vault.seal(row.vault, {"55": fresh}))
+    decision = await house.inbox.submit(intake.result(key, body), sealed, idempotency(request, raw))
+    return standing(house, decision)
+
+
+async def give_receipt(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions/{id}/receipt."""
+    house = request.app[HOUSE]
+    body, raw = await read(request, b.Receipt)
+    event = e.ReceiptGiven(
+        transaction=request.match_info["id"], jobs=tuple(str(uuid4()) for _ in range(body.copies)),
+        document=intake.document_of(body),
+    )
+    return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+
+
+async def order_reprint(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions/{id}/reprint."""
+    house = request.app[HOUSE]
+    _, raw = await read(request, b.Empty)
+    event = e.ReprintAsked(transaction=request.match_info["id"], job=str(uuid4()))
+    return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+
+
+async def print_test(request: web.Request) -> web.StreamResponse:
+    """POST /v1/print/test."""
+    house = request.app[HOUSE]
+    await read(request, b.Empty)
+    return _jobs(house, await house.inbox.submit(e.TestPrintAsked(job=str(uuid4()))))
+
+
+def _jobs(house: House, decision: Decision) -> web.Response:
+    printer = house.inbox.state.printer
+    return answer(b.JobAnswer(decision.jobs, printer.fault, printer.paper, decision.transaction), 202)
+
+
+async def give_evidence(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions/{id}/evidence."""
+    house = request.app[HOUSE]
+    body, raw = await read(request, b.EvidenceBody)
+    event = e.EvidenceGiven(transaction=request.match_info["id"], evidence=intake.evidence_of(body))
+    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+
+
+async def give_disposition(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions/{id}/disposition."""
+    house = request.app[HOUSE]
+    body, raw = await read(request, b.DispositionBody)
+    said = Disposition(
+        body.goods, body.replaced_by and intake.masked(body.replaced_by), body.accepts_risk,
+        body.contact and intake.masked(body.contact),
+    )
+    event = e.DispositionGiven(transaction=request.match_info["id"], disposition=said)
+    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+
+
+async def order_recovery(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions/{id}/recover."""
+    house = request.app[HOUSE]
+    body, raw = await read(request, b.Recover)
+    event = e.ReversalOrdered(transaction=request.match_info["id"], by=intake.masked(body.by))
+    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+
+
+async def change_batch(request: web.Request) -> web.StreamResponse:
+    """POST /v1/batch."""
+    body, raw = await read(request, b.Batch)
+    await _take(request, e.BatchChanged(batch=body.batch, what=body.event), raw)
+    return answer(b.Done())
+
+
+async def change_terminal(request: web.Request) -> web.StreamResponse:
+    """POST /v1/terminal."""
+    body, raw = await read(request, b.TerminalBody)
+    await _take(request, e.TerminalChanged(what=body.event), raw)
+    return answer(b.Done())
+
+
+async def report_link(request: web.Request) -> web.StreamResponse:
+    """POST /v1/link: a hint to look at the line now; the host probe is the proof."""
+    await read(request, b.Link)
+    request.app[HOUSE].poke_line()
+    return answer(b.Done())
+
+
+async def resolve_incident(request: web.Request) -> web.StreamResponse:
+    """POST /v1/incidents/{id}/resolve."""
+    house = request.app[HOUSE]
+    body, raw = await read(request, b.Resolve)
+    key = request.match_info["id"]
+    found = house.inbox.state.incidents.get(key) or house.inbox.store.incident(key)
+    if found is None:
+        raise Problem(404, "no-such-incident", f"no incident {key}")
+    event = e.IncidentResolved(
+        incident=key, transaction=found.transaction, resolution=body.resolution, by=intake.masked(body.by),
+        note=intake.masked(body.note),
+    )
+    await _take(request, event, raw)
+    return answer(b.Done())
+
+
+async def _take(request: web.Request, event: e.Event, raw: bytes) -> Any:
+    return await request.app[HOUSE].inbox.submit(event, None, idempotency(request, raw))

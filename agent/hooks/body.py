@@ -1,0 +1,264 @@
+"""What callers post and what they get, as types. The OpenAPI description is made from these; unknown fields are refused."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from agent.core.model import Goods, Outcome, Proceed, Rail
+from agent.core.playbook import Advice
+
+FenAmount = Annotated[int, msgspec.Meta(ge=1, le=999_999_999_999, description="whole fen")]
+SixDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}\Z")]
+FourDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}\Z")]
+ThreeDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{3}\Z")]
+Code = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Z]{2}\Z", description="response code F39, whole")]
+Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Note = Annotated[str, msgspec.Meta(max_length=500)]
+Chip = Annotated[str, msgspec.Meta(pattern=r"^([0-9A-Fa-f]{2}){0,255}\Z", description="EMV TLV as hex, at most 255 bytes")]
+
+
+IN_DOUBT = frozenset({"in_doubt", "reversing", "approved_not_completed", "unresolved"})
+
+
+class _Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request body."""
+
+
+class Card(_Body, frozen=True):
+    """The card: a PAN, or a token with the last four digits where the agent keeps no card data."""
+
+    pan: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{13,19}\Z")] | None = None
+    token: Word | None = None
+    last4: FourDigits | None = None
+    expiry: FourDigits | None = None
+    entry_mode: ThreeDigits | None = None
+    sequence: ThreeDigits | None = None
+    chip: Chip | None = None
+
+
+class OriginalBody(_Body, frozen=True):
+    """What a void refers to."""
+
+    batch: SixDigits
+    stan: SixDigits
+    date: FourDigits | None = None
+
+
+class Open(_Body, frozen=True):
+    """Open a transaction; `sent: true` also asks permission to send, in the same commit."""
+
+    rail: Rail
+    kind: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,32}\Z")]
+    amount_fen: FenAmount
+    stan: SixDigits
+    batch: SixDigits
+    terminal_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{8}\Z")]
+    merchant_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{15}\Z")]
+    currency: ThreeDigits = "156"
+    basket_id: Word | None = None
+    condition: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{2}\Z")] = "00"
+    card: Card | None = None
+    original: OriginalBody | None = None
+    replaces: Word | None = None
+    sent: bool = False
+
+
+class Empty(_Body, frozen=True):
+    """No fields."""
+
+
+class LineBody(_Body, frozen=True):
+    """One line of a receipt."""
+
+    text: Annotated[str, msgspec.Meta(max_length=200)]
+    align: Literal["left", "center", "right"] = "left"
+    size: Literal[1, 2] = 1
+    bold: bool = False
+
+
+class Receipt(_Body, frozen=True):
+    """The genuine receipt, as the payment app made it."""
+
+    lines: Annotated[tuple[LineBody, ...], msgspec.Meta(min_length=1, max_length=200)]
+    qr: Annotated[str, msgspec.Meta(max_length=300)] | None = None
+    copies: Annotated[int, msgspec.Meta(ge=1, le=3)] = 1
+
+
+class Result(_Body, frozen=True):
+    """What the app heard from the host."""
+
+    outcome: Outcome
+    response_code: Code | None = None
+    approved_fen: FenAmount | None = None
+    rrn: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{1,12}\Z")] | None = None
+    auth_code: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{6}\Z")] | None = None
+    chip: Chip | None = None
+    receipt: Receipt | None = None
+
+
+class EvidenceBody(_Body, frozen=True):
+    """What the customer shows."""
+
+    kind: Literal["debit_sms", "refund_sms", "wallet_record"]
+    amount_fen: FenAmount | None = None
+    order_no: Word | None = None
+    merchant: Word | None = None
+    at: Word | None = None
+    text: Note | None = None
+
+
+class DispositionBody(_Body, frozen=True):
+    """Where goods and money went."""
+
+    goods: Goods | None = None
+    replaced_by: Word | None = None
+    accepts_risk: bool = False
+    contact: Word | None = None
+
+
+class Batch(_Body, frozen=True):
+    """The app's settlement."""
+
+    batch: SixDigits
+    event: Literal["settling", "settled", "changed"]
+
+
+class TerminalBody(_Body, frozen=True):
+    """The app's sign-in, key change or reboot."""
+
+    event: Literal["signed_in", "key_changed", "rebooted"]
+
+
+class Link(_Body, frozen=True):
+    """What a platform that hides the network reports."""
+
+    state: Literal["up", "down"]
+
+
+class Resolve(_Body, frozen=True, rename={"resolution": "as"}):
+    """How a person closes a case."""
+
+    resolution: Literal["refunded", "collected", "written_off", "no_action"]
+    by: Word
+    note: Note = ""
+
+
+class Recover(_Body, frozen=True):
+    """Who orders the reversal to be sent again."""
+
+    by: Word
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A transaction as it stands."""
+
+    id: str
+    state: str
+    advice: Advice
+    proceed: Proceed | None = None
+    retry_after_ms: int | None = None
+
+
+class JobAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A job that was taken, and how the printer is."""
+
+    jobs: tuple[str, ...]
+    printer: str
+    paper: str
+    id: str | None = None
+
+
+class IncidentItem(msgspec.Struct, frozen=True):
+    """One incident. `opened_at` is milliseconds since 1970, null when the time was not known."""
+
+    id: str
+    transaction: str | None
+    code: str
+    opened_at: int | None
+    open: bool
+    owner: str
+    next_action: str
+    number: int
+    resolution: str | None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of incidents; `next` goes into `before` for the page after it."""
+
+    items: list[IncidentItem]
+    next: int | None
+
+
+class ReversalItem(msgspec.Struct, frozen=True):
+    """The reversal of a transaction, for people."""
+
+    state: str
+    reason: str
+    sends: int
+    response_code: str | None
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """Everything about one transaction."""
+
+    id: str
+    state: str
+    advice: Advice
+    kind: str
+    amount_fen: int
+    stan: str
+    batch: str
+    terminal_id: str
+    card: str | None
+    rrn: str | None
+    response_code: str | None
+    reversal: ReversalItem | None
+    jobs: list[dict[str, Any]]
+    incidents: list[IncidentItem]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """How the agent is."""
+
+    version: str
+    mode: str
+    terminal_id: str
+    boots: int
+    batch: str | None
+    batch_state: str
+    pending_reversals: int
+    oldest_pending_ms: int | None
+    money_in_doubt_fen: int
+    open_incidents: int
+    line: str
+    printer: str
+    paper: str
+    jobs_waiting: int
+    journal_seq: int
+    journal_hash: str
+    scrub_owed: bool
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """May the app begin a sale?"""
+
+    can_sell: bool
+    reasons: list[str]
+
+
+class Done(msgspec.Struct, frozen=True):
+    """It is on disk."""
+
+    ok: bool = True
+
+
+class ProblemBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RFC 9457 problem+json. `type` is stable; `state` and `advice` say how the transaction stands."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    state: str | None = None
+    advice: Advice | None = None
+    id: str | None = None

@@ -1,0 +1,96 @@
+"""From what a caller posts to an event: secrets are sealed, card numbers masked, forbidden data refused at the door.
+
+PCI DSS 3.3.1: track data, verification values and PIN blocks are never taken. They have no field here, so they are refused
+as unknown; inside chip data their tags are looked for, nested ones too.
+"""
+
+from uuid import uuid4
+
+from agent.core.event import Opened, ResultReported
+from agent.core.model import Document, DocumentLine, Evidence, Original
+from agent.hooks.body import Card, EvidenceBody, Open, Receipt, Result
+from agent.hooks.problems import Problem, masked
+from agent.vault import Sealed, Vault, mask
+from device.acquirer import chip
+from device.errors import LocalMessageError
+
+FORBIDDEN_TAGS = frozenset({"57", "5A", "56", "9F6B", "9F20"})
+REVERSAL_TAGS = ("95", "9F1E", "9F10", "9F36", "DF31")
+
+
+def opened(body: Open, vault: Vault | None, *, line_down: bool) -> tuple[Opened, Sealed | None]:
+    """The event of an opened transaction, and what goes into the vault with it."""
+    if body.kind == "void" and body.original is None:
+        raise Problem(400, "invalid-body", "a void needs `original` with batch and stan of what it undoes")
+    card = body.card or Card()
+    if body.rail == "card":
+        _check_card(card, vault)
+    ref = str(uuid4()) if card.pan is not None else None
+    event = Opened(
+        transaction=str(uuid4()), rail=body.rail, kind=body.kind, amount_fen=body.amount_fen, currency=body.currency,
+        stan=body.stan, batch=body.batch, terminal_id=body.terminal_id, merchant_id=body.merchant_id, ask=body.sent,
+        line_down=line_down, basket_id=body.basket_id and masked(body.basket_id), condition=body.condition,
+        entry_mode=card.entry_mode, sequence=card.sequence, masked_pan=mask(card.pan) if card.pan else None,
+        last4=card.pan[-4:] if card.pan else card.last4, vault=ref,
+        card_hmac=vault.card_hash(card.pan) if card.pan and vault else None,
+        original=Original(body.original.batch, body.original.stan, body.original.date) if body.original else None,
+        replaces=body.replaces and masked(body.replaces),
+    )
+    if ref is None or vault is None or card.pan is None:
+        return event, None
+    secrets = {"2": card.pan, "14": card.expiry, "55": chip_for_reversal(card.chip)}
+    return event, Sealed(ref, vault.seal(ref, {name: text for name, text in secrets.items() if text}))
+
+
+def _check_card(card: Card, vault: Vault | None) -> None:
+    if vault is None:
+        if card.pan is not None or card.expiry is not None or card.chip is not None:
+            raise Problem(400, "card-data-refused", "this terminal keeps no card data: send `token` and `last4`")
+        if card.last4 is None:
+            raise Problem(400, "invalid-body", "a card transaction needs `card` with `last4`")
+        return
+    if card.pan is None:
+        raise Problem(400, "invalid-body", "this terminal reverses by itself: `card.pan` is needed for the reversal (F2)")
+    if card.entry_mode is None:
+        raise Problem(400, "invalid-body", "`card.entry_mode` is needed for the reversal (F22)")
+
+
+def chip_for_reversal(data: str | None) -> str | None:
+    """Chip data cut to what a reversal carries. Raises Problem when it holds track or card number tags."""
+    if not data:
+        return None
+    try:
+        found = FORBIDDEN_TAGS.intersection(chip.tags(data))
+        if found:
+            raise Problem(
+                400, "forbidden-card-data", f"chip data must not hold tag {min(found)}: leave track and card number out"
+            )
+        return chip.cut(data, REVERSAL_TAGS) or None
+    except LocalMessageError as error:
+        raise Problem(400, "invalid-body", f"`chip` is not well-formed TLV: {error}") from None
+
+
+def result(transaction: str, body: Result) -> ResultReported:
+    """The event of a result."""
+    document = document_of(body.receipt) if body.receipt else None
+    return ResultReported(
+        transaction=transaction, outcome=body.outcome, response_code=body.response_code, approved_fen=body.approved_fen,
+        rrn=body.rrn, auth_code=body.auth_code, receipt=document, job=str(uuid4()) if document else None,
+    )
+
+
+def document_of(receipt: Receipt) -> Document:
+    """The receipt as it is printed: card numbers masked, whatever the app put there."""
+    return Document(
+        tuple(DocumentLine(masked(line.text), line.align, line.size, line.bold) for line in receipt.lines),
+        masked(receipt.qr) if receipt.qr else None,
+    )
+
+
+def evidence_of(body: EvidenceBody) -> Evidence:
+    """Evidence, masked."""
+    return Evidence(
+        kind=body.kind, amount_fen=body.amount_fen, order_no=body.order_no and masked(body.order_no),
+        merchant=body.merchant and masked(body.merchant), at=body.at and masked(body.at),
+        text=body.text and masked(body.text),
+    )

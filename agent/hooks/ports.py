@@ -1,0 +1,39 @@
+"""What the hooks need of the house behind them, as protocols: the inbox, the host line's last word, and who we are."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from agent.core.change import Decision
+from agent.core.event import Event
+from agent.core.state import State
+from agent.journal.store import Idempotency, Store
+from agent.vault import Sealed, Vault
+
+
+class Inbox(Protocol):
+    """The one writer."""
+
+    store: Store
+    state: State
+
+    def submit(
+        self, event: Event, sealed: Sealed | None = None, idempotency: Idempotency | None = None
+    ) -> "asyncio.Future[Decision]":
+        """Queue an event; the Decision comes when it is on disk."""
+
+    def view(self, transaction: str) -> State:
+        """A state in which this transaction can be read, if it exists."""
+
+
+class House(msgspec.Struct, frozen=True):
+    """What the daemon hands to the hooks. `boottime_ms` is the clock that ages are told by."""
+
+    inbox: Inbox
+    vault: Vault | None
+    version: str
+    line_down: Callable[[], bool]
+    poke_line: Callable[[], None]
+    boottime_ms: Callable[[], int]

@@ -1,0 +1,92 @@
+"""Every call of the local API in one table; the server and the OpenAPI description are both made from it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from agent.hooks import api, stream, views
+from agent.hooks import body as b
+
+
+class Route(NamedTuple):
+    """One call: what is posted, what comes back with which status, and what it is for."""
+
+    method: str
+    path: str
+    handler: api.Handler
+    takes: type | None
+    gives: type | None
+    status: int
+    summary: str
+
+
+async def get_openapi(request: web.Request) -> web.StreamResponse:
+    """GET /v1/openapi.json."""
+    return api.answer(openapi(request.app[api.HOUSE].version))
+
+
+ROUTES = (
+    Route("POST", "/v1/transactions", api.open_transaction, b.Open, b.Answer, 201, "open a transaction"),
+    Route("POST", "/v1/transactions/{id}/sent", api.ask_sent, b.Empty, b.Answer, 200, "may the first byte leave?"),
+    Route("POST", "/v1/transactions/{id}/result", api.report_result, b.Result, b.Answer, 200, "what the app heard from the host"),
+    Route("POST", "/v1/transactions/{id}/receipt", api.give_receipt, b.Receipt, b.JobAnswer, 202, "print the genuine receipt"),
+    Route("POST", "/v1/transactions/{id}/reprint", api.order_reprint, b.Empty, b.JobAnswer, 202, "print a marked copy"),
+    Route("POST", "/v1/transactions/{id}/evidence", api.give_evidence, b.EvidenceBody, b.Answer, 200, "what the customer shows"),
+    Route(
+        "POST", "/v1/transactions/{id}/disposition", api.give_disposition, b.DispositionBody, b.Answer, 200,
+        "where goods and money went",
+    ),
+    Route("POST", "/v1/transactions/{id}/recover", api.order_recovery, b.Recover, b.Answer, 200, "send the reversal again"),
+    Route("GET", "/v1/transactions/{id}", views.get_transaction, None, b.Detail, 200, "one transaction"),
+    Route("POST", "/v1/batch", api.change_batch, b.Batch, b.Done, 200, "the app settles or changes its batch"),
+    Route("POST", "/v1/terminal", api.change_terminal, b.TerminalBody, b.Done, 200, "sign-in, key change, reboot"),
+    Route("POST", "/v1/link", api.report_link, b.Link, b.Done, 200, "the platform's word on the network"),
+    Route("POST", "/v1/print/test", api.print_test, b.Empty, b.JobAnswer, 202, "a test page"),
+    Route("GET", "/v1/incidents", views.list_incidents, None, b.Page, 200, "incidents, newest first"),
+    Route("GET", "/v1/incidents/{id}", views.get_incident, None, b.IncidentItem, 200, "one incident"),
+    Route("POST", "/v1/incidents/{id}/resolve", api.resolve_incident, b.Resolve, b.Done, 200, "a person closes a case"),
+    Route("GET", "/v1/status", views.get_status, None, b.Status, 200, "how the agent is"),
+    Route("GET", "/v1/ready", views.get_ready, None, b.Ready, 200, "may a sale begin?"),
+    Route("GET", "/v1/events", stream.get_events, None, None, 200, "server-sent events, resumable by Last-Event-ID"),
+    Route("GET", "/v1/openapi.json", get_openapi, None, None, 200, "this description"),
+    Route("GET", "/healthz", views.get_health, None, None, 200, "alive"),
+    Route("GET", "/metrics", views.get_metrics, None, None, 200, "Prometheus text"),
+)
+
+
+def openapi(version: str) -> dict[str, Any]:
+    """OpenAPI 3.1, from the types."""
+    types = {kind for route in ROUTES for kind in (route.takes, route.gives) if kind is not None} | {b.ProblemBody}
+    ordered = sorted(types, key=lambda kind: kind.__name__)
+    _, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "reversald local API", "version": version},
+        "paths": paths,
+        "components": {"schemas": dict(components)},
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": route.handler.__name__,
+        "responses": {
+            str(route.status): {"description": "done"} | _content(route.gives, "application/json"),
+            "default": {"description": "a problem"} | _content(b.ProblemBody, "application/problem+json"),
+        },
+    }
+    if "{id}" in route.path:
+        operation["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    if route.takes is not None:
+        operation["requestBody"] = {"required": route.takes is not b.Empty} | _content(route.takes, "application/json")
+    return operation
+
+
+def _content(kind: type | None, media: str) -> Mapping[str, Any]:
+    return {} if kind is None else {"content": {media: {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}}

@@ -1,0 +1,97 @@
+"""Server-sent events: what the journal tells, as it is committed, resumable by `Last-Event-ID` (a journal sequence number)."""
+
+import asyncio
+
+import msgspec
+from aiohttp import web
+
+from agent.core.playbook import advise
+from agent.hooks.api import HOUSE
+from agent.hooks.ports import House
+from agent.hooks.problems import Problem
+from agent.journal.chain import Entry
+
+CHUNK = 100
+CLIENTS_MAX = 16
+PING_S = 25.0
+
+
+class Bell:
+    """Rings after each commit; each listener waits for the next ring."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+        self.listeners = 0
+        self.closed = False
+
+    def ring(self) -> None:
+        """Wake everybody who waits."""
+        waiting, self._waiting = self._waiting, set()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def close(self) -> None:
+        """Let every stream end."""
+        self.closed = True
+        self.ring()
+
+    async def wait(self) -> None:
+        """Until the next ring, at most PING_S."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await asyncio.wait_for(future, PING_S)
+        except TimeoutError:
+            self._waiting.discard(future)
+
+
+BELL = web.AppKey("bell", Bell)
+
+
+async def get_events(request: web.Request) -> web.StreamResponse:
+    """GET /v1/events."""
+    house, bell = request.app[HOUSE], request.app[BELL]
+    last = request.headers.get("Last-Event-ID", str(house.inbox.store.seq))
+    if not last.isascii() or not last.isdigit() or len(last) > 17:
+        raise Problem(400, "invalid-last-event-id", "Last-Event-ID is a journal sequence number, as it came in `id:`")
+    if bell.listeners >= CLIENTS_MAX:
+        raise Problem(503, "too-many-listeners", f"{CLIENTS_MAX} programs listen already; close one")
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+    bell.listeners += 1
+    try:
+        await response.prepare(request)
+        await _serve(house, bell, response, int(last))
+    except (ConnectionError, asyncio.CancelledError):
+        pass  # the listener left
+    finally:
+        bell.listeners -= 1
+    return response
+
+
+async def _serve(house: House, bell: Bell, response: web.StreamResponse, last: int) -> None:
+    while not bell.closed:
+        entries = house.inbox.store.read_after(last, CHUNK)
+        for entry in entries:
+            await response.write(_event(house, entry))
+            last = entry.seq
+        if not entries:
+            rung_at = house.inbox.store.seq
+            if rung_at == last or last > rung_at:
+                await bell.wait()
+                if house.inbox.store.seq == rung_at:
+                    await response.write(b": still here\n\n")
+
+
+def _event(house: House, entry: Entry) -> bytes:
+    """One event; what is about a transaction carries the advice of this moment."""
+    value: dict[str, object] = {
+        "seq": entry.seq, "type": entry.type, "transaction": entry.transaction, "incident": entry.incident, "data": entry.data,
+        "at": entry.wall_ms,
+    }
+    if entry.transaction is not None:
+        view = house.inbox.view(entry.transaction)
+        row = view.transactions.get(entry.transaction)
+        if row is not None:
+            value |= {"state": row.state, "advice": advise(view, row)}
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (entry.seq, entry.type.encode(), msgspec.json.encode(value))

@@ -1,0 +1,121 @@
+"""What can be read: transactions, incidents, how the agent is. Reading never changes what the core remembers."""
+
+import msgspec
+from aiohttp import web
+
+from agent.core.model import Incident
+from agent.core.playbook import advise
+from agent.hooks import body as b
+from agent.hooks.api import HOUSE, answer, family
+from agent.hooks.ports import House
+from agent.hooks.problems import Problem
+
+PAGE_MAX = 200
+
+
+async def get_transaction(request: web.Request) -> web.StreamResponse:
+    """GET /v1/transactions/{id}."""
+    house, key = request.app[HOUSE], request.match_info["id"]
+    view = family(house, key)
+    row, reversal = view.transactions[key], view.reversals.get(key)
+    detail = b.Detail(
+        id=key, state=row.state, advice=advise(view, row), kind=row.kind, amount_fen=row.amount_fen, stan=row.stan,
+        batch=row.batch, terminal_id=row.terminal_id, card=row.masked_pan or row.last4, rrn=row.rrn,
+        response_code=row.response_code,
+        reversal=b.ReversalItem(reversal.state, reversal.reason, reversal.sends, reversal.response_code) if reversal else None,
+        jobs=[{"id": job.id, "what": job.what, "state": job.state, "marked": job.marked} for job in view.jobs_of(key)],
+        incidents=[_item(incident) for incident in view.incidents_of(key)],
+    )
+    return answer(detail)
+
+
+def _item(row: Incident) -> b.IncidentItem:
+    return b.IncidentItem(
+        id=row.id, transaction=row.transaction, code=row.code, opened_at=row.opened.wall_ms, open=row.open, owner=row.owner,
+        next_action=row.next_action, number=row.number, resolution=row.resolution,
+    )
+
+
+async def get_incident(request: web.Request) -> web.StreamResponse:
+    """GET /v1/incidents/{id}."""
+    house, key = request.app[HOUSE], request.match_info["id"]
+    found = house.inbox.state.incidents.get(key) or house.inbox.store.incident(key)
+    if found is None:
+        raise Problem(404, "no-such-incident", f"no incident {key}")
+    return answer(_item(found))
+
+
+async def list_incidents(request: web.Request) -> web.StreamResponse:
+    """GET /v1/incidents?open=true&limit=&before=: newest first."""
+    query = request.query
+    unknown = set(query) - {"open", "limit", "before"}
+    if unknown or query.get("open", "true") not in {"true", "false"}:
+        raise Problem(400, "invalid-query", "known are open=true|false, limit=1…200 and before=<next of the page before>")
+    limit, before = _number(query.get("limit", "50"), PAGE_MAX), _number(query.get("before", str(2**53)), 2**53)
+    only_open = query.get("open") == "true"
+    rows = request.app[HOUSE].inbox.store.incidents(only_open=only_open, before=before, limit=limit + 1)
+    items = [_item(row) for row in rows[:limit]]
+    return answer(b.Page(items, items[-1].number if len(rows) > limit else None))
+
+
+def _number(text: str, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:17]) <= most:
+        raise Problem(400, "invalid-query", f"a whole number from 1 to {most} is wanted")
+    return int(text)
+
+
+def status_of(house: House) -> b.Status:
+    """How the agent is, in one struct: API, metrics and `snap` all come from here."""
+    state, store = house.inbox.state, house.inbox.store
+    agent, pending = state.agent, [row for row in state.open_reversals.values() if row.pending]
+    now_ms = house.boottime_ms()
+    stamps = [state.transactions[row.id].opened for row in pending]
+    ages = [now_ms - stamp.mono_ms if stamp.boot == agent.boots else now_ms for stamp in stamps]
+    doubt = [row for row in state.open_transactions.values() if row.state in b.IN_DOUBT]
+    return b.Status(
+        version=house.version, mode=agent.policy.mode, terminal_id=agent.policy.terminal_id, boots=agent.boots,
+        batch=agent.batch, batch_state=agent.batch_state, pending_reversals=len(pending),
+        oldest_pending_ms=max(ages, default=None), money_in_doubt_fen=sum(row.amount_fen for row in doubt),
+        open_incidents=len(state.open_incidents), line={None: "unknown", True: "up", False: "down"}[state.line.up],
+        printer=state.printer.fault if agent.policy.has_printer else "disabled", paper=state.printer.paper,
+        jobs_waiting=len(state.open_jobs), journal_seq=store.seq, journal_hash=store.hash.hex(), scrub_owed=store.scrub_owed,
+    )
+
+
+async def get_status(request: web.Request) -> web.StreamResponse:
+    """GET /v1/status."""
+    return answer(status_of(request.app[HOUSE]))
+
+
+async def get_ready(request: web.Request) -> web.StreamResponse:
+    """GET /v1/ready: what stands before a sale, without asking for permission."""
+    house = request.app[HOUSE]
+    state = house.inbox.state
+    blocks = any(row.blocks for row in state.open_reversals.values())
+    reasons = {
+        "disk_full": house.inbox.store.database.short_of_space(),
+        "batch_settling": state.agent.batch_state == "settling",
+        "line_down": blocks and house.line_down(),
+        "reversal_first": blocks and not house.line_down(),
+        "transaction_running": any(row.state == "sent" for row in state.open_transactions.values()),
+    }
+    found = [reason for reason, holds in reasons.items() if holds]
+    return answer(b.Ready(not found, found))
+
+
+async def get_health(request: web.Request) -> web.StreamResponse:
+    """GET /healthz."""
+    return answer({"ok": True, "version": request.app[HOUSE].version, "seq": request.app[HOUSE].inbox.store.seq})
+
+
+async def get_metrics(request: web.Request) -> web.StreamResponse:
+    """GET /metrics: Prometheus text, from the status."""
+    values = msgspec.to_builtins(status_of(request.app[HOUSE]))
+    lines: list[str] = []
+    for name, value in values.items():
+        if isinstance(value, int) and not isinstance(value, bool):
+            lines += [f"# TYPE reversald_{name} gauge", f"reversald_{name} {value}"]
+    labels = {"line": values["line"], "printer": values["printer"], "paper": values["paper"]}
+    text = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    lines += ["# TYPE reversald_state gauge", f"reversald_state{{{text}}} 1", ""]
+    return web.Response(text="\n".join(lines), content_type="text/plain")

@@ -1,0 +1,238 @@
+"""One bounded inbox: step what is queued, commit it at once, and only then answer callers and let effects happen.
+
+The commit is made inline on the event loop: the first `submit` schedules a flush, which takes all that is queued. Each event
+is stepped in its own try, so a bad one rejects only itself; all that were stepped share one commit.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from agent.core.card import go_is_valid
+from agent.core.change import Decision, Effect, Internal, Overloaded, Rejected
+from agent.core.event import DeadlinePassed, Event
+from agent.core.model import Now
+from agent.core.state import State
+from agent.core.step import next_deadline_ms, step
+from agent.journal.database import StorageFailed, StorageFull
+from agent.journal.store import Idempotency, Stepped, Store
+from agent.vault import Sealed
+
+log = logging.getLogger("reversald.inbox")
+
+BATCH_MAX = 256
+QUEUE_MAX = 4_096
+REMEMBERED_MAX = 64  # closed families kept in memory
+SLEEP_MAX_S = 30.0  # the loop's clock stands still in suspend: look again at least this often while a deadline is set
+
+
+class _Item(msgspec.Struct):
+    event: Event
+    future: "asyncio.Future[Decision]"
+    sealed: Sealed | None
+    idempotency: Idempotency | None
+
+
+class Inbox:
+    """The one writer. `dispatch` gets the effects of a commit; `committed` is told of each, `broken` once when storage fails."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], Now],
+        dispatch: Callable[[Effect], None],
+        committed: Callable[[], None],
+        broken: Callable[[StorageFailed], None],
+    ) -> None:
+        self.store = store
+        self.state = store.load()
+        self._clock = clock
+        self._dispatch = dispatch
+        self._committed = committed
+        self._broken = broken
+        self._queue: deque[_Item] = deque()
+        self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._failed: StorageFailed | None = None
+        self.flushes = 0
+
+    def submit(
+        self, event: Event, sealed: Sealed | None = None, idempotency: Idempotency | None = None
+    ) -> "asyncio.Future[Decision]":
+        """Queue an event. The future holds the Decision once it is on disk, or Rejected, StorageFull, StorageFailed, Internal."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Decision] = loop.create_future()
+        if self._failed is not None:
+            future.set_exception(self._failed)
+        elif len(self._queue) >= QUEUE_MAX:
+            future.set_exception(Overloaded("too much at once: try again"))
+        else:
+            self._queue.append(_Item(event, future, sealed, idempotency))
+            self._schedule(loop)
+        return future
+
+    def tell(self, event: Event) -> None:
+        """Queue an event nobody waits for; what goes wrong with it is logged."""
+        self.submit(event).add_done_callback(_log_failure)
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        self.flushes += 1
+        items = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
+        if self._queue:
+            self._schedule(asyncio.get_running_loop())
+        if self._failed is not None:
+            self._refuse([item for item in items if not item.future.done()], self._failed)
+            return
+        done, steps = self._step_all(items)
+        try:
+            if steps:
+                self.store.commit(steps)
+        except StorageFull as error:
+            self.state.rollback()
+            for stepped in steps:
+                self.state.forget(stepped.loaded)
+            self._refuse([item for item, _ in done], error)
+        except StorageFailed as error:
+            self.state.rollback()
+            self._stop(error, [item for item, _ in done])
+            return
+        else:
+            self.state.settle()
+            self._resolve(done)
+            for stepped in steps:
+                for effect in stepped.change.effects:
+                    self._dispatch(effect)
+            if steps:
+                self.state.forget_closed(REMEMBERED_MAX)
+                self._committed()
+        self._arm()
+
+    def _step_all(self, items: list[_Item]) -> tuple[list[tuple[_Item, Decision]], list[Stepped]]:
+        """Step each event over the ones before it; what is refused answers at once, the rest after the commit."""
+        done: list[tuple[_Item, Decision]] = []
+        steps: list[Stepped] = []
+        now = self._clock()
+        for item in items:
+            try:
+                decision = self._asked_before(item, steps)
+                if decision is None:
+                    stepped = self._step(item, now)
+                    decision = stepped.change.decision
+                    if stepped.change.facts or item.idempotency is not None:
+                        steps.append(stepped)
+                done.append((item, decision))
+            except (Rejected, StorageFailed) as error:
+                self._refuse([item], error)
+            except Exception as error:
+                log.exception("the step of a %s was undone", type(item.event).__name__)
+                self._refuse([item], Internal(f"{type(error).__name__} in the core: the event was undone"))
+        return done, steps
+
+    def _step(self, item: _Item, now: Now) -> Stepped:
+        loaded = self.store.missing(self.state, item.event)
+        mark = self.state.mark()
+        self.state.absorb(loaded)
+        try:
+            change = step(self.state, item.event, now)
+        except Exception:
+            self.state.rollback(mark)
+            self.state.forget(loaded)
+            raise
+        stepped = Stepped(item.event, now, change, loaded, idempotency=item.idempotency)
+        if item.sealed is not None:
+            stepped.ref, stepped.sealed = item.sealed.ref, item.sealed.fields
+        return stepped
+
+    def _asked_before(self, item: _Item, steps: list[Stepped]) -> Decision | None:
+        """The first answer under an idempotency key; `go` is repeated only while it is valid."""
+        asked = item.idempotency
+        if asked is None:
+            return None
+        found = next(
+            (
+                (known.digest, earlier.change.decision)
+                for earlier in steps
+                if (known := earlier.idempotency) is not None and (known.uid, known.key) == (asked.uid, asked.key)
+            ),
+            None,
+        ) or self.store.asked_before(asked)
+        if found is None:
+            return None
+        digest, decision = found
+        if digest != asked.digest:
+            raise Rejected(409, "idempotency-key-reused", "this Idempotency-Key was used with another body; take a new key")
+        return self._go_while_valid(decision)
+
+    def _go_while_valid(self, decision: Decision) -> Decision:
+        transaction = self.state.transactions.get(decision.transaction or "")
+        if decision.proceed == "go" and (transaction is None or not go_is_valid(self.state, transaction)):
+            return msgspec.structs.replace(decision, proceed="refuse")
+        return decision
+
+    def view(self, transaction: str) -> State:
+        """A state in which this transaction can be read, if it exists at all. Reading changes nothing that is remembered:
+        a row that is loaded without being journaled would be missing from the replay.
+        """
+        if transaction in self.state.transactions:
+            return self.state
+        view = State([self.state.agent, self.state.line, self.state.printer, *self.store.family(transaction)])
+        view.now = self.state.now
+        return view
+
+    @staticmethod
+    def _resolve(done: list[tuple[_Item, Decision]]) -> None:
+        for item, decision in done:
+            if not item.future.done():
+                item.future.set_result(decision)
+
+    @staticmethod
+    def _refuse(items: list[_Item], error: Exception) -> None:
+        for item in items:
+            if not item.future.done():
+                item.future.set_exception(error)
+
+    def _stop(self, error: StorageFailed, items: list[_Item]) -> None:
+        """The outcome of a commit is unknown: answer nothing as done, and let the daemon start anew from disk."""
+        self._failed = error
+        self._refuse([*items, *self._queue], error)
+        self._queue.clear()
+        self._broken(error)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now_ms = self._clock().boottime_ms
+        self.state.now = msgspec.structs.replace(self.state.now, boottime_ms=now_ms)
+        due_ms = next_deadline_ms(self.state)
+        if due_ms is not None:
+            delay_s = min(max(0, due_ms - now_ms) / 1000, SLEEP_MAX_S)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self.tell(DeadlinePassed())
+
+    def close(self) -> None:
+        """Take nothing any more; what is queued is flushed first."""
+        while self._queue and self._failed is None:
+            self._flush()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._failed = self._failed or StorageFailed("the agent is stopping")
+
+
+def _log_failure(future: "asyncio.Future[Decision]") -> None:
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        log.error("an event was not taken: %s", error)
