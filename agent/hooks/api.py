@@ -16,8 +16,9 @@ from agent.core.state import State
 from agent.hooks import body as b
 from agent.hooks import intake
 from agent.hooks.ports import House
-from agent.hooks.problems import Problem, respond
+from agent.hooks.problems import Problem, masked, respond
 from agent.journal.store import Idempotency
+from agent.vault import Sealed
 
 B = TypeVar("B")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,9 +27,11 @@ HOUSE = web.AppKey("house", House)
 UID = "uid"
 KEY_MAX = 64
 JSON = "application/json"
-PAYLOADS = {kind: msgspec.json.Decoder(kind) for kind in (
-    b.Open, b.Empty, b.Result, b.Receipt, b.EvidenceBody, b.DispositionBody, b.Batch, b.TerminalBody, b.Link, b.Resolve, b.Recover,
-)}  # fmt: skip
+_BODIES: tuple[type, ...] = (
+    b.Open, b.Empty, b.Result, b.Receipt, b.EvidenceBody, b.DispositionBody, b.Batch, b.TerminalBody, b.Link, b.Resolve,
+    b.Recover,
+)
+PAYLOADS: dict[type, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(kind) for kind in _BODIES}
 
 
 async def read(request: web.Request, kind: type[B]) -> tuple[B, bytes]:
@@ -37,7 +40,7 @@ async def read(request: web.Request, kind: type[B]) -> tuple[B, bytes]:
     if not raw and kind is b.Empty:
         raw = b"{}"
     try:
-        return PAYLOADS[kind].decode(raw), raw  # type: ignore[index]
+        return PAYLOADS[kind].decode(raw), raw
     except msgspec.ValidationError as error:
         raise Problem(400, "invalid-body", f"{error}; correct the body and send it again") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -112,7 +115,7 @@ async def report_result(request: web.Request) -> web.StreamResponse:
         fresh = intake.chip_for_reversal(body.chip)
         row = family(house, key).transactions[key]
         if fresh and body.outcome == "approved_not_completed" and row.vault is not None and house.vault is not None:
-            sealed = intake.Sealed(row.vault, house.vault.seal(row.vault, {"55": fresh}))
+            sealed = Sealed(row.vault, house.vault.seal(row.vault, {"55": fresh}))
     decision = await house.inbox.submit(intake.result(key, body), sealed, idempotency(request, raw))
     return standing(house, decision)
 
@@ -161,8 +164,8 @@ async def give_disposition(request: web.Request) -> web.StreamResponse:
     house = request.app[HOUSE]
     body, raw = await read(request, b.DispositionBody)
     said = Disposition(
-        body.goods, body.replaced_by and intake.masked(body.replaced_by), body.accepts_risk,
-        body.contact and intake.masked(body.contact),
+        body.goods, body.replaced_by and masked(body.replaced_by), body.accepts_risk,
+        body.contact and masked(body.contact),
     )
     event = e.DispositionGiven(transaction=request.match_info["id"], disposition=said)
     return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
@@ -172,7 +175,7 @@ async def order_recovery(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/recover."""
     house = request.app[HOUSE]
     body, raw = await read(request, b.Recover)
-    event = e.ReversalOrdered(transaction=request.match_info["id"], by=intake.masked(body.by))
+    event = e.ReversalOrdered(transaction=request.match_info["id"], by=masked(body.by))
     return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 
@@ -206,8 +209,8 @@ async def resolve_incident(request: web.Request) -> web.StreamResponse:
     if found is None:
         raise Problem(404, "no-such-incident", f"no incident {key}")
     event = e.IncidentResolved(
-        incident=key, transaction=found.transaction, resolution=body.resolution, by=intake.masked(body.by),
-        note=intake.masked(body.note),
+        incident=key, transaction=found.transaction, resolution=body.resolution, by=masked(body.by),
+        note=masked(body.note),
     )
     await _take(request, event, raw)
     return answer(b.Done())

@@ -1,6 +1,5 @@
 """Every call of the local API in one table; the server and the OpenAPI description are both made from it."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -77,16 +76,16 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "operationId": route.handler.__name__,
         "responses": {
-            str(route.status): {"description": "done"} | _content(route.gives, "application/json"),
-            "default": {"description": "a problem"} | _content(b.ProblemBody, "application/problem+json"),
+            str(route.status): {"description": "done", **_content(route.gives, "application/json")},
+            "default": {"description": "a problem", **_content(b.ProblemBody, "application/problem+json")},
         },
     }
     if "{id}" in route.path:
         operation["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
     if route.takes is not None:
-        operation["requestBody"] = {"required": route.takes is not b.Empty} | _content(route.takes, "application/json")
+        operation["requestBody"] = {"required": route.takes is not b.Empty, **_content(route.takes, "application/json")}
     return operation
 
 
-def _content(kind: type | None, media: str) -> Mapping[str, Any]:
+def _content(kind: type | None, media: str) -> dict[str, Any]:
     return {} if kind is None else {"content": {media: {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}}

@@ -75,8 +75,8 @@ class Door:
         except StorageFull:
             return respond(Problem(507, "disk-full", "the disk is full; nothing was written, send it again later").body)
         except (StorageFailed, Overloaded):
-            problem = Problem(503, "unavailable", "the agent cannot take this now; nothing was confirmed, send it again")
-            return respond(problem.body, {"Retry-After": "1"})
+            busy = Problem(503, "unavailable", "the agent cannot take this now; nothing was confirmed, send it again")
+            return respond(busy.body, {"Retry-After": "1"})
         except Internal as error:
             return respond(Problem(500, "internal", f"a defect of the agent: {error}; nothing was changed").body)
 
