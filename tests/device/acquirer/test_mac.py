@@ -1,0 +1,99 @@
+"""The three MACs: golden values, keys that do not fit, and key files that others may read."""
+
+from pathlib import Path
+
+import pytest
+
+from device.acquirer.mac import ALGORITHMS, SoftwareMac, fold, load_key
+from device.errors import MacError
+from tests.device.acquirer.golden import KEY, MAC_INPUT
+
+
+def test_golden_xor_block() -> None:
+    assert fold(MAC_INPUT).hex().upper() == "5358DF69AC3F88D4"
+
+
+def test_golden_unionpay_ecb_is_the_first_eight_hex_characters() -> None:
+    assert SoftwareMac("unionpay-ecb", KEY).sign(MAC_INPUT) == b"3A10134D"
+
+
+def test_golden_x9_19() -> None:
+    assert SoftwareMac("x9.19", KEY).sign(MAC_INPUT).hex().upper() == "FDA89A2659160449"
+
+
+def test_golden_x9_9() -> None:
+    assert SoftwareMac("x9.9", KEY[:8]).sign(MAC_INPUT).hex().upper() == "7F4E97D1B9FDA052"
+
+
+def test_a_triple_length_key_whose_third_part_is_the_first_gives_the_same_macs() -> None:
+    for algorithm in ("unionpay-ecb", "x9.19"):
+        assert SoftwareMac(algorithm, KEY + KEY[:8]).sign(MAC_INPUT) == SoftwareMac(algorithm, KEY).sign(MAC_INPUT)
+
+
+def test_the_third_key_of_a_triple_length_key_counts() -> None:
+    for algorithm in ("unionpay-ecb", "x9.19"):
+        other = SoftwareMac(algorithm, KEY + bytes.fromhex("1122334455667788"))
+        assert other.sign(MAC_INPUT) != SoftwareMac(algorithm, KEY).sign(MAC_INPUT)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_verify_takes_the_right_mac_and_no_other(algorithm: str) -> None:
+    mac = SoftwareMac(algorithm, KEY[:8] if algorithm == "x9.9" else KEY)
+    signed = mac.sign(MAC_INPUT)
+    assert len(signed) == 8
+    assert mac.verify(MAC_INPUT, signed)
+    assert not mac.verify(MAC_INPUT + b"\x01", signed)
+    assert not mac.verify(MAC_INPUT, signed[:-1] + bytes([signed[-1] ^ 1]))
+    assert not mac.verify(MAC_INPUT, b"")
+
+
+def test_a_message_that_fills_its_last_block_is_not_padded_further() -> None:
+    assert fold(b"12345678") == b"12345678"
+    assert SoftwareMac("x9.9", KEY[:8]).sign(b"1234567") == SoftwareMac("x9.9", KEY[:8]).sign(b"1234567\x00")
+
+
+@pytest.mark.parametrize(("algorithm", "length"), [("x9.9", 16), ("x9.19", 8), ("unionpay-ecb", 15), ("x9.19", 0)])
+def test_a_key_that_does_not_fit_the_algorithm_is_refused_and_not_shown(algorithm: str, length: int) -> None:
+    key = (KEY * 2)[:length]
+    with pytest.raises(MacError, match=f"has {length} bytes: {algorithm} needs") as caught:
+        SoftwareMac(algorithm, key)
+    assert not key or key.hex() not in str(caught.value).lower()
+
+
+def test_an_unknown_algorithm_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(MacError, match=r"sm4.*unionpay-ecb, x9\.9, x9\.19"):
+        SoftwareMac("sm4", KEY)
+
+
+def test_the_repr_does_not_show_the_key() -> None:
+    assert repr(SoftwareMac("unionpay-ecb", KEY)) == "SoftwareMac('unionpay-ecb')"
+
+
+def key_file(folder: Path, content: str, mode: int = 0o600) -> Path:
+    path = folder / "mac.key"
+    path.write_text(content)
+    path.chmod(mode)
+    return path
+
+
+def test_a_key_file_is_read_as_hex(tmp_path: Path) -> None:
+    assert load_key(key_file(tmp_path, KEY.hex().upper() + "\n")) == KEY
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620])
+def test_a_key_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
+    with pytest.raises(MacError, match="chmod 600"):
+        load_key(key_file(tmp_path, KEY.hex(), mode))
+
+
+@pytest.mark.parametrize("content", ["", "0123", "zz" * 16, KEY.hex() + "00", "密" * 8, KEY.hex() * 100])
+def test_a_key_file_with_anything_else_is_refused_without_showing_it(tmp_path: Path, content: str) -> None:
+    with pytest.raises(MacError, match="must hold 16, 32 or 48 hexadecimal digits") as caught:
+        load_key(key_file(tmp_path, content))
+    assert not content or content not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MacError, match=r"absent\.key cannot be read: No such file"):
+        load_key(tmp_path / "absent.key")
