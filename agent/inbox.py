@@ -78,6 +78,10 @@ class Inbox:
         """Queue an event nobody waits for; what goes wrong with it is logged."""
         self.submit(event).add_done_callback(_log_failure)
 
+    def turn(self) -> None:
+        """Flush once even with nothing queued: proof that the inbox moves."""
+        self._schedule(asyncio.get_running_loop())
+
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._scheduled:
             self._scheduled = True

@@ -52,7 +52,11 @@ class Prober:
 
     def proved_down(self, within_ms: int = 3_000) -> bool:
         """True when the last connect failed, and not longer than `within_ms` ago."""
-        return self._ok is False and time.monotonic() - self._at_s <= within_ms / 1000
+        return self._ok is False and self.is_fresh(within_ms)
+
+    def is_fresh(self, within_ms: int = 3_000) -> bool:
+        """True when the last connect was not longer than `within_ms` ago."""
+        return self._ok is not None and time.monotonic() - self._at_s <= within_ms / 1000
 
     async def run(self) -> None:
         """Probe until cancelled."""
@@ -92,7 +96,8 @@ class NetworkEar:
     def open(self) -> bool:
         """Listen. False when the platform hides netlink from us (then it must report the link itself)."""
         try:
-            ear = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+            ear = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+            ear.setblocking(False)
             ear.bind((0, _GROUPS))
         except OSError:
             return False

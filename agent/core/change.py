@@ -55,11 +55,7 @@ class WatchPrinter(msgspec.Struct, frozen=True):
     wanted: bool
 
 
-class Scrub(msgspec.Struct, frozen=True):
-    """Secrets were wiped: clean database and WAL when idle."""
-
-
-Effect = WantLine | SendReversal | SendEcho | AskSignIn | PrintJob | WatchPrinter | Scrub
+Effect = WantLine | SendReversal | SendEcho | AskSignIn | PrintJob | WatchPrinter
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -201,8 +201,10 @@ class TestPrintAsked(_Event, frozen=True):
     job: str
 
 
-class Scrubbed(_Event, frozen=True):
-    """Wiped secrets are gone from database and WAL."""
+class Configured(_Event, frozen=True):
+    """The configuration was read again while running."""
+
+    policy: Policy
 
 
 Event = (
@@ -229,5 +231,5 @@ Event = (
     | JobFinished
     | PrinterSeen
     | TestPrintAsked
-    | Scrubbed
+    | Configured
 )

@@ -6,7 +6,7 @@ Source: UnionPay terminals' reversal rules. What follows an answer stands in `an
 from msgspec.structs import replace
 
 from agent.core import fields, incidents, slips
-from agent.core.change import Rejected, Scrub
+from agent.core.change import Rejected
 from agent.core.lifecycle import REVERSAL, TRANSACTION, move
 from agent.core.model import Reversal, Transaction
 from agent.core.state import State
@@ -39,10 +39,9 @@ def not_undone(state: State, transaction: Transaction, owner: str, next_action: 
 
 
 def wipe(state: State, vault: str | None) -> None:
-    """Delete the secrets in this very commit; database and WAL are scrubbed when idle."""
+    """Delete the secrets in this very commit, which also owes the scrub of database and WAL."""
     if vault is not None:
         state.wiped.append(vault)
-        state.do(Scrub())
 
 
 def trigger(state: State, row: Reversal) -> None:

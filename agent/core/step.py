@@ -63,6 +63,11 @@ def _booted(state: State, event: e.Booted) -> None:
         receipt.restarted(state, job)
 
 
+def _configured(state: State, event: e.Configured) -> None:
+    state.put(replace(state.agent, policy=event.policy))
+    state.tell("agent.configured")
+
+
 def _deadline_passed(state: State, _event: e.DeadlinePassed) -> None:
     now_ms = state.now.boottime_ms
     for transaction in list(state.open_transactions.values()):
@@ -163,7 +168,7 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.JobFinished: receipt.finished,
     e.PrinterSeen: receipt.seen,
     e.TestPrintAsked: receipt.test_page,
-    e.Scrubbed: lambda state, _event: state.tell("vault.scrubbed"),
+    e.Configured: _configured,
 }
 
 assert set(_HANDLERS) == set(e.Event.__args__), "every event has its handler"

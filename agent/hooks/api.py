@@ -196,7 +196,7 @@ async def change_terminal(request: web.Request) -> web.StreamResponse:
 async def report_link(request: web.Request) -> web.StreamResponse:
     """POST /v1/link: a hint to look at the line now; the host probe is the proof."""
     await read(request, b.Link)
-    request.app[HOUSE].poke_line()
+    request.app[HOUSE].network_changed()
     return answer(b.Done())
 
 

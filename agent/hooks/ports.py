@@ -36,4 +36,5 @@ class House(msgspec.Struct, frozen=True):
     version: str
     line_down: Callable[[], bool]
     poke_line: Callable[[], None]
+    network_changed: Callable[[], None]
     boottime_ms: Callable[[], int]

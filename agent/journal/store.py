@@ -247,6 +247,15 @@ class Store:
         self.scrub_owed = False
         return True
 
+    def writable(self) -> bool:
+        """True when a write transaction can be begun: proof that the writer moves."""
+        try:
+            self.database.execute("BEGIN IMMEDIATE")
+            self.database.execute("ROLLBACK")
+        except Exception:
+            return False
+        return True
+
     def sealed(self, ref: str) -> dict[str, bytes]:
         """The sealed fields of one vault entry."""
         return {

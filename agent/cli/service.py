@@ -1,0 +1,55 @@
+"""`reversald run`: the daemon itself."""
+
+import logging
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import click
+
+from agent import exits
+from agent.config import ConfigError, file_problems, load
+
+_LONG_DIGITS = re.compile(r"\d{13,19}")
+
+
+class Masking(logging.Formatter):
+    """A last guard: no run of 13 to 19 digits leaves through the log, traces included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text, masked."""
+        return _LONG_DIGITS.sub(lambda match: match.group()[:6] + "…" + match.group()[-4:], super().format(record))
+
+
+def program_version() -> str:
+    """The installed version."""
+    try:
+        return version("reversald")
+    except PackageNotFoundError:
+        return "0.0.0"
+
+
+@click.command(epilog="Example: reversald run --config /etc/reversald/reversald.toml")
+@click.option("--config", "file", type=click.Path(path_type=Path), help="Configuration file; without one the defaults run.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
+def run(file: Path | None, log_level: str) -> None:
+    """Run the agent in the foreground until SIGTERM."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=log_level.upper(), handlers=[handler])
+    try:
+        config = load(file)
+        problems = file_problems(config)
+        if problems:
+            raise ConfigError(tuple(problems))
+        for warning in config.warnings:
+            logging.getLogger("reversald").warning("%s", warning.en)
+        from agent.daemon import serve
+
+        code = serve(config, program_version())
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"{problem.file}: {problem.key}: {problem.en}", err=True)
+        code = exits.CONFIGURATION
+    sys.exit(code)

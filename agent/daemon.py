@@ -1,0 +1,252 @@
+"""The composition root: builds the house from the configuration, runs it, and stops it crash-only within five seconds."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from agent import exits
+from agent.config import Config, ConfigError, ensure_key, load
+from agent.core.change import AskSignIn, Effect, PrintJob, WatchPrinter
+from agent.core.event import Booted, Configured
+from agent.core.model import Now
+from agent.core.policy import Policy
+from agent.hooks.ports import House
+from agent.hooks.server import Door
+from agent.inbox import Inbox
+from agent.journal.database import StorageError, StorageFailed
+from agent.journal.store import Store
+from agent.perform.build import host_line, printer_thread, telemetry
+from agent.perform.host import HostLine
+from agent.perform.printer import PrinterThread
+from agent.perform.telemetry import Telemetry
+from agent.vault import Vault
+from device.clock import Reading, SystemClock
+from device.connectivity import NetworkEar
+
+log = logging.getLogger("reversald")
+
+IDLE_S = 1.0  # so long after the last commit the journal is checkpointed, and wiped secrets are scrubbed
+STOP_S = 4.0
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def read(self) -> Reading:
+        """The three times now."""
+
+
+class Daemon:
+    """One run of the agent. `run` returns the exit code."""
+
+    def __init__(self, config: Config, version: str, clock: Clock | None = None) -> None:
+        self._config = config
+        self._version = version
+        self._clock = clock or SystemClock()
+        self._stop = asyncio.Event()
+        self._code = exits.DONE
+        self._idle: asyncio.TimerHandle | None = None
+        self._commits_seen = 0
+        self._commits = 0
+        vault_on = config.storage.vault == "sealed" and config.recovery.mode != "payapp"
+        self._vault = Vault(ensure_key(config.storage.key_file)) if vault_on else None
+        self._store = Store.open(config.storage.path)
+        self.inbox = Inbox(self._store, self._now, self._dispatch, self._committed, self._broken)
+        self._host: HostLine | None = host_line(config, self._store, self._vault, self.inbox.tell)
+        self._printer: PrinterThread | None = printer_thread(config, self.inbox.tell)
+        self._ear = NetworkEar(self._poke_line)
+        house = House(
+            inbox=self.inbox, vault=self._vault, version=version, line_down=self._line_down, poke_line=self._refresh_line,
+            network_changed=self._poke_line, boottime_ms=lambda: self._clock.read().boottime_ms,
+        )
+        hook = config.hook
+        uids = hook.allowed_uids if hook.allowed_uids is not None else (os.getuid(),)
+        token = hook.token_file.read_text().strip() if hook.token_file else None
+        self.door = Door(house, frozenset(uids), token)
+        self._telemetry: Telemetry | None = telemetry(config, house, self._clock.read, self.inbox.tell)
+
+    # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> int:
+        """Until SIGTERM, SIGINT, or a storage failure."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        tasks = await self._start()
+        notify("READY=1")
+        log.info("ready: %s, %d open reversals", self._config.hook.socket, len(self.inbox.state.open_reversals))
+        watchdog = asyncio.create_task(self._feed_watchdog(), name="watchdog")
+        await self._stop.wait()
+        notify("STOPPING=1")
+        await self._shut([*tasks, watchdog])
+        return self._code
+
+    async def _start(self) -> list["asyncio.Task[None]"]:
+        if self._printer is not None:
+            self._printer.start()
+        tasks = [] if self._host is None else [asyncio.create_task(self._host.run(), name="host")]
+        await self.inbox.submit(Booted(version=self._version, policy=policy_of(self._config)))
+        self._ear.open()
+        await self.door.open(self._config.hook.socket, _address(self._config.hook.listen))
+        if self._telemetry is not None:
+            tasks.append(asyncio.create_task(self._telemetry.run(), name="telemetry"))
+        for task in tasks:
+            task.add_done_callback(self._task_ended)
+        return tasks
+
+    async def _shut(self, tasks: list["asyncio.Task[None]"]) -> None:
+        """Close the intake, flush, tell the workers, leave. What does not end in time is left as a kill would leave it."""
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.door.close()
+                self.inbox.close()
+                self._ear.close()
+                if self._telemetry is not None:
+                    await self._telemetry.stop()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                if self._printer is not None:
+                    await asyncio.to_thread(self._printer.stop)
+        except TimeoutError:
+            log.warning("stopping took longer than %s s; what was confirmed is on disk", STOP_S)
+        if self._idle is not None:
+            self._idle.cancel()
+        self._store.close()
+        self._config.hook.socket.unlink(missing_ok=True)
+
+    def _task_ended(self, task: "asyncio.Task[None]") -> None:
+        """A worker never ends by itself: when one does, a fresh start is the repair."""
+        if not task.cancelled() and not self._stop.is_set():
+            log.error("%s ended: %s", task.get_name(), task.exception(), exc_info=task.exception())
+            self._code = exits.UNAVAILABLE
+            self._stop.set()
+
+    def _broken(self, error: StorageFailed) -> None:
+        log.error("storage failed: %s; nothing unconfirmed was told to anybody, the next start reads what is on disk", error)
+        self._code = exits.STORAGE
+        self._stop.set()
+
+    # ── what follows a commit ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _dispatch(self, effect: Effect) -> None:
+        if isinstance(effect, PrintJob | WatchPrinter):
+            if self._printer is not None:
+                self._printer.perform(effect)
+        elif isinstance(effect, AskSignIn):
+            log.warning("the host refuses our MAC: the payment app must sign in")
+        elif self._host is not None:
+            self._host.perform(effect)
+
+    def _committed(self) -> None:
+        self._commits += 1
+        self.door.bell.ring()
+        if self._telemetry is not None:
+            self._telemetry.poke()
+        if self._idle is None:
+            self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._when_idle)
+
+    def _when_idle(self) -> None:
+        """Checkpoint and scrub once nothing was committed for a while; only then sleep."""
+        self._idle = None
+        if self._commits != self._commits_seen:
+            self._commits_seen = self._commits
+            self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._when_idle)
+            return
+        try:
+            self._store.checkpoint()
+            if self._store.scrub_owed and not self._store.scrub():
+                self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._when_idle)
+        except StorageFailed as error:
+            self._broken(error)
+        except StorageError as error:
+            log.warning("housekeeping waits: %s", error)
+            self._idle = asyncio.get_running_loop().call_later(IDLE_S * 10, self._when_idle)
+
+    # ── clock, line, signals ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _now(self) -> Now:
+        return Now(*self._clock.read())
+
+    def _line_down(self) -> bool:
+        return self._host is not None and self._host.prober.proved_down()
+
+    def _refresh_line(self) -> None:
+        """Somebody asks about the line: look again, unless what is known is fresh."""
+        if self._host is not None and not self._host.prober.is_fresh():
+            self._host.prober.poke()
+
+    def _poke_line(self) -> None:
+        if self._host is not None:
+            self._host.prober.poke()
+
+    def _reload(self) -> None:
+        """SIGHUP: timers, texts and classes change at once; sockets, ports and paths with the next start."""
+        try:
+            config = load(self._config.file)
+        except ConfigError as error:
+            log.error("the configuration was not reloaded: %s", error)  # noqa: TRY400  (the reader needs the reason, no trace)
+            return
+        self.inbox.tell(Configured(policy=policy_of(config)))
+
+    async def _feed_watchdog(self) -> None:
+        """Feed systemd's watchdog only when inbox, writer and telemetry all still move."""
+        interval_us = int(os.environ.get("WATCHDOG_USEC", "0"))
+        while interval_us:
+            flushes = self.inbox.flushes
+            self.inbox.turn()
+            await asyncio.sleep(interval_us / 2_000_000)
+            alive = self._telemetry is None or self._telemetry.alive
+            if self.inbox.flushes != flushes and self._store.writable() and alive:
+                notify("WATCHDOG=1")
+
+
+def policy_of(config: Config) -> Policy:
+    """The rules' values as this configuration has them."""
+    recovery, terminal = config.recovery, config.terminal
+    hours, minutes = (config.settlement.cutoff if config.settlement else "23:00").split(":")
+    return Policy(
+        mode=recovery.mode, sent_reporting=config.hook.sent_reporting, answer_timeout_ms=recovery.answer_timeout_ms,
+        reply_timeout_ms=recovery.reply_timeout_ms, sends_per_opportunity=recovery.sends_per_opportunity,
+        spacing_ms=recovery.spacing_ms, backoff_min_ms=recovery.backoff_min_ms, backoff_max_ms=recovery.backoff_max_ms,
+        no_original_after_ms=recovery.no_original_after_ms, cutoff_minute=int(hours) * 60 + int(minutes),
+        terminal_id=terminal.terminal_id, merchant_name=terminal.merchant_name, hotline=terminal.hotline, lang=terminal.lang,
+        has_printer=config.printer.driver != "disabled",
+    )
+
+
+def notify(text: str) -> None:
+    """Tell systemd, where it listens."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+            line.sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
+
+
+def _address(listen: str | None) -> tuple[str, int] | None:
+    if listen is None:
+        return None
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def serve(config: Config, version: str, make: Callable[..., Daemon] = Daemon) -> int:
+    """Run the agent until it is told to stop; the exit code says how it ended."""
+
+    async def main() -> int:
+        return await make(config, version).run()
+
+    try:
+        return asyncio.run(main())
+    except StorageError as error:
+        log.error("storage: %s", error)  # noqa: TRY400
+        return exits.STORAGE
+    except OSError as error:
+        log.error("%s", error)  # noqa: TRY400
+        return exits.UNAVAILABLE
+
