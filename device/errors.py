@@ -10,7 +10,8 @@
     │   └── RemoteMessageError      the peer sent something impossible: the peer's fault
     ├── MacError                    a MAC could not be made (no key, no service)
     └── PortError                   a serial, USB or TCP port
-        ├── PortUnavailable         missing, not permitted, or held by another process
+        ├── PortUnavailable         missing, not permitted, held by another process, or not what it was said to be
+        ├── PortLost                the device went away while it was open; `accepted_bytes` says how many it took
         └── PortStalled             the device stopped taking bytes; `accepted_bytes` says how many it took
 """
 
@@ -56,7 +57,19 @@ class PortError(DeviceError):
 
 
 class PortUnavailable(PortError):
-    """The port is missing, not permitted, or held by another process."""
+    """The port could not be opened. `cause`: missing, permission, held, wrong_device, refused or failed."""
+
+    def __init__(self, message: str, cause: str = "failed") -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class PortLost(PortError):
+    """The device went away while it was open: unplugged, or the peer closed."""
+
+    def __init__(self, message: str, accepted_bytes: int = 0) -> None:
+        super().__init__(message)
+        self.accepted_bytes = accepted_bytes
 
 
 class PortStalled(PortError):
