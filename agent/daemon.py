@@ -8,6 +8,8 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from agent import exits
 from agent.config import Config, ConfigError, ensure_key, load
 from agent.core.change import AskSignIn, Effect, PrintJob, WatchPrinter
@@ -16,6 +18,7 @@ from agent.core.model import Now
 from agent.core.policy import Policy
 from agent.hooks.ports import House
 from agent.hooks.server import Door
+from agent.hooks.views import status_of
 from agent.inbox import Inbox
 from agent.journal.database import StorageError, StorageFailed
 from agent.journal.store import Store
@@ -67,7 +70,8 @@ class Daemon:
         uids = hook.allowed_uids if hook.allowed_uids is not None else (os.getuid(),)
         token = hook.token_file.read_text().strip() if hook.token_file else None
         self.door = Door(house, frozenset(uids), token)
-        self._telemetry: Telemetry | None = telemetry(config, house, self._clock.read, self.inbox.tell)
+        self._snapshot = lambda: msgspec.to_builtins(status_of(house))
+        self._telemetry: Telemetry | None = None
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -93,6 +97,8 @@ class Daemon:
         await self.inbox.submit(Booted(version=self._version, policy=policy_of(self._config)))
         self._ear.open()
         await self.door.open(self._config.hook.socket, _address(self._config.hook.listen))
+        boots = self.inbox.state.agent.boots
+        self._telemetry = telemetry(self._config, self._store, self._clock, boots, self._snapshot, self.inbox.tell)
         if self._telemetry is not None:
             tasks.append(asyncio.create_task(self._telemetry.run(), name="telemetry"))
         for task in tasks:
@@ -148,6 +154,7 @@ class Daemon:
         self.door.bell.ring()
         if self._telemetry is not None:
             self._telemetry.poke()
+            self._telemetry.changed()
         if self._idle is None:
             self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._when_idle)
 

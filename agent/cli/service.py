@@ -42,7 +42,7 @@ def run(file: Path | None, log_level: str) -> None:
         config = load(file)
         problems = file_problems(config)
         if problems:
-            raise ConfigError(tuple(problems))
+            raise ConfigError(tuple(problems))  # noqa: TRY301  (one place tells every mistake)
         for warning in config.warnings:
             logging.getLogger("reversald").warning("%s", warning.en)
         from agent.daemon import serve

@@ -20,16 +20,20 @@ def received(state: State, event: HostReply) -> None:
     """An 0410 came in: find whose it is. One that matches nothing of ours is not an answer."""
     said = {"3": event.f3, "4": event.f4, "11": event.f11, "41": event.f41, "42": event.f42}
     rows = [row for row in state.reversals.values() if all(said[key] == row.fields.get(key) for key in MATCHED)]
-    row = next((row for row in rows if row.state == "sending"), rows[-1] if rows else None)
+    row = max(rows, key=_in_flight_then_newest, default=None)
     if row is None:
         state.tell("host.crossed_reply", None, code=event.code, stan=event.f11)
         incidents.open_one(state, "crossed_reply", None, "acquirer", "check_host")
     elif row.state == "sending":
         _answered(state, row, event)
-    elif row.state in {"pending", "exhausted"} and _accepts(state, event):
+    elif row.sends > 0 and "accepted" in REVERSAL[row.state] and _accepts(state, event):
         _accepted(state, row, event)  # it answers an earlier send of ours, only late
     else:
         state.tell("host.doubled_reply", row.id, code=event.code)
+
+
+def _in_flight_then_newest(row: Reversal) -> tuple[bool, int]:
+    return row.state == "sending", row.number
 
 
 def _accepts(state: State, event: HostReply) -> bool:
@@ -72,6 +76,7 @@ def _accepted(state: State, row: Reversal, event: HostReply) -> None:
     )
     state.tell("reversal.confirmed", row.id, code=event.code, sends=row.sends, amount_fen=transaction.amount_fen)
     incidents.close_one(state, "in_doubt", row.id, "reversed")
+    incidents.close_one(state, "sign_in_needed", row.id, "reversed")
     wipe(state, row.vault)
     slips.notice(state, transaction)
 
@@ -80,7 +85,7 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
     transaction, policy = state.transactions[row.id], state.agent.policy
     sent = transaction.sent or transaction.opened
     today = state.business_day()
-    same_window = not row.batch_closed and state.agent.batch == row.batch and today is not None and sent.day == today
+    same_window = _batch_is_open(state, row) and today is not None and sent.day == today
     age_ms = state.age_ms(sent)
     if same_window and age_ms >= policy.no_original_after_ms:
         state.put(
@@ -106,6 +111,11 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
         _refused(state, row, code, "operator", "compare_settlement")
 
 
+def _batch_is_open(state: State, row: Reversal) -> bool:
+    agent = state.agent
+    return not row.batch_closed and agent.batch == row.batch and agent.batch_state != "settled"
+
+
 def _refused(state: State, row: Reversal, code: str, owner: str, next_action: str) -> None:
     """The host will not do it: stop, tell, keep. Only an operator's order sends it again."""
     state.put(
@@ -124,13 +134,13 @@ def unpackable(state: State, row: Reversal) -> None:
 
 def unsent_count(row: Reversal) -> Reversal:
     """Take back the count of a send of which no byte left."""
-    return replace(row, sends=row.sends - 1)
+    return replace(row, sends=row.sends - 1, last_send_ms=row.earlier_send_ms)
 
 
 def key_refused(state: State, row: Reversal, code: str | None, why: str) -> None:
     """The MAC did not please: ask for a sign-in, then send the same STAN with a new MAC. Not counted as a send."""
     policy = state.agent.policy
-    if row.key_answers >= policy.key_answers_max:
+    if row.batch_closed or row.key_answers >= policy.key_answers_max:
         failed(state, row, code)
         return
     backoff_ms = _next_backoff(state, row)
@@ -144,8 +154,6 @@ def key_refused(state: State, row: Reversal, code: str | None, why: str) -> None
     state.tell("reversal.key_refused", row.id, code=code, mac=why)
     incidents.open_one(state, "sign_in_needed", row.id, "cashier", "sign_in")
     state.do(AskSignIn())
-    if row.batch_closed:
-        expire(state, state.reversals[row.id])
 
 
 def failed(state: State, row: Reversal, code: str | None) -> None:
@@ -208,7 +216,7 @@ def line_lost(state: State) -> None:
     """The held connection ended: what was in flight has used up its send."""
     state.put(replace(state.line, connected=False, echo="none", due_ms=None))
     state.tell("line.lost")
-    for row in list(state.open_reversals.values()):
+    for row in state.reversals_by_age():
         if row.state == "sending":
             failed(state, row, None)
 
@@ -216,13 +224,15 @@ def line_lost(state: State) -> None:
 def not_sent(state: State, row: Reversal, why: str) -> None:
     """No byte of this send left: neither a send nor the spacing is used up."""
     if why == "mac":
-        key_refused(state, row, None, "unavailable")
+        key_refused(state, unsent_count(row), None, "unavailable")
     elif why == "unpackable":
         unpackable(state, row)
     else:
-        state.put(unsent(row, state.now.boottime_ms))
+        row = state.put(unsent(row, state.now.boottime_ms))
         state.put(replace(state.line, connected=False, echo="none", due_ms=None))
         state.tell("reversal.not_left", row.id)
+        if row.batch_closed:
+            expire(state, row)
 
 
 def became_reachable(state: State) -> None:

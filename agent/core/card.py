@@ -24,7 +24,7 @@ def opened(state: State, event: Opened) -> Decision:
         raise Rejected(409, "duplicate-id", "a transaction with this id exists")
     _refuse_used_key(state, event)
     if state.agent.batch != event.batch:
-        state.put(replace(state.agent, batch=event.batch, batch_state="open"))
+        _new_batch(state, event)
     policy = state.agent.policy
     transaction = Transaction(
         id=event.transaction, number=state.number(), rail=event.rail, kind=event.kind, state="intent",
@@ -41,6 +41,14 @@ def opened(state: State, event: Opened) -> Decision:
         batch=event.batch, card=event.masked_pan or event.last4,
     )
     return _ask(state, transaction, line_down=event.line_down) if event.ask else Decision(transaction=transaction.id)
+
+
+def _new_batch(state: State, event: Opened) -> None:
+    """A transaction in another batch shows that the one before it was closed, also when nobody reported it."""
+    before = state.agent.batch
+    state.put(replace(state.agent, batch=event.batch, batch_state="open"))
+    if before is not None:
+        reversal.batch_closed(state, None, event.batch, event.terminal_id)
 
 
 def _refuse_used_key(state: State, event: Opened) -> None:
@@ -140,7 +148,7 @@ def _approve(state: State, transaction: Transaction, event: ResultReported, *, u
         incidents.open_one(state, "sent_without_permission", transaction.id, "technician", "check_payment_app")
     if event.receipt is not None and event.job is not None:
         receipt.add(state, event.job, transaction.id, "receipt", event.receipt)
-    return Decision(transaction=transaction.id, jobs=(event.job,) if event.job else ())
+    return Decision(transaction=transaction.id, jobs=(event.job,) if event.job in state.jobs else ())
 
 
 def _decline(state: State, transaction: Transaction, event: ResultReported, cause: str) -> Decision:

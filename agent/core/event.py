@@ -201,6 +201,10 @@ class TestPrintAsked(_Event, frozen=True):
     job: str
 
 
+class CloneSeen(_Event, frozen=True):
+    """Another client uses this terminal's identity at the broker."""
+
+
 class Configured(_Event, frozen=True):
     """The configuration was read again while running."""
 
@@ -232,4 +236,5 @@ Event = (
     | PrinterSeen
     | TestPrintAsked
     | Configured
+    | CloneSeen
 )

@@ -8,7 +8,7 @@ After `bypass_after_ms` of unbroken refusals it is go again, with an incident: i
 
 from msgspec.structs import replace
 
-from agent.core import incidents
+from agent.core import incidents, reversal
 from agent.core.model import Proceed, Transaction
 from agent.core.state import State
 
@@ -18,6 +18,7 @@ def ask(state: State, transaction: Transaction, *, line_down: bool) -> tuple[Pro
     agent, policy = state.agent, state.agent.policy
     if policy.mode == "payapp":
         return "go", None
+    _opportunity(state, transaction.terminal_id)
     waits = _another_is_sent(state, transaction)
     if agent.batch_state == "settling" and agent.batch == transaction.batch:
         return "refuse", policy.refuse_retry_ms
@@ -27,6 +28,13 @@ def ask(state: State, transaction: Transaction, *, line_down: bool) -> tuple[Pro
     if not line_down or waits:
         return "wait", policy.wait_retry_ms
     return _refuse_or_bypass(state, transaction)
+
+
+def _opportunity(state: State, terminal_id: str) -> None:
+    """An online request is an opportunity for what is pending on its terminal, also for what makes nobody wait."""
+    for row in state.reversals_by_age():
+        if row.pending and row.terminal_id == terminal_id and reversal.trigger(state, row):
+            state.tell("reversal.due", row.id, by="online_request")
 
 
 def _refuse_or_bypass(state: State, transaction: Transaction) -> tuple[Proceed, int | None]:

@@ -33,7 +33,7 @@ TRANSACTION: Table = {
         "timeout": "in_doubt",
         "restart": "in_doubt",
     },
-    "in_doubt": {"reversing": "reversing", "not_undone": "unresolved"},
+    "in_doubt": {"reversing": "reversing", "accepted": "reversed", "not_undone": "unresolved"},
     "approved_not_completed": {"reversing": "reversing", "not_undone": "unresolved"},
     "reversing": {
         "accepted": "reversed",
@@ -41,7 +41,11 @@ TRANSACTION: Table = {
         "not_undone": "unresolved",
     },
     "unresolved": {"accepted": "reversed", "no_original": "no_original", "resolved": "resolved"},
-    "no_original": {"late_approval": "in_doubt", "late_approval_after_wipe": "unresolved"},
+    "no_original": {
+        "late_approval": "in_doubt",
+        "late_approval_after_wipe": "unresolved",
+        "accepted": "reversed",
+    },
     "declined_uncertain": {"resolved": "resolved"},
     "not_sent": {"approved": "approved"},
     "approved": {},
@@ -51,7 +55,7 @@ TRANSACTION: Table = {
 }
 
 REVERSAL: Table = {
-    "pending": {"send": "sending", "accepted": "accepted", "batch_closed": "expired"},
+    "pending": {"send": "sending", "accepted": "accepted", "batch_closed": "expired", "resolved": "fenced"},
     "sending": {
         "accepted": "accepted",
         "no_original": "no_original",
@@ -62,9 +66,9 @@ REVERSAL: Table = {
         "batch_closed": "expired",
     },
     "exhausted": {"send": "sending", "accepted": "accepted", "batch_closed": "expired", "resolved": "fenced"},
-    "refused": {"ordered": "pending", "resolved": "fenced"},
-    "no_original": {"late_approval": "pending"},
-    "expired": {"resolved": "fenced"},
+    "refused": {"ordered": "pending", "accepted": "accepted", "resolved": "fenced"},
+    "no_original": {"late_approval": "pending", "accepted": "accepted", "resolved": "fenced"},
+    "expired": {"accepted": "accepted", "resolved": "fenced"},
     "accepted": {},
     "fenced": {},
 }

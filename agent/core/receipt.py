@@ -116,9 +116,8 @@ def _printer(state: State, fault: str, paper: str) -> None:
     if fault not in READY and printer.fault in READY:
         incidents.open_one(state, "printer", None, "cashier", "look_at_printer")
     elif fault in READY:
-        for row in list(state.open_incidents.values()):
-            if row.code == "printer":
-                incidents.close(state, row, "printer_ready")
+        for row in state.incidents_by_age("printer"):
+            incidents.close(state, row, "printer_ready")
 
 
 def restarted(state: State, job: Job) -> None:

@@ -44,26 +44,28 @@ def wipe(state: State, vault: str | None) -> None:
         state.wiped.append(vault)
 
 
-def trigger(state: State, row: Reversal) -> None:
+def trigger(state: State, row: Reversal) -> bool:
     """Something opens an opportunity: the next one begins now, but never before the spacing after the last send."""
     if row.state not in {"pending", "exhausted"} or row.sends_left > 0 or row.waiting_sign_in:
-        return
+        return False
     now_ms = state.now.boottime_ms
     due_ms = now_ms if row.last_send_ms is None else max(now_ms, row.last_send_ms + state.agent.policy.spacing_ms)
-    if row.due_ms is None or due_ms < row.due_ms:
-        state.put(replace(row, due_ms=due_ms))
+    if row.due_ms is not None and due_ms >= row.due_ms:
+        return False
+    state.put(replace(row, due_ms=due_ms))
+    return True
 
 
 def trigger_all(state: State, batch: str | None = None) -> None:
     """`trigger` for every pending reversal, or those of one batch."""
-    for row in list(state.open_reversals.values()):
+    for row in state.reversals_by_age():
         if row.pending and batch in {None, row.batch}:
             trigger(state, row)
 
 
 def signed_in(state: State) -> None:
     """New keys: whatever waited for them is sent again with a new MAC and the same STAN, in the same opportunity."""
-    for row in list(state.open_reversals.values()):
+    for row in state.reversals_by_age():
         if row.pending and row.waiting_sign_in:
             now_ms = state.now.boottime_ms
             in_flight = row.state == "sending"
@@ -72,14 +74,19 @@ def signed_in(state: State) -> None:
             trigger(state, row)
 
 
-def batch_closed(state: State, closed: str | None, current: str | None) -> None:
+def batch_closed(state: State, closed: str | None, current: str | None, terminal_id: str | None = None) -> None:
     """The batch is gone: its reversals expire into the next day's comparison. Settlement never clears a record."""
-    for row in list(state.open_reversals.values()):
-        if row.pending and (row.batch == closed or (current is not None and row.batch != current)):
-            if row.state == "sending":
+    for row in state.reversals_by_age():
+        if terminal_id not in {None, row.terminal_id}:
+            continue
+        if row.batch != closed and (current is None or row.batch == current):
+            continue
+        if row.state in {"sending", "no_original"}:  # the answer is awaited; a late approval only tells the settlement
+            if not row.batch_closed:
                 state.put(replace(row, batch_closed=True))
-            else:
-                expire(state, row)
+                state.tell("reversal.batch_closed", row.id, batch=row.batch)
+        elif row.pending:
+            expire(state, row)
 
 
 def expire(state: State, row: Reversal) -> None:
@@ -112,7 +119,7 @@ def late_approval(state: State, transaction: Transaction) -> None:
         return
     if row is not None and row.vault is not None:
         state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "late_approval")))
-        state.put(
+        row = state.put(
             replace(
                 row, state=move(REVERSAL, row.state, "late_approval"), sends_left=0, asked_again=False,
                 first_used=False, due_ms=state.now.boottime_ms,
@@ -120,6 +127,8 @@ def late_approval(state: State, transaction: Transaction) -> None:
         )
         state.tell("reversal.reopened", transaction.id, reason="late_approval")
         incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")
+        if row.batch_closed:
+            expire(state, row)
     else:
         state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "late_approval_after_wipe")))
         state.tell("transaction.unresolved", transaction.id, next_action="compare_settlement")
@@ -129,7 +138,7 @@ def late_approval(state: State, transaction: Transaction) -> None:
 def fence(state: State, key: str) -> None:
     """A person settled the case: no 0400 may ever be sent for it again, and its secrets go."""
     row = state.reversals.get(key)
-    if row is None or row.state not in {"exhausted", "refused", "expired"}:
+    if row is None or "resolved" not in REVERSAL[row.state]:
         return
     state.put(replace(row, state=move(REVERSAL, row.state, "resolved"), vault=None, due_ms=None, sends_left=0))
     state.tell("reversal.fenced", key)
@@ -138,12 +147,21 @@ def fence(state: State, key: str) -> None:
 
 def restarted(state: State, row: Reversal, *, new_boot: bool) -> None:
     """A crash in mid-send repeats that send unchanged; a new boot makes everything pending due at once."""
+    now_ms = state.now.boottime_ms
     if row.state == "sending":
-        row = state.put(unsent(row, state.now.boottime_ms))
+        row = state.put(unsent(row, now_ms))
         state.tell("reversal.interrupted", row.id)
+        if row.batch_closed:
+            expire(state, row)
+            return
     if new_boot and row.due_ms is not None:
-        keep_ms = state.agent.policy.no_original_keep_ms if row.state == "no_original" else 0
-        state.put(replace(row, last_send_ms=None, earlier_send_ms=None, due_ms=state.now.boottime_ms + keep_ms))
+        policy, wait_ms = state.agent.policy, 0
+        if row.state == "no_original":
+            wait_ms = policy.no_original_keep_ms
+        elif row.asked_again:  # the second "no original" is to be believed, so the age must be proved first
+            transaction = state.transactions[row.id]
+            wait_ms = max(0, policy.no_original_after_ms - state.age_ms(transaction.sent or transaction.opened))
+        state.put(replace(row, last_send_ms=None, earlier_send_ms=None, due_ms=now_ms + wait_ms))
 
 
 def unsent(row: Reversal, due_ms: int) -> Reversal:

@@ -26,8 +26,10 @@ def reachable(state: State, event: HostReachable) -> None:
 
 def unreachable(state: State) -> None:
     """A connect failed. Only the first failure is news."""
-    if state.line.up is not False or state.line.connected:
-        state.put(replace(state.line, up=False, connected=False, echo="none", due_ms=None))
+    if state.line.connected:
+        answers.line_lost(state)
+    if state.line.up is not False:
+        state.put(replace(state.line, up=False))
         state.tell("line.down")
 
 

@@ -18,6 +18,10 @@ MINUTE_MS = 60_000
 DAY_MINUTES = 1_440
 
 
+def _number(row: Transaction | Reversal | Incident) -> int:
+    return row.number
+
+
 class State:
     """All rows of record that the core looks at, and the change being made to them."""
 
@@ -65,6 +69,18 @@ class State:
     def incidents_of(self, transaction: str) -> list[Incident]:
         """Every remembered incident of a transaction, oldest first."""
         return [self.incidents[key] for kind, key in self.family.get(transaction, ()) if kind is Incident]
+
+    def reversals_by_age(self) -> list[Reversal]:
+        """Open reversals, oldest first: the same order after a restart as before it, so that a replay tells the same."""
+        return sorted(self.open_reversals.values(), key=_number)
+
+    def transactions_by_age(self) -> list[Transaction]:
+        """Open transactions, oldest first."""
+        return sorted(self.open_transactions.values(), key=_number)
+
+    def incidents_by_age(self, code: str) -> list[Incident]:
+        """Open incidents of this code, oldest first."""
+        return sorted((row for row in self.open_incidents.values() if row.code == code), key=_number)
 
     def stamp(self) -> Stamp:
         """Now, as it is kept in rows."""

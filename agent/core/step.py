@@ -55,11 +55,11 @@ def _booted(state: State, event: e.Booted) -> None:
     state.put(Line())
     state.put(replace(state.printer, fault="unknown", watched=False))
     state.tell("agent.started", version=event.version, new_boot=new_boot)
-    for transaction in list(state.open_transactions.values()):
+    for transaction in state.transactions_by_age():
         card.restarted(state, transaction, new_boot=new_boot)
-    for row in list(state.open_reversals.values()):
+    for row in state.reversals_by_age():
         reversal.restarted(state, row, new_boot=new_boot)
-    for job in list(state.open_jobs.values()):
+    for job in sorted(state.open_jobs.values(), key=lambda job: job.number):
         receipt.restarted(state, job)
 
 
@@ -68,12 +68,17 @@ def _configured(state: State, event: e.Configured) -> None:
     state.tell("agent.configured")
 
 
+def _clone_seen(state: State, _event: e.CloneSeen) -> None:
+    state.tell("security.clone")
+    incidents.open_one(state, "clone", None, "operator", "check_identity")
+
+
 def _deadline_passed(state: State, _event: e.DeadlinePassed) -> None:
     now_ms = state.now.boottime_ms
-    for transaction in list(state.open_transactions.values()):
+    for transaction in state.transactions_by_age():
         if transaction.due_ms is not None and transaction.due_ms <= now_ms:
             card.deadline(state, transaction)
-    for row in list(state.open_reversals.values()):
+    for row in state.reversals_by_age():
         if row.due_ms is not None and row.due_ms <= now_ms:
             answers.deadline(state, row)
     if state.line.due_ms is not None and state.line.due_ms <= now_ms:
@@ -102,9 +107,8 @@ def _terminal_changed(state: State, event: e.TerminalChanged) -> Decision:
     state.tell("terminal.changed", what=event.what)
     if event.what in {"signed_in", "key_changed"}:
         reversal.signed_in(state)
-        for row in list(state.open_incidents.values()):
-            if row.code == "sign_in_needed":
-                incidents.close(state, row, event.what)
+        for row in state.incidents_by_age("sign_in_needed"):
+            incidents.close(state, row, event.what)
     return NOTHING
 
 
@@ -169,6 +173,7 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.PrinterSeen: receipt.seen,
     e.TestPrintAsked: receipt.test_page,
     e.Configured: _configured,
+    e.CloneSeen: _clone_seen,
 }
 
 assert set(_HANDLERS) == set(e.Event.__args__), "every event has its handler"

@@ -1,0 +1,75 @@
+"""From the configuration to the performers: which host line, which printer, which broker. A part that is off is None."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from agent.config import Config, read_key
+from agent.core.event import CloneSeen, Event
+from agent.journal.store import Store
+from agent.perform.host import HostLine
+from agent.perform.printer import PrinterThread
+from agent.perform.telemetry import Clock, Identity, Telemetry
+from agent.vault import Vault
+from device.acquirer.link import Link, tls_context
+from device.acquirer.mac import SoftwareMac
+from device.acquirer.message import Codec
+from device.acquirer.profile import UNIONPAY
+from device.broker import parse_broker
+from device.mqtt import MqttClient
+from device.printer.factory import open_printer
+from device.printer.profile import load_profile
+
+_DOTS = {32: 384, 48: 576}  # of the print head: 58 mm and 80 mm paper
+
+
+def host_line(config: Config, store: Store, vault: Vault | None, tell: Callable[[Event], None]) -> HostLine | None:
+    """The agent's own line; only `direct` has one."""
+    if config.recovery.mode != "direct" or vault is None:
+        return None
+    acquirer, mac = config.acquirer, config.mac
+    profile = msgspec.structs.replace(UNIONPAY, tpdu=acquirer.tpdu, header=acquirer.header)
+    link = Link(acquirer.host, acquirer.port, tls=_tls(config), framing=profile.framing)
+
+    def secrets(ref: str) -> Mapping[str, str]:
+        return vault.open(ref, store.sealed(ref))
+
+    service = SoftwareMac(mac.algorithm, read_key(mac.key_file, mac.key_lengths, "mac.key_file"))
+    return HostLine(link, Codec(profile), service, secrets, tell)
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    acquirer = config.acquirer
+    return tls_context(acquirer.tls_ca, acquirer.tls_cert, acquirer.tls_key) if acquirer.tls_enabled else None
+
+
+def printer_thread(config: Config, tell: Callable[[Event], None]) -> PrinterThread | None:
+    """The printer's thread, or None without a printer."""
+    printer = config.printer
+    if printer.driver == "disabled":
+        return None
+    profile = msgspec.structs.replace(
+        load_profile(), columns=printer.columns, dots=_DOTS[printer.columns], confirm=printer.confirm
+    )
+    return PrinterThread(open_printer(printer.driver, printer.port, printer.baud, profile), profile, tell)
+
+
+def telemetry(
+    config: Config, store: Store, clock: Clock, boot: int, snapshot: Callable[[], dict[str, Any]], tell: Callable[[Event], None]
+) -> Telemetry | None:
+    """The fleet's line, or None without a broker. Call on the event loop."""
+    mqtt, terminal = config.mqtt, config.terminal
+    if mqtt is None:
+        return None
+    client = MqttClient(parse_broker(mqtt.url, mqtt.ca, mqtt.cert, mqtt.key), terminal.sn)
+    return Telemetry(
+        store,
+        client,
+        Identity(terminal.fleet, terminal.sn, boot),
+        clock,
+        ack=mqtt.ack,
+        snapshot=snapshot,
+        on_clone=lambda: tell(CloneSeen()),
+    )
