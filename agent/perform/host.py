@@ -49,7 +49,11 @@ class HostLine:
     """One line, one connection at a time. `tell` takes events, `secrets` opens a vault reference."""
 
     def __init__(
-        self, link: Link, codec: Codec, mac: MacService, secrets: Callable[[str], Mapping[str, str]],
+        self,
+        link: Link,
+        codec: Codec,
+        mac: MacService,
+        secrets: Callable[[str], Mapping[str, str]],
         tell: Callable[[Event], None],
     ) -> None:
         self._link = link
@@ -63,7 +67,7 @@ class HostLine:
         self._reader: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self.prober = Prober(self._attempt, self._link.abort)
+        self.prober = Prober(self._attempt)
 
     def perform(self, effect: WantLine | Send) -> None:
         """Take an effect of the core's; returns at once."""
@@ -199,7 +203,12 @@ class HostLine:
         if message.mti == "0410":
             self._tell(
                 HostReply(
-                    f3=said.get(3), f4=said.get(4), f11=said.get(11), f41=said.get(41), f42=said.get(42), code=said.get(39),
+                    f3=said.get(3),
+                    f4=said.get(4),
+                    f11=said.get(11),
+                    f41=said.get(41),
+                    f42=said.get(42),
+                    code=said.get(39),
                     mac=self._mac_of(message),
                 )
             )

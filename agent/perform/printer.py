@@ -145,6 +145,11 @@ def _document(effect: PrintJob) -> device.Document:
 
 def _finished(effect: PrintJob, level: device.Level, accepted: int, total: int, status: device.Status) -> JobFinished:
     return JobFinished(
-        job=effect.job, transaction=effect.transaction, level=level, accepted_bytes=accepted, total_bytes=total,
-        fault=status.fault, paper=status.paper,
+        job=effect.job,
+        transaction=effect.transaction,
+        level=level,
+        accepted_bytes=accepted,
+        total_bytes=total,
+        fault=status.fault,
+        paper=status.paper,
     )
