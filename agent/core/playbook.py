@@ -96,7 +96,7 @@ PLAYBOOK: Mapping[str, Row] = {
     ),
     "P6": Row(
         "扣款短信不算收款成功", "以本机冲正结果或次日对账为准,请勿凭短信交货。",
-        "A message is no proof", "A debit message is no payment: this terminal's reversal or tomorrow's settlement decides. "
+        "Message is no proof", "A debit message is no payment: this terminal's reversal or tomorrow's settlement decides. "
         "Hold the goods.",
     ),
     "P7": Row(

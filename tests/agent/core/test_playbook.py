@@ -1,0 +1,210 @@
+"""What the cashier is told: every row reachable, bound to its customer, short enough for its line, in both languages."""
+
+import re
+import string
+
+import pytest
+
+from agent.core import event as e
+from agent.core.model import Disposition
+from agent.core.playbook import PLAYBOOK
+from tests.agent.core.world import RECEIPT, SECOND, World, evidence
+
+
+def approved(fault: str, level: str, kind: str = "sale") -> World:
+    world = World()
+    world.open(kind=kind)
+    world.result("approved", rrn="123456789012", receipt=RECEIPT, job="r")
+    world.finish_job("r", level, fault=fault)
+    return world
+
+
+def doubted(*, void: bool = False, up: bool = False) -> World:
+    world = World()
+    (world.void if void else world.open)("a", stan="000009")
+    world.result("no_answer")
+    if up:
+        world.connect()
+    return world
+
+
+def _p1() -> World:
+    return approved("paper_out", "UNPRINTED")
+
+
+def _p4c(*, void: bool = False, shown: bool = False) -> World:
+    world = doubted(void=void)
+    world.at(60 * SECOND)
+    world.connect()
+    world.reply("25")
+    if shown:
+        world.do(evidence())
+    return world
+
+
+def _p5(*, void: bool = False, shown: bool = False) -> World:
+    world = doubted(void=void, up=True)
+    world.reply("94")
+    if shown:
+        world.do(evidence())
+    return world
+
+
+def _answered(code: str, *, void: bool = False) -> World:
+    world = doubted(void=void, up=True)
+    world.reply(code)
+    return world
+
+
+def _debit_shown() -> World:
+    world = doubted()
+    world.do(evidence())
+    return world
+
+
+def _declined(kind: str = "sale", code: str = "51") -> World:
+    world = World()
+    world.open(kind=kind)
+    world.result("declined", response_code=code)
+    return world
+
+
+def _opened(*, ask: bool = False) -> World:
+    world = World()
+    world.open(ask=ask)
+    return world
+
+
+def _not_sent() -> World:
+    world = _opened()
+    world.result("not_sent")
+    return world
+
+
+def _resolved() -> World:
+    world = _p5()
+    row = world.incident("in_doubt")
+    world.do(e.IncidentResolved(incident=row.id, transaction="a", resolution="no_action", by="Li"))
+    return world
+
+
+SCENES = {
+    "P1": _p1,
+    "P1v": lambda: approved("cover_open", "UNPRINTED", "void"),
+    "P2": lambda: approved("unavailable", "UNPRINTED"),
+    "P2v": lambda: approved("silent", "UNKNOWN", "void"),
+    "P3": doubted,
+    "P3v": lambda: doubted(void=True),
+    "P4a": lambda: doubted(up=True),
+    "P4b": lambda: _answered("00"),
+    "P4c": _p4c,
+    "P4d": lambda: _answered("00", void=True),
+    "P5": _p5,
+    "P5v": lambda: _p5(void=True),
+    "P6": _debit_shown,
+    "P7": lambda: _p5(shown=True),
+    "P19": _opened,
+    "N1": _opened,
+    "N2": lambda: _opened(ask=True),
+    "N3": lambda: approved("none", "CONFIRMED"),
+    "N3v": lambda: approved("none", "CONFIRMED", "void"),
+    "N4": _declined,
+    "N4v": lambda: _declined("void"),
+    "N5": _not_sent,
+    "N6": _resolved,
+    "N7": _opened,
+}
+PROCEED = {"P19": "refuse", "N7": "wait"}
+
+
+def test_every_row_has_a_scene() -> None:
+    assert set(SCENES) == set(PLAYBOOK)
+
+
+@pytest.mark.parametrize("code", SCENES)
+def test_every_row_is_reached(code: str) -> None:
+    assert SCENES[code]().advice(proceed=PROCEED.get(code)).code == code
+
+
+@pytest.mark.parametrize("code", PLAYBOOK)
+def test_short_texts_fit_a_line_of_a_display(code: str) -> None:
+    row = PLAYBOOK[code]
+    clauses = row.zh.split(",")
+    assert len(clauses) <= 2
+    assert all(1 <= len(clause) <= 10 for clause in clauses), row.zh
+    clauses = row.en.split(", ")
+    assert len(clauses) <= 2
+    assert all(1 <= len(clause) <= 20 for clause in clauses), row.en
+    assert row.en.isascii()
+
+
+@pytest.mark.parametrize("code", PLAYBOOK)
+def test_both_languages_are_complete_and_name_the_same_facts(code: str) -> None:
+    row = PLAYBOOK[code]
+    assert all(row)
+    names = {name for text in row for _, name, _, _ in string.Formatter().parse(text) if name}
+    assert names <= {"amount", "last4", "rrn", "date"}
+    assert re.search(r"[一-鿿]", row.zh_long)
+    assert not re.search(r"[一-鿿]", row.en_long)
+
+
+@pytest.mark.parametrize("code", SCENES)
+def test_every_prompt_is_bound_to_its_customer_and_fully_written_out(code: str) -> None:
+    advice = SCENES[code]().advice(proceed=PROCEED.get(code))
+    assert (advice.amount_fen, advice.last4, advice.stan) in {(100, "0128", "000001"), (100, "0128", "000009")}
+    assert "{" not in advice.zh_long + advice.en_long
+
+
+@pytest.mark.parametrize("code", ["P3", "P3v", "P4a", "P5", "P5v", "P6", "P7", "N2", "N7", "P19"])
+def test_goods_are_held_and_nobody_pays_again_while_the_truth_is_open(code: str) -> None:
+    advice = SCENES[code]().advice(proceed=PROCEED.get(code))
+    assert advice.hold_goods
+    assert not advice.may_pay_again
+
+
+def test_only_an_approval_releases_goods() -> None:
+    assert not SCENES["N3"]().advice().hold_goods
+    assert not SCENES["P1"]().advice().hold_goods
+    assert SCENES["P4b"]().advice().hold_goods
+
+
+def test_a_void_never_says_pay_again() -> None:
+    for code in ("P4d", "N4v", "P3v", "P5v"):
+        assert not SCENES[code]().advice().may_pay_again
+
+
+def test_a_void_that_came_to_nothing_leaves_the_goods_to_the_original() -> None:
+    world = World()
+    world.open()
+    world.result("approved")
+    world.void()
+    world.result("declined", "v", response_code="51")
+    assert not world.advice("v").hold_goods, "the original was paid"
+
+
+def test_an_approved_void_says_that_goods_stay() -> None:
+    world = World()
+    world.void("a")
+    world.result("approved")
+    assert world.advice().hold_goods
+
+
+def test_a_text_about_an_earlier_customer_says_so() -> None:
+    world = doubted()
+    assert "上一位顾客" not in world.advice().zh_long
+    world.open("b", stan="000002")
+    assert world.advice().zh_long.startswith("上一位顾客(尾号0128)")
+    assert world.advice().en_long.startswith("Earlier customer (card …0128)")
+
+
+def test_accepting_the_risk_is_the_only_way_to_pay_again_in_doubt() -> None:
+    world = doubted()
+    world.do(e.DispositionGiven(transaction="a", disposition=Disposition(accepts_risk=True)))
+    assert world.advice().may_pay_again
+    assert world.advice().hold_goods
+
+
+def test_no_text_promises_a_refund_as_done() -> None:
+    for row in PLAYBOOK.values():
+        assert "已退款" not in "".join(row)
+        assert "refunded" not in row.en_long
