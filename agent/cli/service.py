@@ -44,7 +44,7 @@ def run(file: Path | None, log_level: str) -> None:
         if problems:
             raise ConfigError(tuple(problems))  # noqa: TRY301  (one place tells every mistake)
         for warning in config.warnings:
-            logging.getLogger("reversald").warning("%s", warning.en)
+            logging.getLogger("reversald").warning("%s: %s", warning.key, warning.en)
         from agent.daemon import serve
 
         code = serve(config, program_version())

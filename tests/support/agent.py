@@ -14,7 +14,11 @@ ROOT = Path(__file__).resolve().parents[2]
 MAC_KEY = "0123456789ABCDEFFEDCBA9876543210"
 
 FAST = {
-    "answer_timeout_ms": 1_500, "reply_timeout_ms": 400, "spacing_ms": 300, "backoff_min_ms": 300, "backoff_max_ms": 2_000,
+    "answer_timeout_ms": 1_500,
+    "reply_timeout_ms": 400,
+    "spacing_ms": 300,
+    "backoff_min_ms": 300,
+    "backoff_max_ms": 2_000,
     "no_original_after_ms": 0,
 }
 

@@ -50,8 +50,14 @@ class App:
     ) -> tuple[int, Any]:
         """Open a card sale."""
         body = {
-            "rail": "card", "kind": "sale", "amount_fen": amount_fen, "stan": stan, "batch": "000001", "terminal_id": TERMINAL,
-            "merchant_id": MERCHANT, "sent": sent,
+            "rail": "card",
+            "kind": "sale",
+            "amount_fen": amount_fen,
+            "stan": stan,
+            "batch": "000001",
+            "terminal_id": TERMINAL,
+            "merchant_id": MERCHANT,
+            "sent": sent,
             "card": {"pan": PAN, "expiry": "3012", "entry_mode": "051", "sequence": "001", "chip": CHIP},
         } | more
         return self.call("POST", "/v1/transactions", body, {"Idempotency-Key": key} if key else None)
@@ -62,9 +68,7 @@ class App:
 
     def approve(self, key: str, **more: Any) -> tuple[int, Any]:
         """Report an approval with a receipt."""
-        return self.result(
-            key, "approved", response_code="00", rrn="261122000123", auth_code="A1B2C3", receipt=receipt(), **more
-        )
+        return self.result(key, "approved", response_code="00", rrn="261122000123", auth_code="A1B2C3", receipt=receipt(), **more)
 
     def get(self, path: str) -> Any:
         """The body of a GET that succeeds."""
@@ -80,8 +84,12 @@ class App:
 def receipt(amount: str = "1.00") -> dict[str, Any]:
     """A genuine receipt as a payment app hands it over."""
     lines = [
-        {"text": "签购单", "align": "center", "size": 2}, {"text": "商户名称:测试便利店"}, {"text": f"终端编号:{TERMINAL}"},
-        {"text": f"卡号:{PAN}"}, {"text": "交易类型:消费/SALE"}, {"text": f"金额:RMB {amount}", "bold": True},
+        {"text": "签购单", "align": "center", "size": 2},
+        {"text": "商户名称:测试便利店"},
+        {"text": f"终端编号:{TERMINAL}"},
+        {"text": f"卡号:{PAN}"},
+        {"text": "交易类型:消费/SALE"},
+        {"text": f"金额:RMB {amount}", "bold": True},
         {"text": "本人确认以上交易,同意将其计入本卡账户"},
     ]
     return {"lines": lines, "qr": "https://receipt.example/261122000123"}

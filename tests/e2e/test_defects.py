@@ -1,0 +1,195 @@
+"""Defects seen in shipped terminal apps, each played against the real agent over real sockets."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.agent import Agent
+from tests.support.app import until
+from tests.support.host import Host
+from tests.support.terminal import transact
+
+Make = Callable[..., Agent]
+
+
+def lose(agent: Agent, host: Host, stan: str, amount_fen: int = 100) -> str:
+    """A sale that the host books and whose answer is lost; its id, already in doubt."""
+    host.order(set={"0200": "drop-reply"})
+    status, sale = agent.app.open(stan, amount_fen)
+    assert (status, sale["proceed"]) == (201, "go"), sale
+    assert transact(host.port, stan, amount_fen) is None
+    status, answer = agent.app.result(sale["id"], "no_answer")
+    assert (status, answer["state"]) == (200, "in_doubt")
+    return str(sale["id"])
+
+
+def detail(agent: Agent, key: str) -> dict[str, Any]:
+    """Everything about a transaction."""
+    found: dict[str, Any] = agent.app.get(f"/v1/transactions/{key}")
+    return found
+
+
+def incidents(agent: Agent) -> dict[str, dict[str, Any]]:
+    """Open incidents by code."""
+    return {item["code"]: item for item in agent.app.get("/v1/incidents?open=true")["items"]}
+
+
+@pytest.mark.parametrize("code", ["51", "05", "91", "0A", "Z9"])
+def test_T1_an_answer_other_than_00_does_not_delete_the_record(code: str, agent: Agent, host: Host) -> None:
+    host.order(scenario={"0400": [code]})
+    key = lose(agent, host, "000401")
+    until(lambda: agent.app.state(key) == "reversed")
+    assert len(host.requests("0400")) == 2
+    assert host.net_debit_fen("000401") == 0
+
+
+@pytest.mark.parametrize("clock", ["86400000", "-20000000000", "none"])
+def test_T2_a_record_of_another_calendar_day_is_kept_and_sent(clock: str, agent: Agent, host: Host) -> None:
+    host.order(set={"0400": "drop-request"})
+    key = lose(agent, host, "000402")
+    agent.kill()
+    host.order(clear=True)
+    agent.start([sys.executable, "-m", "tests.support.otherclock", clock, "another-boot"])
+    until(lambda: agent.app.state(key) == "reversed")
+    assert host.net_debit_fen("000402") == 0
+
+
+def test_T3_the_record_outlives_the_retry_limit_with_an_incident(agent: Agent, host: Host) -> None:
+    host.order(scenario={"0400": ["drop-request"] * 4})
+    key = lose(agent, host, "000403")
+    until(lambda: detail(agent, key)["reversal"]["state"] == "exhausted" or detail(agent, key)["reversal"]["sends"] > 3)
+    found = incidents(agent)["in_doubt"]
+    assert (found["owner"], found["next_action"]) == ("operator", "decide_and_compare_settlement")
+    assert detail(agent, key)["advice"]["code"] in {"P5", "P4b"}
+    until(lambda: agent.app.state(key) == "reversed")
+    assert host.net_debit_fen("000403") == 0
+    assert "in_doubt" not in incidents(agent)
+
+
+@pytest.mark.parametrize("fault", ["cross", "stray"])
+def test_T7_a_reply_for_another_transaction_settles_nothing(fault: str, agent: Agent, host: Host) -> None:
+    host.order(scenario={"0400": [fault]})
+    key = lose(agent, host, "000407")
+    until(lambda: agent.app.state(key) == "reversed")
+    assert "crossed_reply" in incidents(agent)
+    assert len(host.requests("0400")) == (2 if fault == "cross" else 1)
+    assert host.net_debit_fen("000407") == 0
+
+
+def test_T9_a_host_that_always_says_25_is_asked_once_more_and_then_believed(make_agent: Make, host: Host) -> None:
+    agent = make_agent(host.port, recovery={"no_original_after_ms": 1_000}).start()
+    _, sale = agent.app.open("000409")
+    assert agent.app.result(sale["id"], "no_answer")[1]["state"] == "in_doubt"
+    until(lambda: agent.app.state(sale["id"]) == "no_original")
+    assert len(host.requests("0400")) == 2
+    assert detail(agent, sale["id"])["advice"]["code"] == "P4c"
+
+
+def test_T10_a_new_sale_waits_until_the_pending_reversal_had_its_turn(agent: Agent, host: Host) -> None:
+    host.order(set={"0400": "delay:250"})
+    key = lose(agent, host, "000410")
+    host.order(set={"0200": "ok"})
+    status, second = agent.app.open("000411", sent=True)
+    assert (status, second["state"], second["proceed"], second["advice"]["code"]) == (201, "intent", "wait", "N7")
+
+    def go() -> bool:
+        return bool(agent.app.call("POST", f"/v1/transactions/{second['id']}/sent")[1].get("proceed") == "go")
+
+    until(go)
+    assert agent.app.state(key) == "reversed"
+
+
+def test_T10_a_new_sale_is_refused_while_the_line_is_proved_down(agent: Agent, host: Host) -> None:
+    host.order(set={"0200": "drop-reply"})
+    _, sale = agent.app.open("000412")
+    assert transact(host.port, "000412", 100) is None
+    host.order(refuse=True, cut=True)
+    agent.app.result(sale["id"], "no_answer")
+    _, second = agent.app.open("000413", sent=False)
+
+    def refused() -> Any:
+        answer = agent.app.call("POST", f"/v1/transactions/{second['id']}/sent")[1]
+        return answer["proceed"] == "refuse" and answer
+
+    answer = until(refused)
+    assert (answer["state"], answer["advice"]["code"]) == ("intent", "P19")
+
+
+def test_T11_a_record_that_cannot_be_packed_is_kept_for_a_technician(agent: Agent, host: Host) -> None:
+    host.order(set={"0400": "drop-request"})
+    key = lose(agent, host, "000414")
+    agent.kill()
+    vault = agent.folder / "vault.key"
+    vault.write_text("00" * 32)
+    agent.start()
+    until(lambda: detail(agent, key)["reversal"]["state"] == "refused")
+    found = incidents(agent)
+    assert found["in_doubt"]["next_action"] == "check_profile"
+    assert found["unpackable"]["owner"] == "technician"
+    assert agent.app.state(key) == "unresolved"
+
+
+def test_T13_codes_are_compared_whole(agent: Agent, host: Host) -> None:
+    _, sale = agent.app.open("000415")
+    status, problem = agent.app.result(sale["id"], "approved", response_code="0A")
+    assert (status, problem["type"]) == (400, "urn:reversald:problem:code-contradicts-outcome")
+    assert agent.app.state(sale["id"]) == "sent"
+
+
+def test_T15_a_reversal_that_failed_blocks_no_later_sale(make_agent: Make, host: Host) -> None:
+    agent = make_agent(host.port, recovery={"backoff_min_ms": 60_000, "backoff_max_ms": 60_000, "spacing_ms": 60_000}).start()
+    host.order(set={"0400": "96"})
+    key = lose(agent, host, "000416")
+    until(lambda: detail(agent, key)["reversal"]["state"] == "exhausted")
+    assert agent.app.state(key) == "unresolved"
+    host.order(set={"0200": "ok"})
+    status, second = agent.app.open("000417")
+    assert (status, second["proceed"]) == (201, "go")
+    assert transact(host.port, "000417", 100) == "00"
+    assert agent.app.approve(second["id"])[1]["state"] == "approved"
+    assert detail(agent, key)["reversal"]["state"] == "exhausted"
+
+
+def test_T16_no_original_while_the_late_request_is_still_on_its_way_is_not_believed(make_agent: Make, host: Host) -> None:
+    agent = make_agent(host.port, recovery={"no_original_after_ms": 1_500}).start()
+    host.order(set={"0200": "late:700"})
+    _, sale = agent.app.open("000418")
+    assert transact(host.port, "000418", 100) is None
+    agent.app.result(sale["id"], "no_answer")
+    until(lambda: host.requests("0400"))
+    assert agent.app.state(sale["id"]) in {"in_doubt", "reversing"}
+    assert not detail(agent, sale["id"])["advice"]["may_pay_again"]
+    until(lambda: agent.app.state(sale["id"]) == "reversed")
+    assert host.net_debit_fen("000418") == 0
+
+
+def test_T16_a_late_approval_reopens_a_reversal_that_ended_as_no_original(make_agent: Make, host: Host) -> None:
+    agent = make_agent(host.port).start()
+    _, sale = agent.app.open("000419")
+    agent.app.result(sale["id"], "no_answer")
+    until(lambda: agent.app.state(sale["id"]) == "no_original")
+    assert transact(host.port, "000419", 100) == "00"
+    status, answer = agent.app.result(sale["id"], "approved", response_code="00")
+    assert (status, answer["type"]) == (409, "urn:reversald:problem:in-doubt")
+    until(lambda: agent.app.state(sale["id"]) == "reversed")
+    assert host.net_debit_fen("000419") == 0
+
+
+def test_a_key_refusal_waits_for_a_sign_in_and_sends_the_same_stan_again(agent: Agent, host: Host) -> None:
+    host.order(scenario={"0400": ["A0"]})
+    key = lose(agent, host, "000420")
+    until(lambda: "sign_in_needed" in incidents(agent))
+    assert agent.app.call("POST", "/v1/terminal", {"event": "signed_in"})[0] == 200
+    until(lambda: agent.app.state(key) == "reversed")
+    assert {row["stan"] for row in host.requests("0400")} == {"000420"}
+    assert "sign_in_needed" not in incidents(agent)
+
+
+@pytest.mark.parametrize("fault", ["duplicate", "half", "close", "reset", "bad-mac", "no-mac", "drop-reply"])
+def test_whatever_the_line_does_to_the_answer_the_customer_gets_the_money_back(fault: str, agent: Agent, host: Host) -> None:
+    host.order(scenario={"0400": [fault]})
+    key = lose(agent, host, "000421")
+    until(lambda: agent.app.state(key) == "reversed")
+    assert host.net_debit_fen("000421") == 0
