@@ -85,10 +85,11 @@ class Link:
         Raises `LinkDown` when the connection had ended before: no byte of this frame has left. Raises `LinkLost` when it
         ended, or stopped taking bytes, after some may have left.
         """
-        if self._stream is None or not self._stream.alive():
+        stream = self._stream  # `close` may take it away while we wait
+        if stream is None or not stream.alive():
             raise LinkDown(f"{self._name}: not connected")
-        await self._stream.write(frame)
-        if self._stream.transport.is_closing():
+        await stream.write(frame)
+        if stream.transport.is_closing():
             raise LinkLost(f"{self._name}: the connection ended while a message was leaving")
 
     async def receive(self, timeout_ms: int) -> bytes:
@@ -98,14 +99,15 @@ class Link:
         connection ends first, `RemoteMessageError` when the stream makes no sense: it is then closed, since nobody knows
         where the next frame begins.
         """
-        if self._stream is None:
+        stream = self._stream  # `close` may take it away while we wait
+        if stream is None:
             raise LinkLost(f"{self._name}: not connected")
-        frame = await self._stream.read(timeout_ms / 1000)
+        frame = await stream.read(timeout_ms / 1000)
         if frame is not None:
             return frame
-        if self._stream.nonsense:
+        if stream.nonsense:
             raise RemoteMessageError(f"{self._name} sent a length that no message has")
-        if self._stream.ended:
+        if stream.ended:
             raise LinkLost(f"{self._name}: the connection ended before an answer")
         raise LinkSilent(f"{self._name}: no answer within {timeout_ms} ms")
 

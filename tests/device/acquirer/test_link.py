@@ -260,6 +260,18 @@ def test_a_peer_that_takes_no_bytes_is_lost_in_the_end(monkeypatch: pytest.Monke
     asyncio.run(with_host(handle, use))
 
 
+def test_closing_while_somebody_receives_is_lost_to_them() -> None:
+    async def use(link: Link) -> None:
+        await link.connect()
+        waiting = asyncio.ensure_future(link.receive(LONG_MS))
+        await asyncio.sleep(0)
+        await link.close()
+        with pytest.raises(LinkLost):
+            await waiting
+
+    asyncio.run(with_host(echo, use))
+
+
 def test_silence_is_silence_and_the_line_stays() -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(2 * len(FRAME))

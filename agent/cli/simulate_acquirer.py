@@ -1,0 +1,217 @@
+"""`reversald simulate acquirer`: the acquirer's host on a socket, with a ledger, and faults to order."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import msgspec
+
+from agent import exits
+from device.acquirer.mac import ALGORITHMS, SoftwareMac, load_key
+from device.acquirer.message import Codec
+from device.acquirer.profile import Profile
+from device.errors import MacError
+from device.simulator.acquirer import AcquirerServer, Line
+from device.simulator.acquirer_model import AcquirerModel
+from device.simulator.control import ControlServer
+from device.simulator.faults import WORDS, FaultError, Faults
+from device.simulator.ledger import Ledger
+
+# The key of the public test vectors: whoever gives no key gets this one, and it is worth nothing.
+TEST_KEY = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
+
+_ARROWS = {"in": "→", "out": "←"}
+_WORDS = "\n".join(f"  {word:<13} {meaning}" for word, meaning in WORDS.items())
+_EPILOG = f"""\b
+Faults are words joined by +, and @0.3 at the end for three times in ten:
+{_WORDS}
+
+\b
+Examples:
+  reversald simulate acquirer --port 8583
+      approves every sale; test key, UnionPay's MAC
+  reversald simulate acquirer --set 0200=drop-reply
+      books every sale, and every answer is lost
+  reversald simulate acquirer --scenario 0400=drop,96,00
+      the first reversal gets no answer, the second 96, the third is accepted
+  reversald simulate acquirer --set 0200=late:5000 --ledger ledger.json
+      answers 25 to the reversal, and books the late sale afterwards
+  reversald simulate acquirer --control 127.0.0.1:8584
+      then: echo '{{"set": {{"*": "drop-request"}}}}' | nc -q1 127.0.0.1 8584
+            echo '{{"refuse": true}}' · '{{"cut": true}}' · '{{"clear": true}}' · '{{"ledger": true}}'
+"""
+
+
+class Settings(NamedTuple):
+    """What the simulator was started with, beside its model."""
+
+    server: AcquirerServer
+    control: str | None
+    refuse: bool
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8583, show_default=True, help="0: any free one, printed.")
+@click.option("--algorithm", type=click.Choice(ALGORITHMS), default="unionpay-ecb", show_default=True, help="MAC.")
+@click.option("--key-file", type=click.Path(path_type=Path), help="MAC key as hex, mode 0600; else the public test key.")
+@click.option("--tpdu", default=Profile().tpdu, show_default=True, help="TPDU as hex; only its length matters here.")
+@click.option("--header", default=Profile().header, show_default=True, help="Header as hex; only its length matters.")
+@click.option("--set", "standing", multiple=True, metavar="MTI=FAULT", help="Standing fault; MTI may be *.")
+@click.option("--scenario", "scripts", multiple=True, metavar="MTI=FAULT,…", help="What the next messages meet, in turn.")
+@click.option("--no-original", type=click.Choice(["25", "12"]), default="25", show_default=True,
+              help="The answer to an unknown reversal.")
+@click.option("--cutoff", type=click.IntRange(0, 24), default=24, show_default=True, metavar="HOUR",
+              help="When the business day ends.")
+@click.option("--refuse", is_flag=True, help="Refuse connections until --control says otherwise.")
+@click.option("--seed", type=int, default=0, show_default=True, help="For faults with a chance.")
+@click.option("--ledger", "ledger_file", type=click.Path(path_type=Path), help="Write the books there after each change.")
+@click.option("--control", metavar="ADDRESS", help="Take orders on 127.0.0.1:PORT or a Unix socket's path.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="Speak TLS with this certificate (PEM).")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its key, when not in the same file.")
+@click.option("--tls-ca", type=click.Path(path_type=Path), help="Ask terminals for a certificate of this authority.")
+@click.option("--json", "as_json", is_flag=True, help="Log JSON lines.")
+def acquirer(
+    host: str, port: int, algorithm: str, key_file: Path | None, tpdu: str, header: str, standing: tuple[str, ...],
+    scripts: tuple[str, ...], no_original: str, cutoff: int, refuse: bool, seed: int, ledger_file: Path | None,
+    control: str | None, tls_cert: Path | None, tls_key: Path | None, tls_ca: Path | None, as_json: bool,
+) -> None:
+    """Play the acquirer's host: it keeps a ledger, and goes wrong as it is told.
+
+    It answers sale, void, reversal, balance inquiry, echo test, sign-in and settlement as UnionPay's hosts do, checks
+    every MAC, and logs each message with the card number masked. SIGTERM and Ctrl-C end it.
+    """
+    try:
+        faults = Faults(random.Random(seed))  # noqa: S311  (no secret: a seed that anyone can repeat)
+        faults.set(dict(_pair(text) for text in standing))
+        faults.scenario({mti: texts.split(",") for mti, texts in map(_pair, scripts)})
+        server = AcquirerServer(
+            AcquirerModel(faults, no_original=no_original, cutoff_hour=cutoff), host, port,
+            codec=Codec(Profile(tpdu=_hex("--tpdu", tpdu), header=_hex("--header", header))),
+            mac=SoftwareMac(algorithm, load_key(key_file) if key_file else _test_key(algorithm)),
+            tls=_tls(tls_cert, tls_key, tls_ca), on_line=_printer(as_json),
+            on_change=_ledger_writer(ledger_file) if ledger_file else None,
+        )
+    except (FaultError, MacError) as error:
+        raise click.UsageError(str(error)) from None
+    _prepare_output()
+    try:
+        asyncio.run(_serve(Settings(server, control, refuse)))
+    except (OSError, ValueError) as error:
+        click.echo(f"the simulated acquirer cannot start: {error}", err=True)
+        sys.exit(exits.UNAVAILABLE if isinstance(error, OSError) else exits.USAGE)
+
+
+async def _serve(settings: Settings) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(settings.server)
+        if settings.refuse:
+            await settings.server.refuse(True)
+        if settings.control:
+            control = await stack.enter_async_context(ControlServer(settings.server, settings.control))
+            settings.server.log(Line(_now_ms(), "listening", note=f"control {control.address}"))
+        await ended.wait()
+
+
+def _printer(as_json: bool) -> Callable[[Line], None]:
+    def say(line: Line) -> None:
+        try:
+            print(msgspec.json.encode(line).decode() if as_json else _readable(line), flush=True)
+        except BrokenPipeError:  # nobody reads the log any more: the simulator goes on without it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return say
+
+
+def _readable(line: Line) -> str:
+    clock = time.strftime("%H:%M:%S", time.localtime(line.at_ms / 1000)) + f".{line.at_ms % 1000:03d}"
+    if line.what not in _ARROWS:
+        return f"{clock}  {line.what} {line.note}".rstrip()
+    parts = [
+        f"{clock}  {_ARROWS[line.what]} {line.mti}",
+        line.response_code and f"[{line.response_code}]",
+        line.stan and f"STAN {line.stan}",
+        line.batch and f"batch {line.batch}",
+        "" if line.amount_fen is None else f"{line.amount_fen // 100}.{line.amount_fen % 100:02d}元",
+        line.pan,
+        line.note,
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def _ledger_writer(path: Path) -> Callable[[Ledger], None]:
+    def write(ledger: Ledger) -> None:
+        try:
+            _write(path, ledger)
+        except OSError as error:
+            click.echo(f"the ledger cannot be written to {path}: {error.strerror}", err=True)
+
+    try:
+        _write(path, Ledger())
+    except OSError as error:
+        raise click.UsageError(f"the ledger cannot be written to {path}: {error.strerror}") from None
+    return write
+
+
+def _write(path: Path, ledger: Ledger) -> None:
+    """Write the books whole to a file beside `path` and rename it: a reader sees the old books or the new."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    beside.write_bytes(msgspec.json.format(msgspec.json.encode(ledger.rows()), indent=1) + b"\n")
+    beside.replace(path)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    mti, equals, told = text.partition("=")
+    if not equals:
+        raise FaultError(f"{text!r} says nothing: write MTI=FAULT, as 0400=drop-reply")
+    return mti.strip(), told
+
+
+def _hex(option: str, text: str) -> str:
+    try:
+        bytes.fromhex(text)
+    except ValueError:
+        raise click.UsageError(f"{option} must be hexadecimal, two digits a byte") from None
+    return text
+
+
+def _test_key(algorithm: str) -> bytes:
+    return TEST_KEY[:8] if algorithm == "x9.9" else TEST_KEY
+
+
+def _tls(cert: Path | None, key: Path | None, ca: Path | None) -> ssl.SSLContext | None:
+    if cert is None:
+        if key or ca:
+            raise click.UsageError("--tls-key and --tls-ca need --tls-cert")
+        return None
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
+        context.load_cert_chain(cert, key)
+    except OSError as error:
+        raise click.UsageError(f"the TLS files cannot be used: {error.strerror or error}") from None
+    if ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _prepare_output() -> None:
+    """Chinese signs can be printed wherever the output goes."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,151 @@
+"""What a simulated acquirer does wrong, written as words: `drop-reply`, `delay:200+bad-mac`, `96`, `late:5000@0.3`."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Literal
+
+import msgspec
+
+SCRIPT_MAX = 1000
+DELAY_MS_MAX = 600_000
+ANY_MTI = "*"
+
+# Codes with which the host says that it did book (UnionPay's list, special and partial approvals included).
+APPROVALS = frozenset({"00", "10", "11", "16", "A2", "A4", "A5", "A6"})
+
+WORDS = {
+    "ok": "work as it should",
+    "drop-request": "the request never arrives: not processed, no answer",
+    "drop-reply": "processed, but the answer is lost (also `drop`)",
+    "delay:MS": "the answer, or the end of the line, comes that much later",
+    "duplicate": "the answer comes twice",
+    "cross": "the answer of another transaction (another STAN) comes instead",
+    "stray": "the answer of another transaction comes first, then the right one",
+    "CODE": "answer these two characters: an approval code where the host approves, any other without processing",
+    "processed": "with CODE: process first whatever the code says",
+    "bad-mac": "the answer's MAC is wrong",
+    "no-mac": "the answer's MAC is missing",
+    "late:MS": "the request lies on the way that long and is processed then; until then it is unknown (25)",
+    "half": "the line ends in the middle of the answer",
+    "close": "processed, then the line closes without an answer",
+    "reset": "as close, by RST",
+}
+
+
+class FaultError(ValueError):
+    """A fault that cannot be understood: the text says which word, and what words there are."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What happens to one message. Words of one fault add up."""
+
+    drop_request: bool = False
+    drop_reply: bool = False
+    delay_ms: int = 0
+    duplicate: bool = False
+    cross: bool = False
+    stray: bool = False
+    code: str = ""
+    processed: bool = False
+    mac: Literal["good", "broken", "absent"] = "good"
+    late_ms: int = 0
+    line: Literal["", "half", "close", "reset"] = ""
+    chance: float = 1.0
+    text: str = "ok"
+
+
+NO_FAULT = Fault()
+
+_PLAIN: dict[str, dict[str, object]] = {
+    "ok": {}, "drop-request": {"drop_request": True}, "drop-reply": {"drop_reply": True}, "drop": {"drop_reply": True},
+    "duplicate": {"duplicate": True}, "cross": {"cross": True}, "stray": {"stray": True},
+    "processed": {"processed": True}, "bad-mac": {"mac": "broken"}, "no-mac": {"mac": "absent"},
+    "half": {"line": "half"}, "close": {"line": "close"}, "reset": {"line": "reset"},
+}
+
+
+def fault(text: str) -> Fault:
+    """The fault that `text` says: words joined by `+`, and `@0.3` at the end for "three times in ten".
+
+    Raises `FaultError`.
+    """
+    words, _, chance = text.strip().partition("@")
+    told: dict[str, object] = {"text": text.strip(), "chance": _chance(chance) if chance else 1.0}
+    for word in words.split("+"):
+        told |= _meaning(word.strip())
+    return msgspec.convert(told, Fault)
+
+
+def _meaning(word: str) -> dict[str, object]:
+    if word in _PLAIN:
+        return _PLAIN[word]
+    name, _, number = word.partition(":")
+    if name in ("delay", "late") and number.isascii() and number.isdecimal() and int(number) <= DELAY_MS_MAX:
+        return {f"{name}_ms": int(number)}
+    if len(word) == 2 and word.isascii() and word.isalnum():
+        return {"code": word.upper()}
+    raise FaultError(f"unknown fault {word!r}: use {', '.join(WORDS)} (MS up to {DELAY_MS_MAX})")
+
+
+def _chance(text: str) -> float:
+    try:
+        chance = float(text)
+    except ValueError:
+        chance = -1.0
+    if not 0.0 <= chance <= 1.0:
+        raise FaultError(f"{text!r} is no chance: write a number from 0 to 1 after the @")
+    return chance
+
+
+class Faults:
+    """Which fault the next message of each type meets: first the script of its type, then the standing fault.
+
+    A type is an MTI, or `*` for those without a standing fault of their own. `rng` decides on chances only.
+    """
+
+    def __init__(self, rng: Random | None = None) -> None:
+        self._rng = rng or Random(0)  # noqa: S311  (no secret: a seed that anyone can repeat)
+        self._standing: dict[str, Fault] = {}
+        self._script: dict[str, deque[Fault]] = {}
+
+    def set(self, standing: Mapping[str, str]) -> None:
+        """Change standing faults; `ok` takes one away. Raises `FaultError`, and then changes nothing."""
+        told = {_mti(mti): fault(text) for mti, text in standing.items()}
+        self._standing |= told
+
+    def scenario(self, scripts: Mapping[str, Sequence[str]]) -> None:
+        """Set, for each type, what its next messages meet, one fault each; then the standing fault holds again.
+
+        Replaces an unfinished script of the same type. Raises `FaultError`, and then changes nothing.
+        """
+        told = {_mti(mti): deque(fault(text) for text in texts) for mti, texts in scripts.items()}
+        if any(len(script) > SCRIPT_MAX for script in told.values()):
+            raise FaultError(f"a script has at most {SCRIPT_MAX} steps")
+        self._script |= told
+
+    def clear(self) -> None:
+        """Work as it should from now on."""
+        self._standing.clear()
+        self._script.clear()
+
+    def choose(self, mti: str) -> Fault:
+        """The fault for a message that has just come."""
+        if not self._standing and not self._script:
+            return NO_FAULT
+        script = self._script.get(mti) or self._script.get(ANY_MTI)
+        chosen = script.popleft() if script else self._standing.get(mti) or self._standing.get(ANY_MTI) or NO_FAULT
+        return chosen if chosen.chance >= 1.0 or self._rng.random() < chosen.chance else NO_FAULT
+
+    def told(self) -> dict[str, dict[str, str | list[str]]]:
+        """What is set, in the words it was set with."""
+        return {
+            "set": {mti: each.text for mti, each in self._standing.items()},
+            "scenario": {mti: [each.text for each in script] for mti, script in self._script.items() if script},
+        }
+
+
+def _mti(text: str) -> str:
+    if text != ANY_MTI and not (len(text) == 4 and text.isascii() and text.isdecimal()):
+        raise FaultError(f"{text!r} is no message type: write four digits, as 0400, or * for any")
+    return text
