@@ -1,7 +1,10 @@
 """A real agent as a real process, with a configuration of its own in a folder of its own."""
 
+import contextlib
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -115,3 +118,9 @@ class Agent:
         return subprocess.run(
             [*program(), *words, "--config", str(self.config)], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
         )
+
+    def journal(self, after: int = 0) -> list[dict[str, Any]]:
+        """The entries of its journal after a sequence number, read from disk beside the running agent."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as database:
+            query = database.execute("SELECT body FROM journal WHERE seq > ? ORDER BY seq", (after,))
+            return [json.loads(body) for (body,) in query]
