@@ -14,12 +14,12 @@ from typing import Any
 
 WAL_BYTES = 1 << 20
 FREE_BYTES_MIN = 4 << 20  # below this, new intents are refused while results and reversals still go
-PAGE_BYTES = 4096
+PAGE_BYTES = 1024
 
+# Primary result codes of SQLite. After any of the second kind nothing is known of the commit, or nothing can be written.
 _FULL = 13
-_IOERR = 10
-_CORRUPT = 11
-_NOTADB = 26
+_READONLY, _IOERR, _CORRUPT, _CANTOPEN, _NOTADB = 8, 10, 11, 14, 26
+_FAILED = frozenset({_READONLY, _IOERR, _CORRUPT, _CANTOPEN, _NOTADB})
 
 
 class StorageError(Exception):
@@ -44,7 +44,7 @@ def classify(error: Exception) -> StorageError | None:
     primary = code & 0xFF
     if primary == _FULL:
         return StorageFull("the disk is full")
-    if primary in {_IOERR, _CORRUPT, _NOTADB}:
+    if primary in _FAILED:
         return StorageFailed(f"SQLite reports {error.__class__.__name__}, code {code}")
     return None
 
@@ -114,10 +114,15 @@ class Database:
 
     def grow_wal(self) -> None:
         """Grow the WAL to its working size without growing the database: spill frames, then roll back."""
-        wal = Path(f"{self.path}-wal")
-        if wal.exists() and wal.stat().st_size >= WAL_BYTES:
-            return
-        self._spill()
+        if self.wal_bytes() < WAL_BYTES:
+            self._spill()
+
+    def wal_bytes(self) -> int:
+        """The size of the WAL file."""
+        try:
+            return Path(f"{self.path}-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def _spill(self) -> None:
         cache = next(iter(self.execute("PRAGMA cache_size")))[0]
@@ -133,8 +138,14 @@ class Database:
             self.execute(f"PRAGMA cache_size={cache}")
 
     def checkpoint(self, mode: str = "PASSIVE") -> bool:
-        """Copy the WAL into the database. True when all frames are there; a reader may hold some back."""
-        busy, frames, done = next(iter(self.execute(f"PRAGMA wal_checkpoint({mode})")))
+        """Copy the WAL into the database. True when all frames are there; a reader may hold some back.
+
+        Raises StorageFull or StorageFailed; what was committed stays committed.
+        """
+        try:
+            busy, frames, done = next(iter(self.execute(f"PRAGMA wal_checkpoint({mode})")))
+        except Exception as error:
+            raise classify(error) or error from error
         return not busy and frames == done
 
     def scrub(self) -> bool:

@@ -32,15 +32,16 @@ def migrate(database: Database) -> None:
 
 def _first(utils: "Utils") -> None:
     """Rows, journal, vault, idempotency, outbox."""
-    row = {"id": str, "number": int, "open": int, "state": str, "transaction": str}
+    # `number` is the rowid: rows are appended in the order of their age, so a commit touches few pages.
+    row = {"number": int, "id": str, "open": int, "state": str, "transaction": str}
     utils.table("transactions").create(
-        {"id": str, "number": int, "open": int, "state": str, "terminal_id": str, "batch": str, "stan": str,
+        {"number": int, "id": str, "open": int, "state": str, "terminal_id": str, "batch": str, "stan": str,
          "amount_fen": int, "body": bytes},
-        pk="id",
+        pk="number",
     )
-    utils.table("reversals").create({**row, "body": bytes}, pk="id")
-    utils.table("incidents").create({**row, "code": str, "body": bytes}, pk="id")
-    utils.table("jobs").create({**row, "body": bytes}, pk="id")
+    utils.table("reversals").create({**row, "body": bytes}, pk="number")
+    utils.table("incidents").create({**row, "code": str, "body": bytes}, pk="number")
+    utils.table("jobs").create({**row, "body": bytes}, pk="number")
     utils.table("singles").create({"id": str, "body": bytes}, pk="id")
     utils.table("journal").create(
         {"seq": int, "type": str, "transaction": str, "incident": str, "body": bytes, "hash": bytes}, pk="seq"
@@ -53,9 +54,12 @@ def _first(utils: "Utils") -> None:
     utils.table("meta").create({"key": str, "value": str}, pk="key")
     utils.table("spill").create({"filler": bytes})
     for sql in (
+        "CREATE UNIQUE INDEX transactions_id ON transactions(id)",
+        "CREATE UNIQUE INDEX incidents_id ON incidents(id)",
         "CREATE INDEX transactions_key ON transactions(stan, batch, terminal_id)",
         "CREATE INDEX reversals_open ON reversals(number) WHERE open",
         "CREATE INDEX transactions_open ON transactions(number) WHERE open",
+        "CREATE UNIQUE INDEX reversals_id ON reversals(id)",
         "CREATE INDEX incidents_open ON incidents(number) WHERE open",
         "CREATE INDEX jobs_open ON jobs(number) WHERE open",
         'CREATE INDEX incidents_transaction ON incidents("transaction")',

@@ -4,18 +4,19 @@ Whatever the caller was told is on disk before it is told. The journal is also t
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
 from agent.core.change import Change, Decision
-from agent.core.event import Event, IncidentResolved, JobFinished, Opened
+from agent.core.event import Event, HostReply, IncidentResolved, JobFinished, Opened
 from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Transaction
 from agent.core.state import State
 from agent.journal import schema
 from agent.journal.chain import GENESIS, Entry, canonical, link
-from agent.journal.database import Database
+from agent.journal.database import Database, StorageFull
 
 TABLES: dict[type, str] = {Transaction: "transactions", Reversal: "reversals", Incident: "incidents", Job: "jobs"}
 SINGLES: dict[str, type] = {"agent": Agent, "line": Line, "printer": Printer}
@@ -24,7 +25,9 @@ DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
 }
 _ENTRY = msgspec.json.Decoder(Entry)
 _DECISION = msgspec.json.Decoder(Decision)
-CHECKPOINT_COMMITS = 64  # the hard limit: so many commits fit into the grown WAL
+# What can change of a row that is there already; the columns people search by never do.
+_AGAIN = " ON CONFLICT(number) DO UPDATE SET open = excluded.open, state = excluded.state, body = excluded.body"
+CHECKPOINT_STEPS = 32  # the hard limit: the commits of so many events fit into the grown WAL
 IDEMPOTENCY_KEPT_MS = 86_400_000
 
 
@@ -54,14 +57,15 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         schema.migrate(database)
-        database.grow_wal()
+        with suppress(StorageFull):  # without its reserve the journal still takes what fits
+            database.grow_wal()
         self.epoch = self._meta("epoch")
         self._cursor = int(self._meta("cursor"))
         self.scrub_owed = self._meta("scrub_owed") == "1"
         head = next(iter(database.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")), None)
         self.seq: int = head[0] if head else 0
         self.hash: bytes = bytes(head[1]) if head else GENESIS
-        self._commits = 0
+        self._unchecked = 0
         self.boots = 0
 
     @classmethod
@@ -121,6 +125,13 @@ class Store:
                     (event.stan, event.batch, event.terminal_id),
                 )
             ]
+        elif isinstance(event, HostReply):  # a doubled or late one may be about a closed reversal
+            wanted = [
+                key
+                for (key,) in self.database.execute(
+                    "SELECT id FROM transactions WHERE stan = ? AND terminal_id = ?", (event.f11, event.f41)
+                )
+            ]
         elif isinstance(event, IncidentResolved) and event.transaction is None:
             if event.incident not in state.incidents:
                 query = self.database.execute("SELECT body FROM incidents WHERE id = ?", (event.incident,))
@@ -135,11 +146,12 @@ class Store:
 
     def commit(self, steps: list[Stepped]) -> None:
         """One transaction for all of them. Raises StorageFull or StorageFailed; then nothing of it may be used."""
-        seq, hash_ = self.seq, self.hash
+        seq, hash_, boots = self.seq, self.hash, self.boots
         wiped = False
         with self.database.transaction():
             for stepped in steps:
-                seq, hash_ = self._write_facts(stepped, seq, hash_)
+                boots = next((row.boots for row in stepped.change.rows if isinstance(row, Agent)), boots)
+                seq, hash_ = self._write_facts(stepped, seq, hash_, boots)
                 for row in stepped.change.rows:
                     self._write_row(row)
                 for name, blob in stepped.sealed.items():
@@ -148,25 +160,22 @@ class Store:
                     self.database.execute("DELETE FROM vault WHERE ref = ?", (ref,))
                     wiped = True
                 if stepped.idempotency is not None:
-                    self._write_idempotency(stepped, stepped.idempotency)
+                    self._write_idempotency(stepped, stepped.idempotency, boots)
             if wiped and not self.scrub_owed:
                 self.database.execute("UPDATE meta SET value = '1' WHERE key = 'scrub_owed'")
-        self.seq, self.hash = seq, hash_
+        self.seq, self.hash, self.boots = seq, hash_, boots
         self.scrub_owed = self.scrub_owed or wiped
-        self._commits += 1
-        if self._commits >= CHECKPOINT_COMMITS:
+        self._unchecked += len(steps)
+        if self._unchecked >= CHECKPOINT_STEPS:
             self.checkpoint()
 
-    def _write_facts(self, stepped: Stepped, seq: int, hash_: bytes) -> tuple[int, bytes]:
+    def _write_facts(self, stepped: Stepped, seq: int, hash_: bytes, boots: int) -> tuple[int, bytes]:
         now = stepped.now
         state_input: dict[str, Any] | None = self._input(stepped)
-        boots = next((row.boots for row in stepped.change.rows if isinstance(row, Agent)), None)
-        if boots is not None:
-            self.boots = boots
         for fact in stepped.change.facts:
             seq += 1
             entry = Entry(
-                seq=seq, type=fact.type, boot=self.boots, mono_ms=now.boottime_ms, wall_ms=now.wall_ms, clk=now.clk,
+                seq=seq, type=fact.type, boot=boots, mono_ms=now.boottime_ms, wall_ms=now.wall_ms, clk=now.clk,
                 transaction=fact.transaction, incident=fact.incident, data=fact.data, input=state_input,
             )
             state_input = None
@@ -189,33 +198,33 @@ class Store:
         match row:
             case Transaction():
                 self.database.execute(
-                    "INSERT OR REPLACE INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (row.id, row.number, row.open, row.state, row.terminal_id, row.batch, row.stan, row.amount_fen, body),
+                    "INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)" + _AGAIN,
+                    (row.number, row.id, row.open, row.state, row.terminal_id, row.batch, row.stan, row.amount_fen, body),
                 )
             case Reversal():
                 self.database.execute(
-                    "INSERT OR REPLACE INTO reversals VALUES (?, ?, ?, ?, ?, ?)",
-                    (row.id, row.number, row.open, row.state, row.id, body),
+                    "INSERT INTO reversals VALUES (?, ?, ?, ?, ?, ?)" + _AGAIN,
+                    (row.number, row.id, row.open, row.state, row.id, body),
                 )
             case Incident():
                 self.database.execute(
-                    "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (row.id, row.number, row.open, "open" if row.open else "closed", row.transaction, row.code, body),
+                    "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?)" + _AGAIN,
+                    (row.number, row.id, row.open, "open" if row.open else "closed", row.transaction, row.code, body),
                 )
             case Job():
                 self.database.execute(
-                    "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?)",
-                    (row.id, row.number, row.open, row.state, row.transaction, body),
+                    "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?)" + _AGAIN,
+                    (row.number, row.id, row.open, row.state, row.transaction, body),
                 )
             case _:
                 self.database.execute("INSERT OR REPLACE INTO singles VALUES (?, ?)", (row.id, body))
 
-    def _write_idempotency(self, stepped: Stepped, asked: Idempotency) -> None:
+    def _write_idempotency(self, stepped: Stepped, asked: Idempotency, boots: int) -> None:
         now_ms = stepped.now.wall_ms or 0
         self.database.execute("DELETE FROM idempotency WHERE at_ms < ?", (now_ms - IDEMPOTENCY_KEPT_MS,))
         self.database.execute(
             "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?, ?)",
-            (asked.uid, asked.key, asked.digest, now_ms, self.boots, msgspec.json.encode(stepped.change.decision)),
+            (asked.uid, asked.key, asked.digest, now_ms, boots, msgspec.json.encode(stepped.change.decision)),
         )
 
     def asked_before(self, asked: Idempotency) -> tuple[bytes, Decision] | None:
@@ -233,17 +242,21 @@ class Store:
     # ── housekeeping ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def checkpoint(self) -> None:
-        """Passive checkpoint, at idle or when the WAL holds its limit of commits."""
-        if self._commits:
-            self.database.checkpoint()
-            self._commits = 0
+        """Passive checkpoint, at idle or when the WAL holds its limit. With the disk full it is left for later."""
+        if self._unchecked:
+            with suppress(StorageFull):
+                self.database.checkpoint()
+            self._unchecked = 0
 
     def scrub(self) -> bool:
         """Clean database and WAL of wiped secrets, durably noting that it was done. False: try later."""
-        if not self.database.scrub():
+        try:
+            if not self.database.scrub():
+                return False
+            with self.database.transaction():
+                self.database.execute("UPDATE meta SET value = '0' WHERE key = 'scrub_owed'")
+        except StorageFull:
             return False
-        with self.database.transaction():
-            self.database.execute("UPDATE meta SET value = '0' WHERE key = 'scrub_owed'")
         self.scrub_owed = False
         return True
 

@@ -1,0 +1,169 @@
+"""Is the journal whole, and do the rows follow from it? Every place where they do not is a finding.
+
+The chain shows what was changed or cut out; stepping the journal again shows rows that were changed; a head that somebody
+else holds (the fleet, a technician's note) shows a tail that was cut off.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import msgspec
+
+from agent.core.change import Rejected
+from agent.core.model import Agent, Incident, Job, Line, Printer, Reversal, Row, Transaction
+from agent.core.state import State
+from agent.journal.chain import GENESIS, Entry, verify
+from agent.journal.reader import Head, Reader
+from agent.journal.readonly import Unreadable
+from agent.journal.replay import compare, replay
+from agent.journal.store import SINGLES, TABLES
+
+FINDINGS_MAX = 100
+
+Kind = Literal["page", "missing", "changed", "unreadable", "index", "cut_tail", "told", "replay", "row", "row_missing", "column"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One damage. `seq` is the journal entry it stands in, 0 for rows and pages; `detail` names row or reason."""
+
+    kind: Kind
+    seq: int
+    detail: str
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """What was looked at, and what was found. `replayed` is false when a broken chain made replaying pointless."""
+
+    head: Head
+    entries: int
+    rows: int
+    replayed: bool
+    findings: list[Finding]
+
+
+Columns = dict[str, tuple[object, ...]]
+Watcher = Callable[[int, int], None]
+
+
+def audit(reader: Reader, known: Head | None = None, watch: Watcher = lambda _done, _all: None) -> Audit:
+    """Pages, chain, replay and rows. `known` is an older head from elsewhere; `watch` is told (entries done, of all)."""
+    with reader.database.snapshot():
+        head = reader.head()
+        rows, findings = _rows(reader)
+    findings = _pages(reader) + findings + _tail(reader, head, known)
+    broken, entries = _chain(reader, head, known, lambda done: watch(done, 2 * head.seq))
+    findings += broken
+    if not broken:
+        findings += _replayed(reader, head, rows, lambda done: watch(head.seq + done, 2 * head.seq))
+    watch(2 * head.seq, 2 * head.seq)
+    return Audit(head=head, entries=entries, rows=len(rows), replayed=not broken, findings=findings[:FINDINGS_MAX])
+
+
+def _pages(reader: Reader) -> list[Finding]:
+    """SQLite's own check of the file."""
+    words = [row[0] for row in reader.database.all(f"PRAGMA quick_check({FINDINGS_MAX})")]
+    return [Finding("page", 0, word) for word in words if word != "ok"]
+
+
+def _rows(reader: Reader) -> tuple[list[Row], list[Finding]]:
+    """All rows of record, and those that cannot be read or whose search columns say something else than the row."""
+    rows: list[Row] = []
+    findings: list[Finding] = []
+    for kind, table in TABLES.items():
+        cursor = reader.database.all(f"SELECT * FROM {table}")  # noqa: S608
+        for *columns, body in cursor:
+            row = _decoded(reader, kind, body, findings, columns[0])
+            if row is not None:
+                rows.append(row)
+                if _columns(row) != tuple(columns):
+                    findings.append(Finding("column", 0, f"{kind.__name__} {row.id}"))
+    for key, body in reader.database.all("SELECT id, body FROM singles"):
+        row = _decoded(reader, SINGLES.get(key, Agent), body, findings, key)
+        if row is not None:
+            rows.append(row)
+    return rows, findings
+
+
+def _decoded(reader: Reader, kind: type, body: bytes, findings: list[Finding], key: object) -> Any:
+    try:
+        return reader.row(kind, body)
+    except Unreadable:
+        findings.append(Finding("unreadable", 0, f"{kind.__name__} {key}"))
+        return None
+
+
+def _columns(row: Row) -> tuple[object, ...]:
+    """What the search columns of a row must say."""
+    match row:
+        case Transaction():
+            return (row.id, row.number, row.open, row.state, row.terminal_id, row.batch, row.stan, row.amount_fen)
+        case Reversal():
+            return (row.id, row.number, row.open, row.state, row.id)
+        case Incident():
+            return (row.id, row.number, row.open, "open" if row.open else "closed", row.transaction, row.code)
+        case Job():
+            return (row.id, row.number, row.open, row.state, row.transaction)
+    raise AssertionError("not a row with columns")
+
+
+def _tail(reader: Reader, head: Head, known: Head | None) -> list[Finding]:
+    """An unkeyed chain cannot see its own cut tail: those who were told of it can."""
+    cursor = int(reader.meta("cursor") or 0)
+    told = max(cursor, known.seq if known is not None else 0)
+    return [Finding("cut_tail", told, f"{head.seq} < {told}")] if told > head.seq else []
+
+
+def _chain(reader: Reader, head: Head, known: Head | None, watch: Callable[[int], None]) -> tuple[list[Finding], int]:
+    """Every place where the chain does not hold, and the number of entries."""
+    findings: list[Finding] = []
+    count = 0
+
+    def counted() -> Iterator[tuple[int, bytes, bytes]]:
+        nonlocal count
+        for seq, body, hash_ in reader.raw(0, head.seq):
+            if known is not None and seq == known.seq and hash_.hex() != known.hash:
+                findings.append(Finding("told", seq, known.hash))
+            count += 1
+            watch(count)
+            yield seq, body, hash_
+
+    for broken in verify(counted(), GENESIS):
+        if any(finding.seq == broken.seq and finding.kind == "missing" for finding in findings):
+            continue  # after a gap the link cannot hold: one finding is enough
+        missing = "missing" in broken.reason
+        findings.append(Finding("missing" if missing else "changed", broken.seq, broken.reason))
+        if len(findings) >= FINDINGS_MAX:
+            break
+    return findings, count
+
+
+def _replayed(reader: Reader, head: Head, rows: list[Row], watch: Callable[[int], None]) -> list[Finding]:
+    """Step the journal again: it must tell the same facts and come to the same rows."""
+    findings: list[Finding] = []
+    at = 0
+
+    def watched() -> Iterator[Entry]:
+        nonlocal at
+        for entry, columns in reader.with_columns(head.seq):
+            at = entry.seq
+            if columns != (entry.seq, entry.type, entry.transaction, entry.incident):
+                findings.append(Finding("index", entry.seq, entry.type))
+            watch(at)
+            yield entry
+
+    try:
+        state, differences = replay(watched())
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, Rejected, Unreadable) as error:
+        # A chain that was made anew over a made-up story: the core refuses to live through it.
+        return [*findings, Finding("replay", at, type(error).__name__)]
+    findings += [Finding("replay", difference.seq, difference.what) for difference in differences]
+    findings += [Finding("row", 0, difference.what) for difference in compare(state, rows)]
+    return findings + _missing(state, rows)
+
+
+def _missing(state: State, rows: list[Row]) -> list[Finding]:
+    """Rows that the journal made and the disk does not have."""
+    there = {(type(row), row.id) for row in rows}
+    made: list[Row] = [*state.transactions.values(), *state.reversals.values(), *state.incidents.values(), *state.jobs.values()]
+    made += [row for row, fresh in ((state.agent, Agent()), (state.line, Line()), (state.printer, Printer())) if row != fresh]
+    return [Finding("row_missing", 0, f"{type(row).__name__} {row.id}") for row in made if (type(row), row.id) not in there]
