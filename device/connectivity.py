@@ -6,83 +6,119 @@ A netlink message is only a hint, sometimes late and sometimes missing, so nothi
 
 import asyncio
 import contextlib
+import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable
 
+log = logging.getLogger("reversald.connectivity")
+
 FAST_S = 1.0  # while the host may come back any moment
 FAST_FOR_S = 30.0
 SLOW_MAX_S = 60.0
+FRESH_MS = 3_000  # an outcome older than this proves nothing about now
+CUTS_MAX = 5  # a network that never rests must not keep every attempt from ending
 DEBOUNCE_S = 0.002  # one change of the network comes as a burst of messages
 
 # linux/rtnetlink.h: links, IPv4 and IPv6 addresses and routes
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 _READ_BYTES = 65_536
+_READS_MAX = 64  # messages taken in one go; the loop comes back for the rest
+
+
+def boottime_ms() -> int:
+    """Time since boot, suspend included: an outcome from before a suspend is old."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
 class Prober:
     """Connects every second for 30 s, then at intervals that double to 60 s, as long as it is wanted; asleep otherwise.
 
-    `attempt` makes one connect and says whether it succeeded; `abort` makes a running attempt end at once (a SYN in
-    back-off would cost a second). After a success the slow pace holds: the host is there, and need not be told so often.
+    `attempt` makes one connect and says whether it succeeded; it has its own time limit, and is cancelled when a new
+    hint makes it out of date (a SYN in back-off would cost a second). A cancelled attempt proves nothing. After a
+    success the slow pace holds: the host is there, and need not be told so often.
     """
 
-    def __init__(self, attempt: Callable[[], Awaitable[bool]], abort: Callable[[], None]) -> None:
+    def __init__(self, attempt: Callable[[], Awaitable[bool]], now_ms: Callable[[], int] = boottime_ms) -> None:
         self._attempt = attempt
-        self._abort = abort
+        self._now_ms = now_ms
         self._wanted = False
-        self._poked = asyncio.Event()
-        self._running = False
+        self._poked = False
+        self._woken = asyncio.Event()
+        self._running: asyncio.Future[bool] | None = None
+        self._cuts = 0
         self._ok: bool | None = None
-        self._at_s = 0.0
+        self._at_ms = 0
 
     def want(self, wanted: bool) -> None:
         """Probe from now on, or stop. Wanting again what is already wanted changes nothing."""
-        if wanted and not self._wanted:
-            self._poked.set()
-        self._wanted = wanted
+        if wanted == self._wanted:
+            return
+        self._wanted = self._poked = wanted
+        self._woken.set()
+        if not wanted and self._running is not None:
+            self._running.cancel()
 
     def poke(self) -> None:
         """Something may have changed: probe now, and begin the schedule anew. Ignored while not wanted."""
         if not self._wanted:
             return
-        self._poked.set()
-        if self._running:
-            self._abort()
+        self._poked = True
+        self._woken.set()
+        if self._running is not None and self._cuts < CUTS_MAX:
+            self._cuts += 1
+            self._running.cancel()
 
-    def proved_down(self, within_ms: int = 3_000) -> bool:
+    def proved_down(self, within_ms: int = FRESH_MS) -> bool:
         """True when the last connect failed, and not longer than `within_ms` ago."""
-        return self._ok is False and self.is_fresh(within_ms)
+        return self._ok is False and self._now_ms() - self._at_ms <= within_ms
 
-    def is_fresh(self, within_ms: int = 3_000) -> bool:
-        """True when the last connect was not longer than `within_ms` ago."""
-        return self._ok is not None and time.monotonic() - self._at_s <= within_ms / 1000
+    def is_fresh(self, within_ms: int = FRESH_MS) -> bool:
+        """True when the last outcome is not older than `within_ms`, or an attempt is under way: no need to poke."""
+        return self._running is not None or (self._ok is not None and self._now_ms() - self._at_ms <= within_ms)
 
     async def run(self) -> None:
         """Probe until cancelled."""
-        began_s, pause_s = time.monotonic(), FAST_S
+        began_ms, pause_s = self._now_ms(), FAST_S
         while True:
+            self._woken.clear()
             if not self._wanted:
-                await self._poked.wait()
-            if self._poked.is_set():
-                self._poked.clear()
-                began_s, pause_s = time.monotonic(), FAST_S
-            if not self._wanted:
+                await self._woken.wait()
                 continue
-            self._running = True
-            try:
-                self._ok = await self._attempt()
-            finally:
-                self._running = False
-            self._at_s = time.monotonic()
-            if self._ok:
+            if self._poked:
+                self._poked = False
+                began_ms, pause_s = self._now_ms(), FAST_S
+            ok = await self._try()
+            if ok is None:
+                continue
+            self._ok, self._at_ms, self._cuts = ok, self._now_ms(), 0
+            if ok:
                 pause_s = SLOW_MAX_S
-            elif self._at_s - began_s >= FAST_FOR_S:
+            elif self._at_ms - began_ms >= FAST_FOR_S * 1000:
                 pause_s = min(pause_s * 2, SLOW_MAX_S)
             else:
                 pause_s = FAST_S
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poked.wait(), pause_s)
+                await asyncio.wait_for(self._woken.wait(), pause_s)
+
+    async def _try(self) -> bool | None:
+        """The outcome of one attempt, or None when it was cut short."""
+        self._running = attempt = asyncio.ensure_future(self._attempt())
+        try:
+            await asyncio.wait({attempt})
+        except asyncio.CancelledError:
+            attempt.cancel()
+            await asyncio.wait({attempt})
+            raise
+        finally:
+            self._running = None
+        if attempt.cancelled():
+            return None
+        if error := attempt.exception():
+            # A defect in the attempt must not end the probing: reversals wait for it.
+            log.error("a probe ended in an error of ours", exc_info=error)
+            return False
+        return attempt.result()
 
 
 class NetworkEar:
@@ -95,20 +131,25 @@ class NetworkEar:
 
     def open(self) -> bool:
         """Listen. False when the platform hides netlink from us (then it must report the link itself)."""
+        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         try:
-            ear = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-            ear.setblocking(False)
+            ear = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        except OSError:
+            return False
+        try:
             ear.bind((0, _GROUPS))
         except OSError:
+            ear.close()
             return False
         self._socket = ear
         asyncio.get_running_loop().add_reader(ear, self._heard)
         return True
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening. May be called at any time."""
         if self._pending is not None:
             self._pending.cancel()
+            self._pending = None
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
@@ -116,9 +157,9 @@ class NetworkEar:
 
     def _heard(self) -> None:
         assert self._socket is not None, "the reader is removed before the socket is closed"
-        with contextlib.suppress(OSError):  # ENOBUFS: messages were lost, which is a change too
-            while self._socket.recv(_READ_BYTES):
-                pass
+        with contextlib.suppress(OSError):  # nothing left, or ENOBUFS: messages were lost, which is a change too
+            for _ in range(_READS_MAX):
+                self._socket.recv(_READ_BYTES)
         if self._pending is None:
             self._pending = asyncio.get_running_loop().call_later(DEBOUNCE_S, self._tell)
 
