@@ -41,7 +41,13 @@ class Audit(msgspec.Struct, frozen=True):
     findings: list[Finding]
 
 
-Columns = dict[str, tuple[object, ...]]
+# The columns people search by, which must say what the row says.
+COLUMNS: dict[type, tuple[str, ...]] = {
+    Transaction: ("id", "number", "open", "state", "terminal_id", "batch", "stan", "amount_fen"),
+    Reversal: ("id", "number", "open", "state", "transaction"),
+    Incident: ("id", "number", "open", "state", "transaction", "code"),
+    Job: ("id", "number", "open", "state", "transaction"),
+}
 Watcher = Callable[[int, int], None]
 
 
@@ -70,8 +76,8 @@ def _rows(reader: Reader) -> tuple[list[Row], list[Finding]]:
     rows: list[Row] = []
     findings: list[Finding] = []
     for kind, table in TABLES.items():
-        cursor = reader.database.all(f"SELECT * FROM {table}")  # noqa: S608
-        for *columns, body in cursor:
+        names = ", ".join(f'"{name}"' for name in COLUMNS[kind])
+        for *columns, body in reader.database.all(f"SELECT {names}, body FROM {table}"):  # noqa: S608
             row = _decoded(reader, kind, body, findings, columns[0])
             if row is not None:
                 rows.append(row)
@@ -95,15 +101,13 @@ def _decoded(reader: Reader, kind: type, body: bytes, findings: list[Finding], k
 def _columns(row: Row) -> tuple[object, ...]:
     """What the search columns of a row must say."""
     match row:
-        case Transaction():
-            return (row.id, row.number, row.open, row.state, row.terminal_id, row.batch, row.stan, row.amount_fen)
         case Reversal():
-            return (row.id, row.number, row.open, row.state, row.id)
+            said: dict[str, object] = {"transaction": row.id}
         case Incident():
-            return (row.id, row.number, row.open, "open" if row.open else "closed", row.transaction, row.code)
-        case Job():
-            return (row.id, row.number, row.open, row.state, row.transaction)
-    raise AssertionError("not a row with columns")
+            said = {"state": "open" if row.open else "closed"}
+        case _:
+            said = {}
+    return tuple(said[name] if name in said else getattr(row, name) for name in COLUMNS[type(row)])
 
 
 def _tail(reader: Reader, head: Head, known: Head | None) -> list[Finding]:

@@ -1,0 +1,123 @@
+"""`reversald print`: what the daemon does at the printer for a technician, and how it came out."""
+
+import time
+
+import click
+
+from agent import exits
+from agent.cli.base import Call, common, emit, facts
+from agent.cli.localapi import ask
+from agent.core.model import Job, Printer
+from agent.core.receipt import READY
+from agent.words import word
+
+POLL_S = 0.2
+WAIT_S_MAX = 600
+_CAME_OUT = frozenset({"SENT_UNCONFIRMED", "FENCED", "CONFIRMED"})
+_WAITING = frozenset({"WAITING", "INTENT", "UNPRINTED"})
+
+_wait = click.option(
+    "--wait", "wait_s", type=click.IntRange(0, WAIT_S_MAX), default=15, show_default=True, metavar="SECONDS",
+    help="How long to wait for the outcome; 0: do not.",
+)
+
+
+@click.group(
+    "print",
+    epilog="""\b
+Examples:
+  reversald print status
+  reversald print test
+  reversald print reprint 000123
+
+\b
+The daemon does the printing; without it these commands exit with 69.
+""",
+)
+def print_group() -> None:
+    """The receipt printer: test page, status, marked copies."""
+
+
+@print_group.command("status", epilog="\b\nExample:\n  reversald print status --json\n")
+@common
+def print_status(call: Call) -> None:
+    """What the printer says now, as the daemon knows it."""
+    answer = ask(call, "GET", "/v1/status")
+    if call.as_json:
+        emit({key: answer.get(key) for key in ("printer", "paper", "jobs_waiting")})
+        return
+    if answer.get("printer") == "disabled":
+        raise call.fail(exits.UNAVAILABLE, "no-printer")
+    said = _printer(call, str(answer.get("printer")), str(answer.get("paper")))
+    click.echo(call.say("print_status", printer=said, jobs=answer.get("jobs_waiting")))
+
+
+@print_group.command("test", epilog="\b\nExample:\n  reversald print test --wait 30\n")
+@_wait
+@common
+def print_test(call: Call, *, wait_s: int) -> None:
+    """Print a test page and say whether it came out."""
+    _order(call, "/v1/print/test", wait_s)
+
+
+@print_group.command("reprint", epilog="\b\nExamples:\n  reversald print reprint 000123\n")
+@click.argument("which", metavar="ID|STAN")
+@_wait
+@common
+def reprint(call: Call, *, which: str, wait_s: int) -> None:
+    """Print the receipt again, marked as a copy. While the original still waits, that one is printed."""
+    with call.journal() as reader:
+        found = call.one(reader, which)
+    if len(found) > 1:
+        ids = ", ".join(row.id for row in found[:5])
+        raise call.fail(exits.USAGE, "several", text=which, count=len(found), ids=ids)
+    _order(call, f"/v1/transactions/{found[0].id}/reprint", wait_s)
+
+
+def _order(call: Call, target: str, wait_s: int) -> None:
+    """Order a job, follow it in the journal, and leave with the exit code that says whether paper came out."""
+    answer = ask(call, "POST", target)
+    keys = [str(key) for key in answer.get("jobs", ())]
+    if not call.as_json:
+        click.echo(call.say("queued", printer=_printer(call, str(answer.get("printer")), str(answer.get("paper")))))
+    jobs, printer = _followed(call, keys, wait_s)
+    if not jobs:
+        raise call.fail(exits.TRY_LATER, "not_taken")
+    if call.as_json:
+        listed = [{"id": job.id, "what": job.what, "state": job.state, "marked": job.marked} for job in jobs]
+        emit({"jobs": listed, "printer": printer.fault, "paper": printer.paper})
+    elif wait_s:
+        facts((word("what", job.what, call.lang), _outcome(call, job, printer)) for job in jobs)
+    states = {job.state for job in jobs} if wait_s else set()
+    if states - _CAME_OUT - _WAITING:
+        click.get_current_context().exit(exits.UNAVAILABLE)
+    if states & _WAITING:
+        click.get_current_context().exit(exits.TRY_LATER)
+
+
+def _outcome(call: Call, job: Job, printer: Printer) -> str:
+    """How the job stands, and for one that waits, what it waits for."""
+    state = word("job", job.state, call.lang)
+    if job.state in _WAITING and printer.fault not in READY:
+        return f"{state} ({word('fault', printer.fault, call.lang)})"
+    return state
+
+
+def _followed(call: Call, keys: list[str], wait_s: int) -> tuple[list[Job], Printer]:
+    """The jobs once all are done, or as they stand when the time is up or the printer cannot go on; and the printer."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        with call.journal() as reader:
+            jobs = [job for key in keys if (job := reader.job(key)) is not None]
+            printer = reader.singles().printer
+        going = [job for job in jobs if job.state in _WAITING]
+        stuck = printer.fault not in READY and all(job.state != "INTENT" for job in going)
+        if not going or stuck or time.monotonic() >= deadline:
+            return jobs, printer
+        time.sleep(POLL_S)
+
+
+def _printer(call: Call, fault: str, paper: str) -> str:
+    return f"{word('fault', fault, call.lang)}, {word('paper', paper, call.lang)}"
+
+

@@ -1,0 +1,235 @@
+"""One masked timeline: a sentence for every fact of the journal, the same for command line, page, export and MQTT.
+
+The sentences are data. `{field}` stands for a value of the fact, `{field:vocabulary}` for its word in `agent.words`
+(`fen` and `ms` are amounts and time spans), and `[…]` for a part that is left out when one of its values is not there.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from agent.journal.chain import Entry
+from agent.words import WORDS, Lang, amount, duration, word
+
+UTC_OFFSET_MINUTES = 480  # China keeps one time zone; the policy may say otherwise
+
+_PART = re.compile(r"\[([^\[\]]*)\]")
+_LONG_DIGITS = re.compile(r"(?<!\d)\d{13,19}(?!\d)")
+_VALUE = re.compile(r"\{(\w+)(?::(\w+))?\}")
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a timeline. `at` is local time, or the time since that boot where the wall clock was not known."""
+
+    seq: int
+    at: str
+    text: str
+    type: str
+    transaction: str | None
+    incident: str | None
+    boot: int
+    mono_ms: int
+    wall_ms: int | None
+
+
+FACTS: Mapping[str, tuple[str, str]] = {
+    "agent.started": ("程序启动,版本 {version}[({new_boot:new_boot})]", "Agent {version} started[ ({new_boot:new_boot})]"),
+    "agent.configured": ("重新读取配置", "The configuration was read again"),
+    "transaction.opened": (
+        "登记{kind:kind} {amount_fen:fen},流水号 {stan},批次 {batch}[,卡号 {card}]",
+        "Registered: {kind:kind} of {amount_fen:fen}, STAN {stan}, batch {batch}[, card {card}]",
+    ),
+    "transaction.sent": ("准许发送,等待主机应答", "Permission to send; waiting for the host"),
+    "transaction.approved": (
+        "主机批准 {approved_fen:fen}[,应答码 {code}][,参考号 {rrn}]",
+        "Approved: {approved_fen:fen}[, response {code}][, RRN {rrn}]",
+    ),
+    "transaction.declined": ("主机拒绝[,应答码 {code}]", "Declined[, response {code}]"),
+    "transaction.declined_uncertain": (
+        "主机拒绝[,应答码 {code}],但可能已记账,次日核对",
+        "Declined[, response {code}], but perhaps booked: compare with the settlement",
+    ),
+    "transaction.not_sent": ("未发送到主机({by:unsent})", "Not sent to the host ({by:unsent})"),
+    "transaction.in_doubt": ("状态不明:{cause:cause},金额 {amount_fen:fen}", "In doubt: {cause:cause}, {amount_fen:fen}"),
+    "transaction.unresolved": (
+        "未能自动了结,下一步:{next_action:next_action}", "Not resolved by itself; next: {next_action:next_action}",
+    ),
+    "transaction.disposition": (
+        "货款去向[:{goods:goods}][;替代付款 {replaced_by:replaced_by}][;{accepts_risk:accepts_risk}]",
+        "Goods and payment[: {goods:goods}][; replaced by: {replaced_by:replaced_by}][; {accepts_risk:accepts_risk}]",
+    ),
+    "transaction.resolved": ("人工结案:{resolution:resolution},经办 {by}", "Settled by {by}: {resolution:resolution}"),
+    "reversal.opened": (
+        "开始冲正 {amount_fen:fen},原因 {reason:reason}",
+        "Reversal of {amount_fen:fen} opened, reason {reason:reason}",
+    ),
+    "reversal.sent": ("第 {send} 次发送冲正,原因 {reason:reason}", "Reversal sent, number {send}, reason {reason:reason}"),
+    "reversal.confirmed": (
+        "冲正已受理 {amount_fen:fen}[,应答码 {code}],共发送 {sends} 次",
+        "Reversal of {amount_fen:fen} accepted[, response {code}], after {sends} sent",
+    ),
+    "reversal.no_original": (
+        "主机无原交易[,应答码 {code}],共发送 {sends} 次", "The host has no original[, response {code}], after {sends} sent",
+    ),
+    "reversal.no_original_early": (
+        "主机答无原交易[,应答码 {code}],距请求仅 {age_ms:ms},稍后再问一次",
+        "The host says no original[, response {code}] only {age_ms:ms} after the request: asked once more",
+    ),
+    "reversal.refused": (
+        "冲正被拒绝[,应答码 {code}],下一步:{next_action:next_action}",
+        "Reversal refused[, response {code}]; next: {next_action:next_action}",
+    ),
+    "reversal.key_refused": (
+        "冲正密钥问题[,应答码 {code}][,{mac:mac}],请签到后重发",
+        "Reversal: key trouble[, response {code}][, {mac:mac}]; sent again after a sign-in",
+    ),
+    "reversal.later": (
+        "冲正未成[,应答码 {code}],已发送 {sends} 次,将再发",
+        "Reversal not taken[, response {code}], {sends} sent, goes again",
+    ),
+    "reversal.unanswered": ("冲正无应答,已发送 {sends} 次", "No answer to the reversal, {sends} sent"),
+    "reversal.exhausted": (
+        "冲正不成功:第 {opportunities} 轮用完,共发送 {sends} 次;记录保留,稍后再发",
+        "Not reversed: opportunity {opportunities} used up, {sends} sent; kept, and sent again later",
+    ),
+    "reversal.due": ("再次安排冲正:{by:due}", "The reversal is due again: {by:due}"),
+    "reversal.batch_closed": ("批次 {batch} 已结,等待应答", "Batch {batch} is closed; the answer is still awaited"),
+    "reversal.closed": ("保留期满,卡资料已销毁", "Kept long enough; card data wiped"),
+    "reversal.not_left": ("线路不通,冲正一个字节也未发出", "Line down: no byte of the reversal left"),
+    "reversal.expired": ("批次已结,不再自动冲正(已发送 {sends} 次)", "Batch closed: no longer sent by itself ({sends} sent)"),
+    "reversal.ordered": ("{by} 下令再次冲正", "{by} ordered the reversal to be sent again"),
+    "reversal.reopened": ("重新冲正:{reason:reason}", "Reversal reopened: {reason:reason}"),
+    "reversal.fenced": ("冲正已封存,永不再发", "Reversal fenced, never sent again"),
+    "reversal.interrupted": ("发送中断,将原样重发", "Interrupted in mid-send; the same is sent again"),
+    "host.crossed_reply": (
+        "收到不属于本机的应答[,应答码 {code}][,流水号 {stan}]", "A reply that is not ours[, response {code}][, STAN {stan}]",
+    ),
+    "host.doubled_reply": ("收到重复应答[,应答码 {code}]", "A repeated reply[, response {code}]"),
+    "host.noise": ("主机发来的数据{what:noise}", "Data from the host: {what:noise}"),
+    "line.up": ("线路恢复,主机可达", "Line up: the host can be reached"),
+    "line.down": ("线路不通,主机不可达", "Line down: the host cannot be reached"),
+    "line.connected": ("已连接主机", "Connected to the host"),
+    "line.lost": ("与主机的连接中断", "The connection to the host was lost"),
+    "line.wanted": ("线路需求:{wanted:wanted}", "Line: {wanted:wanted}"),
+    "recovery.link_ok": ("回响测试成功[,应答码 {code}]", "Echo test answered[, response {code}]"),
+    "recovery.echo_sent": ("发送回响测试", "Echo test sent"),
+    "recovery.echo_unanswered": ("回响测试无应答", "Echo test not answered"),
+    "gate.refused": ("拒绝新交易:{reason:gate}", "New transaction refused: {reason:gate}"),
+    "gate.reopened": ("恢复接受新交易", "New transactions are taken again"),
+    "incident.opened": (
+        "事件:{code:incident};负责 {owner:owner},下一步:{next_action:next_action}",
+        "Incident: {code:incident}; owner {owner:owner}, next: {next_action:next_action}",
+    ),
+    "incident.changed": (
+        "事件转交:{code:incident};负责 {owner:owner},下一步:{next_action:next_action}",
+        "Incident handed on: {code:incident}; owner {owner:owner}, next: {next_action:next_action}",
+    ),
+    "incident.reopened": (
+        "事件重开:{code:incident};负责 {owner:owner},下一步:{next_action:next_action}",
+        "Incident reopened: {code:incident}; owner {owner:owner}, next: {next_action:next_action}",
+    ),
+    "incident.closed": (
+        "事件关闭:{code:incident},{resolution:resolution}[,经办 {by}][,备注 {note}]",
+        "Incident closed: {code:incident}, {resolution:resolution}[, by {by}][, note: {note}]",
+    ),
+    "evidence.debit_sms": (
+        "顾客出示扣款短信[ {amount_fen:fen}](仅作凭据)",
+        "Customer shows a debit message[ of {amount_fen:fen}] (evidence only)",
+    ),
+    "evidence.refund_sms": (
+        "顾客出示退款短信[ {amount_fen:fen}](仅作凭据)",
+        "Customer shows a refund message[ of {amount_fen:fen}] (evidence only)",
+    ),
+    "evidence.wallet_record": (
+        "顾客出示钱包记录[ {amount_fen:fen}](仅作凭据)",
+        "Customer shows a wallet record[ of {amount_fen:fen}] (evidence only)",
+    ),
+    "evidence.late_response": (
+        "迟到的结果:{outcome:outcome}[,应答码 {code}](先已定为不明,仅作凭据)",
+        "Late result: {outcome:outcome}[, response {code}] (the doubt came first; evidence only)",
+    ),
+    "evidence.contradiction": (
+        "矛盾的结果:{outcome:outcome}[,应答码 {code}](以先记录的为准)",
+        "Contradicting result: {outcome:outcome}[, response {code}] (the first one stands)",
+    ),
+    "receipt.waiting": ("{what:what}等待打印[({marked:marked})]", "Print queued: {what:what}[ ({marked:marked})]"),
+    "receipt.printing": ("{what:what}正在送打印机", "Going to the printer: {what:what}"),
+    "receipt.unprinted": (
+        "{what:what}未打印[:{fault:fault}],稍后自动补打",
+        "Not printed: {what:what}[ ({fault:fault})]; goes again by itself",
+    ),
+    "receipt.partial": (
+        "{what:what}只送出一部分 {bytes}/{of} 字节[:{fault:fault}];补打须人工下令",
+        "Only partly sent: {what:what}, {bytes} of {of} bytes[ ({fault:fault})]; a copy must be ordered",
+    ),
+    "receipt.sent_unconfirmed": ("{what:what}已送出,打印机不回报结果", "Sent: {what:what}; the printer does not confirm"),
+    "receipt.fenced": ("{what:what}打印机已处理完", "The printer worked through it: {what:what}"),
+    "receipt.confirmed": ("{what:what}已打印", "Printed: {what:what}"),
+    "receipt.unknown": (
+        "{what:what}不知是否打出;补打须人工下令",
+        "Unknown whether it came out: {what:what}; a copy must be ordered",
+    ),
+    "printer.state": ("打印机:{fault:fault},{paper:paper}", "Printer: {fault:fault}, {paper:paper}"),
+    "printer.watched": ("打印机:{wanted:watched}", "Printer: {wanted:watched}"),
+    "settlement.settling": ("批次 {batch} 开始结算", "Batch {batch} is settling"),
+    "settlement.settled": ("批次 {batch} 已结算", "Batch {batch} is settled"),
+    "settlement.changed": ("换批次,新批次 {batch}", "New batch {batch}"),
+    "terminal.changed": ("{what:terminal}", "Told by the app: {what:terminal}"),
+    "security.clone": ("另有设备冒用本机身份连接", "Another client uses this terminal's identity at the broker"),
+}
+
+
+def timeline(entries: Iterable[Entry], lang: Lang, utc_offset_minutes: int = UTC_OFFSET_MINUTES) -> list[Moment]:
+    """The moments of these entries, in their order."""
+    return [moment(entry, lang, utc_offset_minutes) for entry in entries]
+
+
+def moment(entry: Entry, lang: Lang, utc_offset_minutes: int = UTC_OFFSET_MINUTES) -> Moment:
+    """One entry as a person reads it."""
+    return Moment(
+        seq=entry.seq, at=when(entry.wall_ms, entry.mono_ms, utc_offset_minutes), text=sentence(entry, lang), type=entry.type,
+        transaction=entry.transaction, incident=entry.incident, boot=entry.boot, mono_ms=entry.mono_ms, wall_ms=entry.wall_ms,
+    )
+
+
+def when(wall_ms: int | None, mono_ms: int, utc_offset_minutes: int = UTC_OFFSET_MINUTES) -> str:
+    """Local time of the host's country, or `boot+12.3s` where the wall clock was not known."""
+    if wall_ms is None:
+        return f"boot+{mono_ms // 1000}.{mono_ms % 1000 // 100}s"
+    local = datetime.fromtimestamp(wall_ms // 1000, UTC) + timedelta(minutes=utc_offset_minutes)
+    return local.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def sentence(entry: Entry, lang: Lang) -> str:
+    """The sentence for one fact. A type from a newer program is shown with its plain values."""
+    row = FACTS.get(entry.type)
+    if row is None:
+        return " ".join((entry.type, *(f"{key}={printable(str(value))}" for key, value in sorted(entry.data.items()))))
+    template = row[0] if lang == "zh" else row[1]
+    kept = _PART.sub(lambda part: part[1] if _complete(part[1], entry.data) else "", template)
+    return _VALUE.sub(lambda value: _said(entry.data.get(value[1]), value[2], lang), kept)
+
+
+def _complete(part: str, data: Mapping[str, Any]) -> bool:
+    return all(data.get(name) not in (None, False, "") for name, _ in _VALUE.findall(part))
+
+
+def _said(value: Any, vocabulary: str | None, lang: Lang) -> str:
+    if value is None:
+        return "--"
+    if vocabulary == "fen" and isinstance(value, int):
+        return amount(value, lang)
+    if vocabulary == "ms" and isinstance(value, int):
+        return duration(value, lang)
+    if vocabulary is not None and vocabulary in WORDS:
+        return word(vocabulary, value, lang)
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Text that a person typed, fit for a screen: no control characters, and no digits that could be a card number."""
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return _LONG_DIGITS.sub(lambda digits: f"{digits[0][:6]}{'*' * (len(digits[0]) - 10)}{digits[0][-4:]}", shown)

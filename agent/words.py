@@ -1,0 +1,211 @@
+"""The words of the trade in both languages: what a person reads where rows, facts and answers hold a stable code.
+
+{vocabulary: {code: (zh, en)}}. Used by timeline, command line, page and export, so that one thing has one name everywhere.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+Lang = Literal["zh", "en"]
+Words = Mapping[str, tuple[str, str]]
+
+WORDS: Mapping[str, Words] = {
+    "kind": {
+        "sale": ("消费", "sale"),
+        "void": ("撤销", "void"),
+        "preauth": ("预授权", "pre-authorization"),
+        "preauth_void": ("预授权撤销", "void of a pre-authorization"),
+        "completion": ("预授权完成", "completion"),
+        "completion_void": ("预授权完成撤销", "void of a completion"),
+        "refund": ("退货", "refund"),
+        "balance": ("余额查询", "balance inquiry"),
+    },
+    "state": {
+        "intent": ("已登记,未发送", "registered, not sent"),
+        "sent": ("已发送,等待应答", "sent, waiting for the host"),
+        "approved": ("交易成功", "approved"),
+        "approved_not_completed": ("主机批准,终端未完成", "approved by the host, not completed here"),
+        "declined": ("主机拒绝", "declined"),
+        "declined_uncertain": ("主机拒绝,可能已记账", "declined, but perhaps booked"),
+        "not_sent": ("未发送", "not sent"),
+        "in_doubt": ("状态不明", "in doubt"),
+        "reversing": ("冲正中", "being reversed"),
+        "reversed": ("冲正成功", "reversed"),
+        "no_original": ("主机无此交易", "the host has no such transaction"),
+        "unresolved": ("未能自动了结", "unresolved"),
+        "resolved": ("已结案", "settled by a person"),
+    },
+    "reversal": {
+        "pending": ("待发送", "waiting to be sent"),
+        "sending": ("已发送,等待应答", "sent, waiting for the answer"),
+        "accepted": ("已受理", "accepted"),
+        "no_original": ("主机无原交易", "the host has no original"),
+        "refused": ("被拒绝", "refused"),
+        "exhausted": ("本轮次数用完,稍后再发", "sends used up, sent again later"),
+        "expired": ("批次已结,不再自动发送", "batch closed, no longer sent by itself"),
+        "fenced": ("已封存,永不再发", "fenced, never sent again"),
+    },
+    "job": {
+        "WAITING": ("等待打印", "waiting"),
+        "INTENT": ("正在送打印机", "going to the printer"),
+        "UNPRINTED": ("未打印,稍后自动补打", "not printed, goes again by itself"),
+        "PARTIAL": ("只送出一部分", "only partly sent"),
+        "SENT_UNCONFIRMED": ("已送出,打印机不回报结果", "sent, the printer does not confirm"),
+        "FENCED": ("打印机已处理完", "the printer worked through it"),
+        "CONFIRMED": ("已打印", "printed"),
+        "UNKNOWN": ("不知是否打出", "unknown whether it came out"),
+    },
+    "what": {
+        "receipt": ("签购单", "receipt"),
+        "notice": ("冲正通知", "reversal notice"),
+        "fault_note": ("故障单", "fault note"),
+        "guarantee": ("情况说明", "guarantee note"),
+        "test": ("测试页", "test page"),
+    },
+    "fault": {
+        "none": ("正常", "ready"),
+        "unknown": ("状态未知", "state unknown"),
+        "paper_out": ("缺纸", "out of paper"),
+        "cover_open": ("纸仓盖未合", "cover open"),
+        "cutter": ("切刀故障", "cutter jammed"),
+        "overheated": ("打印头过热", "print head too hot"),
+        "unrecoverable": ("打印机故障,需维修", "needs repair"),
+        "offline": ("打印机脱机", "offline"),
+        "silent": ("打印机无应答", "does not answer"),
+        "unavailable": ("打印机未连接", "not connected"),
+    },
+    "paper": {
+        "ok": ("有纸", "paper in"),
+        "near_end": ("纸将用完", "paper near its end"),
+        "out": ("无纸", "no paper"),
+        "unknown": ("纸况未知", "paper unknown"),
+    },
+    "cause": {
+        "no_answer": ("主机无应答", "no answer from the host"),
+        "bad_mac": ("应答校验(MAC)错误", "the answer's MAC was wrong"),
+        "not_sent": ("收银程序称未发送,无法证明", "the app says not sent, which is not proved"),
+        "timeout": ("等待应答超时", "the answer did not come in time"),
+        "restart": ("终端重启,应答未知", "the terminal restarted before an answer"),
+        "approved_not_completed": ("主机批准但终端未完成", "approved, but the terminal could not complete it"),
+    },
+    "unsent": {
+        "app": ("收银程序报告", "the payment app says so"),
+        "timeout": ("无人再问,未获准发送", "nobody asked again, no permission was given"),
+        "restart": ("重启前未获准发送", "no permission was given before the restart"),
+    },
+    "reason": {
+        "98": ("98 无应答", "98 no answer"),
+        "A0": ("A0 校验错", "A0 wrong MAC"),
+        "96": ("96 终端未完成", "96 not completed"),
+        "06": ("06 重发", "06 sent again"),
+        "late_approval": ("迟到的批准", "a late approval"),
+    },
+    "due": {"online_request": ("有新的联机交易", "a new online request")},
+    "mac": {
+        "good": ("MAC 正确", "MAC good"),
+        "bad": ("MAC 错误", "MAC wrong"),
+        "missing": ("缺少 MAC", "MAC missing"),
+        "unavailable": ("本机无法计算 MAC", "no MAC could be made here"),
+    },
+    "outcome": {
+        "approved": ("批准", "approved"),
+        "declined": ("拒绝", "declined"),
+        "no_answer": ("无应答", "no answer"),
+        "bad_mac": ("校验错", "wrong MAC"),
+        "not_sent": ("未发送", "not sent"),
+        "approved_not_completed": ("批准未完成", "approved, not completed"),
+    },
+    "goods": {
+        "held": ("货物留店", "goods held"),
+        "released": ("货已交付", "goods released"),
+        "returned": ("货已退回", "goods returned"),
+    },
+    "replaced_by": {"cash": ("改付现金", "paid in cash"), "none": ("未另付款", "nothing replaced it")},
+    "accepts_risk": {"true": ("商户自担风险", "the merchant takes the risk")},
+    "marked": {"true": ("重打印", "marked copy")},
+    "new_boot": {"true": ("机器重新开机", "the machine had started too")},
+    "owner": {
+        "cashier": ("收银员", "cashier"),
+        "technician": ("技术员", "technician"),
+        "operator": ("运营", "operator"),
+        "acquirer": ("收单机构", "acquirer"),
+    },
+    "next_action": {
+        "hold_goods_and_wait": ("暂勿交货,等待自动冲正", "hold the goods, wait for the reversal"),
+        "compare_settlement": ("次日与对账文件核对", "compare with the next day's settlement"),
+        "decide_and_compare_settlement": ("店长决定交货与否,次日对账", "manager decides; compare with settlement"),
+        "call_acquirer": ("致电收单机构", "call the acquirer"),
+        "check_host": ("请收单机构检查主机", "have the acquirer check its host"),
+        "check_payment_app": ("检查收银程序", "check the payment app"),
+        "check_profile": ("检查报文规范配置", "check the message profile"),
+        "check_route": ("检查本机线路", "check this terminal's route"),
+        "look_at_printer": ("查看打印机", "look at the printer"),
+        "repair_printer": ("维修打印机", "repair the printer"),
+        "sign_in": ("在终端上签到", "sign in on the terminal"),
+    },
+    "incident": {
+        "in_doubt": ("交易状态不明", "transaction in doubt"),
+        "declined_uncertain": ("拒绝但可能已记账", "declined, but perhaps booked"),
+        "contradicting_result": ("前后结果矛盾", "contradicting result"),
+        "sent_without_permission": ("未获准即发送", "sent without permission"),
+        "gate_bypassed": ("线路不通仍放行", "let through with the line down"),
+        "crossed_reply": ("收到不属于本机的应答", "a reply that is not ours"),
+        "host_noise": ("主机发来无法识别的数据", "unreadable data from the host"),
+        "sign_in_needed": ("需要签到", "sign-in needed"),
+        "unpackable": ("冲正报文无法组包", "the reversal cannot be packed"),
+        "printer": ("打印机异常", "printer trouble"),
+        "spool_full": ("待打印过多", "print queue full"),
+    },
+    "resolution": {
+        "reversed": ("已冲正", "reversed"),
+        "no_original": ("主机无此交易", "the host has no such transaction"),
+        "refunded": ("已退款", "refunded"),
+        "collected": ("已补收", "collected"),
+        "written_off": ("已核销", "written off"),
+        "no_action": ("无需处理", "no action needed"),
+        "printer_ready": ("打印机恢复", "the printer is ready again"),
+        "signed_in": ("已签到", "signed in"),
+        "key_changed": ("密钥已更换", "keys changed"),
+    },
+    "terminal": {
+        "signed_in": ("终端已签到", "the terminal signed in"),
+        "key_changed": ("终端密钥已更换", "the terminal's keys changed"),
+        "rebooted": ("收银程序所在终端重启", "the terminal of the payment app restarted"),
+    },
+    "noise": {"unreadable": ("无法识别", "unreadable"), "unasked": ("非所请求", "not asked for")},
+    "gate": {"line_down": ("线路不通且有待冲正", "the line is down and a reversal waits")},
+    "wanted": {
+        "now": ("立即连接", "connect now"),
+        "watch": ("定时探测", "probe now and then"),
+        "none": ("不需要线路", "no line needed"),
+    },
+    "watched": {"true": ("持续询问打印机", "keeps asking the printer"), "false": ("停止询问打印机", "stops asking the printer")},
+    "batch": {"open": ("开放", "open"), "settling": ("结算中", "settling"), "settled": ("已结算", "settled")},
+}
+
+
+def word(vocabulary: str, code: object, lang: Lang) -> str:
+    """The word for a code; a code without one (from a newer program) is shown as it is."""
+    key = str(code).lower() if isinstance(code, bool) else str(code)
+    found = WORDS[vocabulary].get(key)
+    return key if found is None else found[0] if lang == "zh" else found[1]
+
+
+def amount(fen: int, lang: Lang) -> str:
+    """100 fen → 1.00元 or CNY 1.00; integer arithmetic only."""
+    sign, fen = ("-", -fen) if fen < 0 else ("", fen)
+    text = f"{sign}{fen // 100}.{fen % 100:02d}"
+    return f"{text}元" if lang == "zh" else f"CNY {text}"
+
+
+def duration(elapsed_ms: int, lang: Lang) -> str:
+    """A time span in its two largest units: 12分30秒, 12 min 30 s."""
+    seconds = max(0, elapsed_ms) // 1000
+    units = (("天", "d", 86_400), ("小时", "h", 3_600), ("分", "min", 60), ("秒", "s", 1))
+    first = next((index for index, unit in enumerate(units) if seconds >= unit[2]), len(units) - 1)
+    parts: list[str] = []
+    for zh, en, size in units[first : first + 2]:
+        count, seconds = divmod(seconds, size)
+        if count or not parts:
+            parts.append(f"{count}{zh}" if lang == "zh" else f"{count} {en}")
+    return ("" if lang == "zh" else " ").join(parts)
