@@ -111,13 +111,13 @@ def test_a_given_up_attempt_is_not_taken_for_a_failure():
 
         async def attempt() -> bool:
             begun.put_nowait(None)
-            return True if begun.qsize() + done == 1 else await never.wait()
+            return next(answers, None) or await never.wait()
 
-        done = 0
+        answers = iter([True])
         prober = Prober(attempt)
         async with probing(prober):
             prober.want(True)
-            for done in range(1, 4):
+            for _ in range(3):
                 await begun.get()
                 await asyncio.sleep(0)
                 prober.poke()
