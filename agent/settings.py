@@ -160,7 +160,11 @@ class Relay(Section, frozen=True, kw_only=True):
 
 
 class Printer(Section, frozen=True, kw_only=True):
-    """The receipt printer. `port` is a device file, or `tcp://host:9100`."""
+    """The receipt printer. `port` is a device file, or `tcp://host:9100`.
+
+    `profile` names the model; an empty one is the generic printer of that width. `columns` and `confirm` that are written
+    in the file go before the profile's.
+    """
 
     driver: Literal["escpos", "disabled"] = "disabled"
     port: (
@@ -175,6 +179,14 @@ class Printer(Section, frozen=True, kw_only=True):
         | None
     ) = None
     baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400] = 115_200
+    profile: Annotated[
+        str,
+        _says(
+            "the name of a printer profile like epson-tm, a path that ends in .toml, or empty",
+            "打印机型号名称，如 epson-tm，或以 .toml 结尾的路径，或留空",
+            max_length=200,
+        ),
+    ] = ""
     columns: Literal[32, 48] = 32
     confirm: Literal["process-id", "fence", "none"] = "none"
 

@@ -199,11 +199,17 @@ def _approved(state: State, row: Transaction) -> str:
         return "N3"
     job: Job = receipts[-1]
     fault = state.printer.fault
-    if job.state in {"WAITING", "UNPRINTED", "PARTIAL"} and fault in _PAPER:
+    if fault in _PAPER and (job.state in {"WAITING", "UNPRINTED", "PARTIAL"} or _is_last_at_printer(state, job)):
         return "P1"
     if job.state in {"PARTIAL", "UNKNOWN", "UNPRINTED"} or (job.state == "WAITING" and fault not in _READY):
         return "P2"
     return "N3"
+
+
+def _is_last_at_printer(state: State, job: Job) -> bool:
+    """True for the job in whose middle the paper may have run out: the printer still holds its rest."""
+    unproved = job.state in {"SENT_UNCONFIRMED", "UNKNOWN"}
+    return unproved and not any(other.number > job.number and other.accepted_bytes for other in state.jobs.values())
 
 
 def _debit_shown(row: Transaction) -> bool:

@@ -22,6 +22,7 @@ from device.mqtt import MqttClient
 from device.printer.factory import open_printer
 from device.printer.profile import load_profile
 
+_GENERIC = {32: "generic-58mm", 48: "generic-80mm"}
 _DOTS = {32: 384, 48: 576}  # of the print head: 58 mm and 80 mm paper
 
 
@@ -50,9 +51,11 @@ def printer_thread(config: Config, tell: Callable[[Event], None]) -> PrinterThre
     printer = config.printer
     if printer.driver == "disabled":
         return None
-    profile = msgspec.structs.replace(
-        load_profile(), columns=printer.columns, dots=_DOTS[printer.columns], confirm=printer.confirm
-    )
+    profile = load_profile(printer.profile or _GENERIC[printer.columns])
+    if "printer.columns" in config.written:
+        profile = msgspec.structs.replace(profile, columns=printer.columns, dots=_DOTS[printer.columns])
+    if "printer.confirm" in config.written:
+        profile = msgspec.structs.replace(profile, confirm=printer.confirm)
     return PrinterThread(open_printer(printer.driver, printer.port, printer.baud, profile), profile, tell)
 
 

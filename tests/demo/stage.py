@@ -51,14 +51,14 @@ class Stage:
         port = self._broker()
         line = self.folder / "printer"
         self._start(
-            "printer", *program(), "simulate", "printer", "--link", str(line), "--control", str(self._control), "--output",
+            "printer", *program(), "simulate", "printer", "--profile", "epson-tm", "--link", str(line), "--control", str(self._control), "--output",
             str(self.receipts), "--json",
         )
         until(line.exists)
         fleet = [sys.executable, "-m", "fleet", "serve", "--broker", f"mqtt://127.0.0.1:{port}"]
         self._start("fleet", *fleet, "--database", str(self.fleet_database))
         self.agent = Agent(
-            self.folder, self.host.port, recovery=TIMERS, printer={"driver": "escpos", "port": "printer", "confirm": "process-id"},
+            self.folder, self.host.port, recovery=TIMERS, printer={"driver": "escpos", "port": "printer", "profile": "epson-tm"},
             mqtt={"url": f"mqtt://127.0.0.1:{port}", "ack": "fleet"},
         ).start()
 
@@ -94,6 +94,10 @@ class Stage:
                 stream.flush()
                 answer: dict[str, Any] = json.loads(stream.readline())
         return answer
+
+    def settled_receipts(self) -> bool:
+        """True when the printer is idle and every slip is a picture."""
+        return all(path.with_suffix(".png").exists() for path in self.receipts.glob("*.txt"))
 
     def ingested(self) -> int:
         """How many events the fleet has in its database."""

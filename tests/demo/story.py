@@ -110,7 +110,7 @@ class Story:
 
     def no_paper(self) -> None:
         """Paper runs out in the middle of a receipt; another waits; paper comes back, and each is on paper once."""
-        self.stage.printer(paper_after_lines=3)
+        self.stage.printer(do="paper_out", after_lines=5)
         first, _ = self.sale("000103", 500)
         self.app.approve(first)
         until(lambda: self.printed(first) not in (["WAITING"], ["INTENT"]))
@@ -119,7 +119,7 @@ class Story:
         second, _ = self.sale("000104", 700)
         self.app.result(second, "approved", response_code="00", rrn="261122000104", receipt=receipt("7.00"))
         self.advice(second)
-        self.stage.printer(paper="in")
+        self.stage.printer(do="paper_in")
         self.tell("world", "a new roll of paper is in")
         until(lambda: self.printed(second) == ["CONFIRMED"])
         self.happened()
