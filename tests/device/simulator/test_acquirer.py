@@ -174,6 +174,21 @@ def test_a_late_sale_is_booked_though_its_line_is_gone() -> None:
     play(story, {"0200": "late:60"})
 
 
+def test_what_is_still_on_its_way_when_the_simulator_ends_never_arrives() -> None:
+    async def scenario() -> None:
+        async with AcquirerServer(mac=MAC) as server:
+            server.faults.scenario({"0200": ["late:60000", "ok"]})
+            link = Link("127.0.0.1", server.port)
+            await link.connect()
+            await link.send(CODEC.pack("0200", SALE, MAC.sign))
+            await exchange(link, "0200", {**SALE, 11: "000124"})
+            (timer,) = server._timers
+        assert timer.cancelled()
+        await link.close()
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(("words", "debit"), [("half", 100), ("close", 100), ("reset", 100), ("drop-request+close", None)])
 def test_a_line_that_ends_in_the_middle_is_lost(words: str, debit: int | None) -> None:
     async def story(server: AcquirerServer, link: Link) -> None:
