@@ -37,6 +37,7 @@ class PrinterThread:
         self._watched = False
         self._stopping = False
         self._asked_at_s = 0.0
+        self._trouble = ""  # why the port did not open, told once
         self._seen: tuple[str, str] | None = None
         self._provable: OrderedDict[int, tuple[PrintJob, int]] = OrderedDict()
         self._thread = threading.Thread(target=self._main, name="printer", daemon=True)
@@ -84,7 +85,7 @@ class PrinterThread:
             self._look()
             return
         timeout_s = max(0.0, due_s - time.monotonic()) if self._watched else None
-        if not self._printer.is_open:
+        if not self._watched:
             self._open()
         heard = self._printer.wait(timeout_s)
         for proof in heard.proofs:
@@ -98,8 +99,11 @@ class PrinterThread:
         try:
             self._printer.open()
         except PortError as error:
-            log.info("printer: %s", error)
+            if str(error) != self._trouble:
+                log.warning("printer: %s", error)
+            self._trouble = str(error)
             return False
+        self._trouble = ""
         return True
 
     def _look(self) -> None:

@@ -1,0 +1,47 @@
+"""A real receipt printer's stand-in as a real process (`reversald simulate printer`) on a pseudo terminal."""
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.support.agent import ROOT, program
+from tests.support.app import until
+
+
+class Paper:
+    """One simulated printer; `port` is where it is plugged in."""
+
+    def __init__(self, folder: Path, *options: str, profile: str = "epson-tm") -> None:
+        self.port = folder / "printer"
+        self.control = folder / "printer.control"
+        self.slips = folder / "slips"
+        self.log = folder / "printer.log"
+        argv = [
+            *program(), "simulate", "printer", "--profile", profile, "--link", str(self.port), "--control", str(self.control),
+            "--output", str(self.slips), "--no-png", "--lines-per-s", "200", "--json", *options,
+        ]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
+        until(lambda: self.port.exists() and self.control.exists())
+
+    def order(self, do: str, **more: Any) -> dict[str, Any]:
+        """Give it a trouble, or take it away."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(10)
+            line.connect(str(self.control))
+            with line.makefile("rwb") as stream:
+                stream.write(json.dumps({"do": do, **more}).encode() + b"\n")
+                stream.flush()
+                answer: dict[str, Any] = json.loads(stream.readline())
+        return answer
+
+    def text(self) -> str:
+        """Everything that is on paper, in order."""
+        return "\n".join(path.read_text() for path in sorted(self.slips.glob("*.txt")))
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(10)
