@@ -16,6 +16,7 @@ import click
 import msgspec
 
 from agent import exits
+from agent.cli.base import Failure
 from device.acquirer.mac import ALGORITHMS, SoftwareMac, load_key
 from device.acquirer.message import Codec
 from device.acquirer.profile import Profile
@@ -107,8 +108,8 @@ def acquirer(
     try:
         asyncio.run(_serve(Settings(server, control, refuse)))
     except (OSError, ValueError) as error:
-        click.echo(f"the simulated acquirer cannot start: {error}", err=True)
-        sys.exit(exits.UNAVAILABLE if isinstance(error, OSError) else exits.USAGE)
+        code = exits.UNAVAILABLE if isinstance(error, OSError) else exits.USAGE
+        raise Failure(code, f"the simulated acquirer cannot start: {error}") from None
 
 
 async def _serve(settings: Settings) -> None:
