@@ -12,6 +12,7 @@ import select
 import struct
 import termios
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -69,7 +70,7 @@ class Port(Protocol):
     def interrupt(self) -> None: ...
 
 
-class DescriptorPort:
+class DescriptorPort(ABC):
     """A Port over a non-blocking descriptor. A subclass says how to open, to close and to throw away what is queued.
 
     Deadlines are moments of `now_s()`, in seconds. `ioctl` is injectable because a pseudo terminal has no output queue.
@@ -112,8 +113,9 @@ class DescriptorPort:
             self._close()
             self._fd = -1
 
+    @abstractmethod
     def _open(self) -> int:
-        raise NotImplementedError
+        """The descriptor of the opened device. Raises PortUnavailable."""
 
     def _close(self) -> None:
         os.close(self._fd)

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from abc import abstractmethod
 
 from device.descriptor import DescriptorPort, unavailable
 from device.errors import PortUnavailable
@@ -18,8 +19,9 @@ class SocketPort(DescriptorPort):
         super().__init__(name, bytes_per_s)
         self._socket: socket.socket | None = None
 
+    @abstractmethod
     def _connect(self) -> socket.socket:
-        raise NotImplementedError
+        """The connected socket. Raises PortUnavailable."""
 
     def _open(self) -> int:
         try:
