@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 WAL_BYTES = 1 << 20
+WAL_BYTES_MAX = WAL_BYTES + (1 << 18)  # a WAL beyond this is checkpointed at once; the next commit cuts it back
 FREE_BYTES_MIN = 4 << 20  # below this, new intents are refused while results and reversals still go
 PAGE_BYTES = 1024
 
@@ -161,5 +162,5 @@ class Database:
         return space.f_bavail * space.f_frsize < FREE_BYTES_MIN
 
     def close(self) -> None:
-        """Close without a last checkpoint: crash-only, the next start finds the same as after a kill."""
+        """Close. SQLite checkpoints if it can; when it cannot, the next start finds the same as after a kill."""
         self._connection.close()

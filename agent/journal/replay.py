@@ -41,6 +41,8 @@ def replay(entries: Iterable[Entry]) -> tuple[State, list[Difference]]:
         told = expected.pop(0)
         if told[:2] != (entry.type, entry.transaction) or _plain(told[2]) != _plain(entry.data):
             differences.append(Difference(entry.seq, f"replay tells {told[0]} where the journal says {entry.type}"))
+    if expected:
+        differences.append(Difference(0, f"replay also tells {expected[0][0]} at the end"))
     return state, differences
 
 

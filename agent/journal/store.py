@@ -16,7 +16,7 @@ from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal,
 from agent.core.state import State
 from agent.journal import schema
 from agent.journal.chain import GENESIS, Entry, canonical, link
-from agent.journal.database import Database, StorageFull
+from agent.journal.database import WAL_BYTES_MAX, Database, StorageFull
 
 TABLES: dict[type, str] = {Transaction: "transactions", Reversal: "reversals", Incident: "incidents", Job: "jobs"}
 SINGLES: dict[str, type] = {"agent": Agent, "line": Line, "printer": Printer}
@@ -27,7 +27,7 @@ _ENTRY = msgspec.json.Decoder(Entry)
 _DECISION = msgspec.json.Decoder(Decision)
 # What can change of a row that is there already; the columns people search by never do.
 _AGAIN = " ON CONFLICT(number) DO UPDATE SET open = excluded.open, state = excluded.state, body = excluded.body"
-CHECKPOINT_STEPS = 32  # the hard limit: the commits of so many events fit into the grown WAL
+CHECKPOINT_STEPS = 48  # a step touches about 16 pages: the commits of so many fit into the grown WAL
 IDEMPOTENCY_KEPT_MS = 86_400_000
 
 
@@ -166,7 +166,7 @@ class Store:
         self.seq, self.hash, self.boots = seq, hash_, boots
         self.scrub_owed = self.scrub_owed or wiped
         self._unchecked += len(steps)
-        if self._unchecked >= CHECKPOINT_STEPS:
+        if self._unchecked >= CHECKPOINT_STEPS or self.database.wal_bytes() > WAL_BYTES_MAX:
             self.checkpoint()
 
     def _write_facts(self, stepped: Stepped, seq: int, hash_: bytes, boots: int) -> tuple[int, bytes]:
