@@ -1,15 +1,12 @@
 """`reversald check-config F`: names file, key and reason of every mistake, before the daemon meets it."""
 
-import os
-from typing import Literal
-
 import click
 import msgspec
 
 from agent import exits
+from agent.cli.base import guess
 from agent.config import Config, ConfigError, Problem, file_problems, load
-
-Lang = Literal["zh", "en"]
+from agent.words import Lang
 
 
 @click.command("check-config")
@@ -21,7 +18,7 @@ def command(ctx: click.Context, file: str, lang: Lang | None, as_json: bool) -> 
     """Check the configuration FILE. Exit code 0 when it is right, 78 when it is not."""
     config, problems = examine(file)
     warnings = config.warnings if config else ()
-    language: Lang = lang or (config.terminal.lang if config else _guess())
+    language: Lang = lang or (config.terminal.lang if config else guess())
     if as_json:
         answer = {
             "ok": not problems,
@@ -56,9 +53,3 @@ def _summary(lang: Lang, count: int) -> str:
     if count:
         return f"配置有 {count} 处错误" if lang == "zh" else f"{count} mistake{'s' if count > 1 else ''}"
     return "配置正确" if lang == "zh" else "the configuration is right"
-
-
-def _guess() -> Lang:
-    """Chinese, as the product's own default, unless the environment asks for another language."""
-    locale = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
-    return "zh" if not locale or locale.startswith(("zh", "C", "POSIX")) else "en"

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Writes the documents that are made from code. `./dev docs` runs it; with --check it only compares, and fails on a difference.
+
+A page is a function in PAGES that returns the whole text of the file of that name.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS.parent))
+
+from agent import settings  # noqa: E402  (this tree, whatever is installed)
+from agent.config import expectation  # noqa: E402
+
+CONFIGURATION = DOCS.parent / "packaging" / "reversald.toml"
+
+
+def configuration() -> str:
+    """Every section and key: its default, what it may be, and the shipped file's own words about it."""
+    words = _words(CONFIGURATION.read_text())
+    lines = [
+        "# Configuration",
+        "",
+        f"Made from `packaging/{CONFIGURATION.name}` and the program's own types by `./dev docs`; do not edit it here.",
+        "",
+        "The file is TOML. With no file the defaults below run. Unknown sections and keys are refused, paths are relative to",
+        "the file, times are milliseconds. `reversald check-config FILE` names every mistake.",
+    ]
+    for name, kind in (settings.ALWAYS | settings.OPTIONAL).items():
+        off = "" if name in settings.ALWAYS else " (off while it is left out)"
+        lines += ["", f"## [{name}]{off}", "", words[name], ""]
+        lines += ["| key | default | may be | meaning |", "|---|---|---|---|"]
+        for field in msgspec.structs.fields(kind):
+            meaning = words.get(f"{name}.{field.name}", "").replace("|", "\\|")
+            may_be = expectation(field.type)[0].replace("|", "\\|")
+            lines.append(f"| `{field.name}` | {_default(field)} | {may_be} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    if field.default is None:
+        return "–"
+    value = str(field.default) if isinstance(field.default, Path) else field.default
+    return f"`{msgspec.json.encode(value).decode()}`"
+
+
+def _words(text: str) -> dict[str, str]:
+    """The comment above each section and key. A comment above several keys in a row belongs to each of them."""
+    words: dict[str, str] = {}
+    section, comment, fresh = "", "", False
+    for line in text.splitlines():
+        if found := re.match(r"#?\[(\w+)\]$", line):
+            section = found[1]
+            words[section], comment, fresh = comment, "", False
+        elif found := re.match(r"#?(\w+) = ", line):
+            words[f"{section}.{found[1]}"] = comment
+            fresh = False
+        elif line.startswith("#"):
+            comment = f"{comment} {line[1:].strip()}".strip() if fresh else line[1:].strip()
+            fresh = True
+        else:
+            comment, fresh = "", False
+    return words
+
+
+PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with --check compare them. 0 when nothing differs."""
+    stale = [name for name, page in PAGES.items() if not _same(DOCS / name, page())]
+    if "--check" not in arguments:
+        for name in stale:
+            (DOCS / name).write_text(PAGES[name]())
+            print(f"wrote docs/{name}")
+        return 0
+    for name in stale:
+        print(f"docs/{name} is not what the code says; run: ./dev docs", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def _same(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
