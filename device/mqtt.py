@@ -20,7 +20,7 @@ from paho.mqtt.client import Client
 from device.broker import Broker
 from device.mqttline import INBOX, Ending, Line, Message, Session, new_client, publish
 
-__all__ = ["Backoff", "Ending", "Listener", "Message", "MqttClient", "Outcome", "Session"]
+__all__ = ["RETAIN_NOT_SUPPORTED", "Backoff", "Ending", "Listener", "Message", "MqttClient", "Outcome", "Session"]
 
 WINDOW: Final = 20  # messages of ours that wait for the broker's answer at one time
 KEEPALIVE_S: Final = 60
@@ -28,6 +28,7 @@ RESTART_S: Final = 1.0  # before a thread that died is started again
 
 NO_MATCHING_SUBSCRIBERS: Final = 0x10
 PACKET_TOO_LARGE: Final = 0x95
+RETAIN_NOT_SUPPORTED: Final = 0x9A
 FAILURE: Final = 0x80  # reason codes from here on are refusals
 
 log = logging.getLogger(__name__)
@@ -48,16 +49,16 @@ class Outcome(msgspec.Struct, frozen=True):
 class Listener(Protocol):
     """Whoever wants to know; called on the event loop only."""
 
-    def connected(self, session: Session) -> None:
+    def on_connected(self, session: Session) -> None:
         """A connection stands; messages can be published from here on."""
 
-    def disconnected(self, ending: Ending) -> None:
+    def on_disconnected(self, ending: Ending) -> None:
         """An attempt is over, whether it ever stood or not. Every message that waited was reported lost before."""
 
-    def received(self, topic: str, payload: bytes) -> None:
+    def on_message(self, topic: str, payload: bytes) -> None:
         """The broker sent a message."""
 
-    def unsubscribed(self, text: str) -> None:
+    def on_unsubscribed(self, text: str) -> None:
         """The broker refused a subscription."""
 
 
@@ -135,6 +136,11 @@ class MqttClient:
         """How many QoS 1 messages may be published now."""
         return 0 if self._session is None else self._session.window - len(self._waiting)
 
+    @property
+    def window(self) -> int:
+        """How many QoS 1 messages may wait for the broker's answer at one time."""
+        return self._window if self._session is None else self._session.window
+
     def publish(self, message: Message, done: Callable[[Outcome], None] | None = None) -> bool:
         """Send, if connected and there is room. False: nothing was or will be sent, since paho would keep an offline
         message for a later connection, out of order and without a limit.
@@ -206,7 +212,7 @@ class MqttClient:
 
     def unsubscribed(self, text: str) -> None:
         """From the line."""
-        self._hand(self._listener.unsubscribed, text)
+        self._hand(self._listener.on_unsubscribed, text)
 
     def _hand(self, call: Callable[..., None], *arguments: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
@@ -216,7 +222,7 @@ class MqttClient:
 
     def _on_up(self, client: Client, session: Session) -> None:
         self._live, self._session = client, session
-        self._listener.connected(session)
+        self._listener.on_connected(session)
 
     def _on_answer(self, number: int, packet_id: int, code: int, text: str) -> None:
         if self._session is None or self._session.number != number:
@@ -231,11 +237,11 @@ class MqttClient:
         self._live = self._session = None
         for done in waiting.values():
             done(Outcome("lost", 0, ending.text))
-        self._listener.disconnected(ending)
+        self._listener.on_disconnected(ending)
 
     def _on_inbox(self) -> None:
         while self._inbox:
-            self._listener.received(*self._inbox.popleft())
+            self._listener.on_message(*self._inbox.popleft())
 
     def _on_thread_ended(self) -> None:
         if self._session is not None:

@@ -25,6 +25,7 @@ CONNECT_TIMEOUT_S: Final = 2.0
 POLL_S: Final = 15.0  # how often an idle thread looks whether a keep-alive is due
 _HEADER_BYTES: Final = 32  # generous: fixed header, packet id, our properties
 
+PROTOCOL_ERROR: Final = 0x82
 SESSION_TAKEN_OVER: Final = 0x8E
 
 EndingKind = Literal["unreachable", "refused", "taken_over", "dropped", "lost", "broken", "closed"]
@@ -147,7 +148,10 @@ class Line:
     def _on_disconnect(
         self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        if not flags.is_disconnect_packet_from_server:
+        if not flags.is_disconnect_packet_from_server and reason.value == PROTOCOL_ERROR:
+            # Seen with mosquitto 2.0: PUBACK 0x95 for a large message, which is no code of a PUBACK.
+            self._end("broken", None, "the broker sent something that MQTT 5 does not allow")
+        elif not flags.is_disconnect_packet_from_server:
             self._end("lost" if self.up_s else "unreachable", None, "the line broke")
         else:
             kind: EndingKind = "taken_over" if reason.value == SESSION_TAKEN_OVER else "dropped"

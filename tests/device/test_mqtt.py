@@ -12,7 +12,7 @@ import pytest
 
 from device.broker import BrokerAddressError, parse_broker
 from device.mqtt import Backoff, Ending, Message, MqttClient, Outcome, Session
-from tests.support.broker import FOLDER_VARIABLE, Mosquitto, MosquittoMissingError, find_mosquitto
+from tests.support.broker import FOLDER_VARIABLE, Mosquitto, MosquittoMissingError, find_mosquitto, free_port
 from tests.support.fakebroker import FakeBroker, Published, disconnect, packet
 
 
@@ -27,19 +27,19 @@ class Ear:
         self.outcomes: list[Outcome] = []
         self._news = asyncio.Event()
 
-    def connected(self, session: Session) -> None:
+    def on_connected(self, session: Session) -> None:
         self.sessions.append(session)
         self._news.set()
 
-    def disconnected(self, ending: Ending) -> None:
+    def on_disconnected(self, ending: Ending) -> None:
         self.endings.append(ending)
         self._news.set()
 
-    def received(self, topic: str, payload: bytes) -> None:
+    def on_message(self, topic: str, payload: bytes) -> None:
         self.messages.append((topic, payload))
         self._news.set()
 
-    def unsubscribed(self, text: str) -> None:
+    def on_unsubscribed(self, text: str) -> None:
         self.refused_topics.append(text)
         self._news.set()
 
@@ -384,7 +384,8 @@ def test_a_broker_that_says_nothing_does_not_hold_up_the_stop() -> None:
 def test_stopping_in_the_middle_of_a_long_wait_is_quick() -> None:
     async def play() -> bool:
         ear = Ear()
-        mqtt = MqttClient(parse_broker("mqtt://127.0.0.1:1"), "T1", backoff=Backoff(3600, 3600, draw=lambda: 1.0))
+        nowhere = parse_broker(f"mqtt://127.0.0.1:{free_port()}")
+        mqtt = MqttClient(nowhere, "T1", backoff=Backoff(3600, 3600, draw=lambda: 1.0))
         mqtt.start(ear, None, ())
         await ear.until(lambda: ear.endings)
         return await mqtt.stop(5.0)
