@@ -6,7 +6,7 @@ DEV=$ROOT/.dev
 PATH=$DEV/bin:$PATH:/usr/sbin:/sbin
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
-say() { printf '\033[2m· %s\033[0m\n' "$*" >&2; }
+say() { printf '· %s\n' "$*" >&2; }
 die() { printf 'dev: %s\n' "$*" >&2; exit 69; }
 am_root() { [ "$(id -u)" = 0 ]; }
 
@@ -116,10 +116,8 @@ need_font() {
 find_python() {
     local name
     for name in ${PYTHON:-} python3 python3.11 python3.12 python3.13 /usr/bin/python3; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-            command -v "$name"
-            return
-        fi
+        # Its own word for where it is: the name may be a shim that chooses another one elsewhere.
+        "$name" -c 'import sys; sys.version_info >= (3, 11) and print(sys.executable) or sys.exit(1)' 2>/dev/null && return
     done
     die "Python 3.11 or newer is missing; run: apt-get install python3 python3-venv"
 }
