@@ -4,8 +4,6 @@ No byte sequence that is a real-time command can occur in the result: texts lose
 below 40, and a raster QR code is drawn so coarse that no single dot stands alone. So nothing printed can open a drawer.
 """
 
-import segno
-
 from device.printer import JOB_BYTES_MAX, Document, Line
 from device.printer.layout import ENCODING, sayable, width, wrap
 from device.printer.profile import PrinterProfile
@@ -14,6 +12,7 @@ LINES_MAX = 300
 QR_BYTES_MAX = 300
 COMMAND_BYTES_MAX = 4  # of the commands without a data block
 QUIET_MODULES = 8  # four blank modules on either side, or scanners do not find the code
+QUIET_FEED = b"\x1b\x4a\x18"  # 24 dots of blank paper above the code; the line feed behind it leaves 30 below
 # A raster module is drawn at half its size and doubled by the printer: from two dots on no bit of it stands alone.
 MODULE_DOTS_MIN = {"native": 2, "raster": 4}
 
@@ -77,12 +76,14 @@ def _qr(content: str, profile: PrinterProfile) -> bytes:
     if profile.qr == "none":  # a person can still read it out or type it in
         texts = wrap(sayable(content), profile.columns)
         return b"".join(text.encode(ENCODING) + b"\n" for text in texts)
+    import segno  # 8 ms that a start without a QR code does not need
+
     matrix = [bytes(row) for row in segno.make_qr(data, error="m", boost_error=False).matrix]
     module_dots = min(profile.qr_module_dots, profile.dots // (len(matrix) + QUIET_MODULES))
     if module_dots < MODULE_DOTS_MIN[profile.qr]:
         raise DocumentSizeError(f"a QR code of {len(matrix)} modules does not fit on {profile.dots} dots")
     drawn = _qr_native(data, module_dots) if profile.qr == "native" else _qr_raster(matrix, module_dots // 2)
-    return b"\x1b\x61\x01" + drawn + b"\n\x1b\x61\x00"
+    return QUIET_FEED + b"\x1b\x61\x01" + drawn + b"\n\x1b\x61\x00"
 
 
 def _qr_native(data: bytes, module_dots: int) -> bytes:

@@ -3,6 +3,8 @@
 Nothing is ever sent twice. What keeps a job from starting is UNPRINTED; once the port took one byte, the outcome says so.
 """
 
+from typing import Literal
+
 from device.descriptor import WRITE_BYTES_MAX, Port
 from device.errors import PortLost, PortStalled
 from device.printer import JOB_BYTES_MAX, READY, SILENT, UNAVAILABLE, Heard, Level, Outcome, Proof, Status
@@ -23,6 +25,8 @@ STALE_READS_MAX = 16
 ANSWERS_MAX = 8  # more than that is babble
 UNANSWERED_MAX = 2  # in a row, then it is silent
 
+Torn = Literal["", "perhaps", "surely"]
+
 
 class EscPosPrinter:
     """A printer that speaks ESC/POS over a port. See `Printer` for the contract of each method."""
@@ -37,7 +41,7 @@ class EscPosPrinter:
         self._auto: Status | None = None  # reported unasked and not told to anybody yet
         self._noise = 0
         self._held = False  # XOFF
-        self._torn = True  # a job before us may have left the printer in the middle of a command
+        self._torn: Torn = "perhaps"  # a job before us may have left the printer in the middle of a command
         self._synced = False  # every fence that was ever sent has been answered or given up
 
     @property
@@ -49,7 +53,8 @@ class EscPosPrinter:
             return
         self._port.open()
         self._parser = Parser()
-        self._held, self._torn, self._synced = False, True, False
+        self._held, self._synced = False, False
+        self._torn = self._torn or "perhaps"
         if self.profile.asb:
             self._command(ASB_ON)
 
@@ -203,10 +208,10 @@ class EscPosPrinter:
         """End whatever command a torn job left open: zeros fill its block and mean nothing by themselves."""
         if not self._torn:
             return True
-        filler = bytes(max(block_bytes_max(self.profile), COMMAND_BYTES_MAX)) + b"\n"
+        filler = bytes(max(block_bytes_max(self.profile), COMMAND_BYTES_MAX)) + (b"\n" if self._torn == "surely" else b"")
         if self._send(filler)[1] < len(filler):
             return False
-        self._torn = False
+        self._torn = ""
         return True
 
     def _sync(self) -> bool:
@@ -246,7 +251,7 @@ class EscPosPrinter:
         except PortStalled as stalled:
             accepted += stalled.accepted_bytes
         except PortLost as lost:
-            self._torn = True
+            self._torn = "surely"
             self._port.close()
             return accepted + lost.accepted_bytes > 0, accepted + lost.accepted_bytes
         return accepted > 0, max(0, accepted - self._give_up_sending())
@@ -260,7 +265,7 @@ class EscPosPrinter:
 
     def _give_up_sending(self) -> int:
         """Throw away what the line did not take; otherwise it would come out later, in the middle of something else."""
-        self._torn = True
+        self._torn = "surely"
         self._synced = False
         return self._port.discard()
 
@@ -312,7 +317,7 @@ class EscPosPrinter:
     def clear(self) -> Status:
         self._command(CLEAR)
         self._proofs.forget()
-        self._torn, self._synced = True, False
+        self._torn, self._synced = "perhaps", False
         return self.status()
 
     def _command(self, command: bytes) -> None:

@@ -1,0 +1,113 @@
+"""`reversald simulate printer`: a receipt printer without the printer, and with its troubles to order."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from agent import exits
+
+EXAMPLES = """\b
+Examples:
+  reversald simulate printer --link /tmp/printer --output slips
+      then in the configuration: port = "/tmp/printer"
+  reversald simulate printer --profile mute-58mm
+  reversald simulate printer --lines 20 --control /tmp/printer.ctl
+      runs out of paper after 20 lines; then, from another terminal:
+      echo '{"do":"paper_in"}' | nc -U -N /tmp/printer.ctl
+  reversald simulate printer --tcp 127.0.0.1:9100
+
+\b
+Orders on the control socket, one JSON object per line:
+  paper_out [after_lines, mid_line]  paper_in [lines]  cover_open  cover_close
+  overheat [for_ms]  cool  jam  unjam  break  mend  silent  speak
+  garbage  clean  stall  go  power_off  power_on  state
+"""
+
+
+@click.command("printer", epilog=EXAMPLES)
+@click.option("--profile", "profile_name", default="generic-58mm", show_default=True, help="The model: a name, or a .toml file.")
+@click.option("--link", type=click.Path(path_type=Path), help="Also make this symbolic link to the pseudo terminal.")
+@click.option("--control", type=click.Path(path_type=Path), help="Take orders on this Unix socket.")
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="Write every slip there as .txt and .png.")
+@click.option("--no-png", is_flag=True, help="Write text only; needs no font and no Pillow.")
+@click.option("--tcp", metavar="HOST:PORT", help="Be a network printer instead of a serial one; port 0 takes a free one.")
+@click.option("--bridge", metavar="ADDRESS", help="Be the bridge app of a built-in printer: unix:/path or tcp://127.0.0.1:port.")
+@click.option("--baud", type=click.IntRange(300, 1_000_000), default=115_200, show_default=True, help="Speed of the serial line.")
+@click.option("--lines", type=click.IntRange(0), default=4000, show_default=True, help="Lines of paper on the roll.")
+@click.option("--lines-per-s", type=click.FloatRange(0.1, 1000), default=20.0, show_default=True, help="Speed of the paper.")
+@click.option("--seed", type=int, default=0, help="For the bytes of garbage replies.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
+@click.pass_context
+def printer(
+    ctx: click.Context, profile_name: str, link: Path | None, control: Path | None, output: Path | None, no_png: bool,
+    tcp: str | None, bridge: str | None, baud: int, lines: int, lines_per_s: float, seed: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Simulate an ESC/POS receipt printer: on a pseudo terminal, or on a TCP port.
+
+    It answers status, prints at the speed of paper, and can be told to run out of it.
+    """
+    from device.errors import DeviceError
+    from device.printer.profile import load_profile
+    from device.simulator.paper_picture import PictureError
+    from device.simulator.printer_serve import Options, serve
+
+    _check_addresses(tcp, bridge, link)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    stop = asyncio.Event()
+
+    async def run(options: Options) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await serve(options, _print_json if as_json else _print_text, stop)
+
+    try:
+        options = Options(
+            profile=load_profile(profile_name), baud=baud, lines_per_s=lines_per_s, lines=lines, seed=seed, tcp=tcp,
+            bridge=bridge, link=link, control=control, output=output, pictures=not no_png,
+        )  # fmt: skip
+        asyncio.run(run(options))
+    except (DeviceError, PictureError, OSError) as error:
+        click.echo(f"reversald simulate printer: {error}", err=True)
+        ctx.exit(exits.UNAVAILABLE)
+
+
+def _check_addresses(tcp: str | None, bridge: str | None, link: Path | None) -> None:
+    if tcp is not None and not re.fullmatch(r"(tcp://)?[^:/]*:\d{1,5}", tcp):
+        raise click.UsageError(f"--tcp takes HOST:PORT, like 127.0.0.1:9100, not {tcp!r}")
+    if bridge is not None and not re.fullmatch(r"unix:.+|tcp://(127\.0\.0\.1|localhost):\d{1,5}", bridge):
+        raise click.UsageError(f"--bridge takes unix:/path or tcp://127.0.0.1:port, not {bridge!r}")
+    if tcp is not None and bridge is not None:
+        raise click.UsageError("--tcp and --bridge are two kinds of printer: choose one")
+    if link is not None and (tcp or bridge):
+        raise click.UsageError("--link is for the pseudo terminal: it has no meaning with --tcp or --bridge")
+
+
+def _print_json(event: dict[str, object]) -> None:
+    _say(msgspec.json.encode(event).decode())
+
+
+def _print_text(event: dict[str, object]) -> None:
+    if event["event"] == "ready":
+        names = "".join(f", {name} {event[name]}" for name in ("link", "control") if name in event)
+        _say(f"printer on {event['port']}{names}")
+    elif event["event"] == "slip":
+        files = " ".join(str(event[kind]) for kind in ("txt", "png") if kind in event)
+        _say(f"--- slip {event['number']} {files}\n{str(event['text']).rstrip()}\n---")
+    else:
+        _say("printer: " + " ".join(f"{key}={value}" for key, value in event.items() if key != "event"))
+
+
+def _say(text: str) -> None:
+    try:
+        click.echo(text)
+    except BrokenPipeError:  # nobody reads any more: the printer goes on without
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,134 @@
+"""A port whose wire, clock and printer are simulated: the real driver runs over it through hours in milliseconds.
+
+It has what a serial line has: a queue in the kernel, a speed, and a moment at which the plug is pulled.
+"""
+
+from collections.abc import Callable
+
+from device.errors import PortLost, PortStalled, PortUnavailable
+from device.simulator.printer_model import PrinterModel
+
+QUEUE_BYTES = 4096
+STEP_MS = 10
+
+Happening = tuple[int, Callable[[PrinterModel, int], None]]  # at this moment, this happens to the printer
+
+
+class VirtualPort:
+    """See `Port`. `script` is what happens to the printer, in the order of time; time passes only inside the calls."""
+
+    name = "virtual"
+
+    def __init__(self, model: PrinterModel, baud: int = 115_200, script: list[Happening] | None = None) -> None:
+        self.model = model
+        self.bytes_per_s = baud / 10
+        self.now_ms = 0
+        self.plugged = True
+        self.interrupted = False
+        self.is_open = False
+        self._script = sorted(script or [], key=lambda happening: happening[0])
+        self._queue = bytearray()
+        self._credit = 0.0  # bytes that the wire could have carried by now
+        self._arrived = bytearray()
+        self._woken = False
+
+    def open(self) -> None:
+        if not self.plugged:
+            raise PortUnavailable("port virtual: it is not there", "missing")
+        self.is_open = True
+
+    def close(self) -> None:
+        self._queue.clear()
+        self.is_open = False
+
+    def paper_out(self) -> bool:
+        return False
+
+    def now_s(self) -> float:
+        return self.now_ms / 1000
+
+    def write(self, data: bytes, deadline_s: float) -> int:
+        accepted = 0
+        while accepted < len(data):
+            self._check(accepted)
+            part = data[accepted : accepted + QUEUE_BYTES - len(self._queue)]
+            self._queue += part
+            accepted += len(part)
+            if not part:
+                if self.now_s() >= deadline_s or self.interrupted:
+                    raise PortStalled("port virtual takes no more bytes", accepted)
+                self.pass_ms(STEP_MS)
+        return accepted
+
+    def drain(self, deadline_s: float) -> int:
+        while self._queue and self.now_s() < deadline_s and not self.interrupted:
+            self._check(0)
+            self.pass_ms(STEP_MS)
+        return len(self._queue)
+
+    def discard(self) -> int:
+        dropped = len(self._queue)
+        self._queue.clear()
+        return dropped
+
+    def read(self, deadline_s: float) -> bytes:
+        self._check(0)
+        while not self._arrived and self.now_s() < deadline_s and not self.interrupted:
+            self.pass_ms(min(STEP_MS, max(1, round(deadline_s * 1000) - self.now_ms)))
+            self._check(0)
+        data = bytes(self._arrived)
+        self._arrived.clear()
+        return data
+
+    def sleep(self, timeout_s: float | None) -> bool:
+        until_ms = self.now_ms + round((timeout_s or 0) * 1000)
+        while not self._arrived and not self._woken and self.now_ms < until_ms and self.plugged:
+            self.pass_ms(min(STEP_MS, until_ms - self.now_ms))
+        woken, self._woken = self._woken, False
+        return woken
+
+    def wake(self) -> None:
+        self._woken = True
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+
+    def unplug(self) -> None:
+        """The plug is pulled: what is still in the queue never arrives."""
+        self.plugged = False
+        self._queue.clear()
+
+    def plug_in(self) -> None:
+        """The plug is back; the port has to be opened again."""
+        self.plugged = True
+
+    def pass_ms(self, duration_ms: int) -> None:
+        """Let time pass on the wire and in the printer."""
+        end_ms = self.now_ms + duration_ms
+        while self.now_ms < end_ms:
+            step_ms = 1 if self._queue else end_ms - self.now_ms
+            if self._script:
+                step_ms = max(1, min(step_ms, self._script[0][0] - self.now_ms))
+            self.now_ms += step_ms
+            while self._script and self._script[0][0] <= self.now_ms:
+                self._script.pop(0)[1](self.model, self.now_ms)
+            self._carry(step_ms)
+            self.model.advance(self.now_ms)
+            replies = self.model.replies()
+            if self.plugged and self.is_open:
+                self._arrived += replies
+
+    def _carry(self, step_ms: int) -> None:
+        self._credit = min(self._credit + step_ms * self.bytes_per_s / 1000, self.bytes_per_s / 100 + 1)
+        if not self._queue:
+            self._credit = 0.0
+        count = min(int(self._credit), len(self._queue), self.model.room())
+        if count:
+            taken = self.model.receive(bytes(self._queue[:count]), self.now_ms)
+            del self._queue[:taken]
+            self._credit -= taken
+
+    def _check(self, accepted: int) -> None:
+        if not (self.plugged and self.is_open):
+            self.is_open = False
+            raise PortLost("port virtual: the device went away", accepted)
