@@ -117,7 +117,7 @@ find_python() {
     local name
     for name in ${PYTHON:-} python3 python3.11 python3.12 python3.13 /usr/bin/python3; do
         # Its own word for where it is: the name may be a shim that chooses another one elsewhere.
-        "$name" -c 'import sys; sys.version_info >= (3, 11) and print(sys.executable) or sys.exit(1)' 2>/dev/null && return
+        "$name" -c 'import sys; print(sys.executable) if sys.version_info >= (3, 11) else sys.exit(1)' 2>/dev/null && return
     done
     die "Python 3.11 or newer is missing; run: apt-get install python3 python3-venv"
 }
