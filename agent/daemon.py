@@ -1,12 +1,13 @@
 """The composition root: builds the house from the configuration, runs it, and stops it crash-only within five seconds."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import socket
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -24,11 +25,13 @@ from agent.journal.database import StorageError, StorageFailed
 from agent.journal.store import Store
 from agent.perform.build import host_line, printer_thread, telemetry
 from agent.perform.host import HostLine
-from agent.perform.printer import PrinterThread
-from agent.perform.telemetry import Telemetry
 from agent.vault import Vault
 from device.clock import Reading, SystemClock
 from device.connectivity import NetworkEar
+
+if TYPE_CHECKING:
+    from agent.perform.printer import PrinterThread
+    from agent.perform.telemetry import Telemetry
 
 log = logging.getLogger("reversald")
 
@@ -228,10 +231,10 @@ def policy_of(config: Config) -> Policy:
 
 
 def notify(text: str) -> None:
-    """Tell systemd, where it listens."""
+    """Tell systemd, where it listens; an ear that has gone is no trouble of ours."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
             line.sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
 
 

@@ -1,8 +1,12 @@
-"""From the configuration to the performers: which host line, which printer, which broker. A part that is off is None."""
+"""From the configuration to the performers: which host line, which printer, which broker. A part that is off is None.
+
+Printer and telemetry bring their libraries with them, so they are imported only where they are used: memory and start-up
+of a terminal without them stay small.
+"""
 
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -10,17 +14,15 @@ from agent.config import Config, read_key
 from agent.core.event import CloneSeen, Event
 from agent.journal.store import Store
 from agent.perform.host import HostLine
-from agent.perform.printer import PrinterThread
-from agent.perform.telemetry import Clock, Identity, Telemetry
 from agent.vault import Vault
 from device.acquirer.link import Link, tls_context
 from device.acquirer.mac import SoftwareMac
 from device.acquirer.message import Codec
 from device.acquirer.profile import UNIONPAY
-from device.broker import parse_broker
-from device.mqtt import MqttClient
-from device.printer.factory import open_printer
-from device.printer.profile import load_profile
+
+if TYPE_CHECKING:
+    from agent.perform.printer import PrinterThread
+    from agent.perform.telemetry import Clock, Telemetry
 
 _GENERIC = {32: "generic-58mm", 48: "generic-80mm"}
 _DOTS = {32: 384, 48: 576}  # of the print head: 58 mm and 80 mm paper
@@ -46,11 +48,15 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     return tls_context(acquirer.tls_ca, acquirer.tls_cert, acquirer.tls_key) if acquirer.tls_enabled else None
 
 
-def printer_thread(config: Config, tell: Callable[[Event], None]) -> PrinterThread | None:
+def printer_thread(config: Config, tell: Callable[[Event], None]) -> "PrinterThread | None":
     """The printer's thread, or None without a printer."""
     printer = config.printer
     if printer.driver == "disabled":
         return None
+    from agent.perform.printer import PrinterThread
+    from device.printer.factory import open_printer
+    from device.printer.profile import load_profile
+
     profile = load_profile(printer.profile or _GENERIC[printer.columns])
     if "printer.columns" in config.written:
         profile = msgspec.structs.replace(profile, columns=printer.columns, dots=_DOTS[printer.columns])
@@ -60,12 +66,16 @@ def printer_thread(config: Config, tell: Callable[[Event], None]) -> PrinterThre
 
 
 def telemetry(
-    config: Config, store: Store, clock: Clock, boot: int, snapshot: Callable[[], dict[str, Any]], tell: Callable[[Event], None]
-) -> Telemetry | None:
+    config: Config, store: Store, clock: "Clock", boot: int, snapshot: Callable[[], dict[str, Any]], tell: Callable[[Event], None]
+) -> "Telemetry | None":
     """The fleet's line, or None without a broker. Call on the event loop."""
     mqtt, terminal = config.mqtt, config.terminal
     if mqtt is None:
         return None
+    from agent.perform.telemetry import Identity, Telemetry
+    from device.broker import parse_broker
+    from device.mqtt import MqttClient
+
     client = MqttClient(parse_broker(mqtt.url, mqtt.ca, mqtt.cert, mqtt.key), terminal.sn)
     return Telemetry(
         store,

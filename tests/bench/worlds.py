@@ -1,0 +1,26 @@
+"""How many simulated worlds a second one core plays: what makes a million of them affordable."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.bench.figures import Figure
+from tests.support.agent import ROOT
+
+
+def _worlds_s(*options: str) -> float:
+    argv = [sys.executable, "-m", "tests.sim", "--jobs", "1", "--json", *options]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    return round(float(json.loads(done.stdout.splitlines()[-1])["worlds_per_s"]), 1)
+
+
+def core_worlds_s(_folder: Path) -> Figure:
+    """Worlds a second with the core alone."""
+    return Figure("core_worlds_s", _worlds_s("--seeds", "5000", "--seed", "1"), "worlds/s", "core in memory, one process")
+
+
+def journal_worlds_s(_folder: Path) -> Figure:
+    """Worlds a second with the journal on a file system whose power is cut."""
+    worlds_s = _worlds_s("--seeds", "500", "--seed", "1", "--journal")
+    return Figure("journal_worlds_s", worlds_s, "worlds/s", "with the real journal on a disk whose power is cut, one process")
