@@ -53,16 +53,25 @@ Watcher = Callable[[int, int], None]
 
 def audit(reader: Reader, known: Head | None = None, watch: Watcher = lambda _done, _all: None) -> Audit:
     """Pages, chain, replay and rows. `known` is an older head from elsewhere; `watch` is told (entries done, of all)."""
-    with reader.database.snapshot():
-        head = reader.head()
-        rows, findings = _rows(reader)
-    findings = _pages(reader) + findings + _tail(reader, head, known)
-    broken, entries = _chain(reader, head, known, lambda done: watch(done, 2 * head.seq))
-    findings += broken
-    if not broken:
-        findings += _replayed(reader, head, rows, lambda done: watch(head.seq + done, 2 * head.seq))
+    findings: list[Finding] = []
+    head, count, rows, replayed = Head(0, GENESIS.hex()), 0, list[Row](), False
+    try:
+        findings += _pages(reader)
+        with reader.database.snapshot():
+            head = reader.head()
+            rows, wrong = _rows(reader)
+        findings += wrong + _tail(reader, head, known)
+        broken, count = _chain(reader, head, known, lambda done: watch(done, 2 * head.seq))
+        findings += broken
+        if not broken:
+            replayed = True
+            findings += _replayed(reader, head, rows, lambda done: watch(head.seq + done, 2 * head.seq))
+    except Unreadable as error:
+        if error.why != "damaged":
+            raise
+        findings.append(Finding("page", 0, error.detail))
     watch(2 * head.seq, 2 * head.seq)
-    return Audit(head=head, entries=entries, rows=len(rows), replayed=not broken, findings=findings[:FINDINGS_MAX])
+    return Audit(head=head, entries=count, rows=len(rows), replayed=replayed, findings=findings[:FINDINGS_MAX])
 
 
 def _pages(reader: Reader) -> list[Finding]:

@@ -91,7 +91,8 @@ class ReadOnly:
         finally:
             self._within = False
             if self._connection is not None and self._connection.in_transaction:
-                self._connection.execute("COMMIT")
+                with suppress(sqlite3.Error):  # on a damaged file even this fails, and was told already
+                    self._connection.execute("ROLLBACK")
 
     # ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

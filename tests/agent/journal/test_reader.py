@@ -107,7 +107,11 @@ def test_every_way_of_opening_reads_the_same_and_writes_nothing(live):
         with ReadOnly(path) as database:
             assert database.how == how
         read[how] = everything(path)
-        assert contents(path.parent) == before
+        after = contents(path.parent)
+        # Within one process SQLite shares the daemon's writable mapping of -shm; as a process of its own see test_read.
+        assert {name: content for name, content in after.items() if how == "copy" or "-shm" not in name} == {
+            name: content for name, content in before.items() if how == "copy" or "-shm" not in name
+        }
     path = stopped(live)
     before = contents(path.parent)
     with ReadOnly(path) as database:
@@ -381,7 +385,7 @@ def test_one_changed_byte_of_an_entry_is_found_where_it_is(live):
     assert ("changed", changed) in findings(path)
 
 
-@pytest.mark.parametrize("place", range(0, 16))
+@pytest.mark.parametrize("place", range(16))
 def test_a_changed_byte_anywhere_in_the_journal_is_found(live, place):
     path = stopped(live)
     connection = sqlite3.connect(path)
@@ -476,13 +480,16 @@ def test_pages_that_were_torn_are_found_and_never_a_crash(live):
             continue
         used += 1
         path.write_bytes(whole[:start] + b"\xa5" * size + whole[start + size :])
-        try:
-            found = findings(path)
-        except Unreadable as error:
-            assert error.why in {"damaged", "foreign"}
-        else:
-            assert found, f"page {start // size + 1}"
+        assert noticed(path), f"page {start // size + 1}"
     assert used > 5
+
+
+def noticed(path: Path) -> bool:
+    """True when the damage stops the opening with the right word, or is among the findings."""
+    try:
+        return bool(findings(path))
+    except Unreadable as error:
+        return error.why in {"damaged", "foreign"}
 
 
 def test_readers_in_many_threads_do_not_disturb_each_other(live):
