@@ -30,7 +30,7 @@ apt_system() {
     export DEBIAN_FRONTEND=noninteractive
     say "installing $* with apt"
     local options=(-y -o DPkg::Lock::Timeout=300 --no-install-recommends)
-    quietly apt-get "${options[@]}" install "$@" && return
+    apt-get "${options[@]}" install "$@" >"$DEV/setup.log" 2>&1 </dev/null && return
     say "renewing apt's lists"
     quietly apt-get -o DPkg::Lock::Timeout=300 update && quietly apt-get "${options[@]}" install "$@"
 }
