@@ -84,8 +84,7 @@ def _accepted(state: State, row: Reversal, event: HostReply) -> None:
 def _no_original(state: State, row: Reversal, code: str) -> None:
     transaction, policy = state.transactions[row.id], state.agent.policy
     sent = transaction.sent or transaction.opened
-    today = state.business_day()
-    same_window = _batch_is_open(state, row) and today is not None and sent.day == today
+    same_window = _batch_is_open(state, row) and state.is_today(sent)
     age_ms = state.age_ms(sent)
     if same_window and age_ms >= policy.no_original_after_ms:
         state.put(
@@ -113,7 +112,7 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
 
 def _batch_is_open(state: State, row: Reversal) -> bool:
     agent = state.agent
-    return not row.batch_closed and agent.batch == row.batch and agent.batch_state != "settled"
+    return not row.batch_closed and agent.batch == row.batch and agent.batch_state == "open"
 
 
 def _refused(state: State, row: Reversal, code: str, owner: str, next_action: str) -> None:

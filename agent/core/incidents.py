@@ -1,5 +1,6 @@
 """Opening, re-assigning and closing incidents. Ids follow from the transaction and the code: the core draws nothing."""
 
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from agent.core.state import State
 _NAMESPACE = UUID("6f1c2b52-54a2-4f0e-9d43-0a4b7a2c9e11")
 
 
+@lru_cache(maxsize=256)
 def incident_id(code: str, scope: str) -> str:
     """The id of the incident `code` about `scope` (a transaction id, or an ordinal for what belongs to no transaction)."""
     return str(uuid5(_NAMESPACE, f"{code}/{scope}"))

@@ -2,7 +2,7 @@
 
 from agent.core.lifecycle import JOB, REVERSAL, TRANSACTION
 from agent.core.model import Incident, Job, Reversal, Transaction
-from agent.core.playbook import PLAYBOOK, advise
+from agent.core.playbook import PLAYBOOK, judge
 from agent.core.state import State
 
 _NEEDS_REVERSAL = frozenset({"in_doubt", "reversing", "approved_not_completed"})
@@ -15,7 +15,8 @@ def check(state: State) -> None:
     """Assert the invariants of every touched row against the rows around it."""
     sending = sum(row.state == "sending" for row in state.open_reversals.values())
     assert sending <= 1, "two reversals in flight"
-    for row in state.touched():
+    touched = state.touched()
+    for row in touched:
         if isinstance(row, Transaction):
             _transaction(state, row)
         elif isinstance(row, Reversal):
@@ -25,7 +26,7 @@ def check(state: State) -> None:
         elif isinstance(row, Job):
             assert row.state in JOB, f"job state {row.state}"
             assert row.accepted_bytes <= row.total_bytes, "more bytes accepted than there are"
-    assert not state.touched() or state.facts, "rows changed and nothing was told"
+    assert not touched or state.facts, "rows changed and nothing was told"
 
 
 def _transaction(state: State, row: Transaction) -> None:
@@ -48,11 +49,11 @@ def _transaction(state: State, row: Transaction) -> None:
 
 
 def _advice(state: State, row: Transaction) -> None:
-    advice = advise(state, row)
+    code, hold_goods, may_pay_again = judge(state, row)
     accepted = row.disposition is not None and row.disposition.accepts_risk
-    assert advice.code in PLAYBOOK, "unknown advice"
-    assert advice.hold_goods or row.state == "approved" or row.kind == "void", f"goods released in {row.state}"
-    assert not advice.may_pay_again or row.state in _PAYABLE or accepted, f"pay again in {row.state}"
+    assert code in PLAYBOOK, "unknown advice"
+    assert hold_goods or row.state == "approved" or row.kind == "void", f"goods released in {row.state}"
+    assert not may_pay_again or row.state in _PAYABLE or accepted, f"pay again in {row.state}"
 
 
 def _reversal(state: State, row: Reversal) -> None:

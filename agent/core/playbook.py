@@ -151,9 +151,14 @@ _PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original"})
 _UNDONE = frozenset({"declined", "not_sent", "reversed", "no_original"})
 
 
+def judge(state: State, transaction: Transaction, proceed: str | None = None) -> tuple[str, bool, bool]:
+    """(code, hold_goods, may_pay_again): the advice without its words."""
+    return _code(state, transaction, proceed), _hold_goods(state, transaction), _may_pay_again(transaction)
+
+
 def advise(state: State, transaction: Transaction, proceed: str | None = None) -> Advice:
     """The advice for one transaction as things stand; `proceed` is the gate's answer when it was just asked."""
-    code = _code(state, transaction, proceed)
+    code, hold_goods, may_pay_again = judge(state, transaction, proceed)
     row = PLAYBOOK[code]
     values = {
         "amount": yuan(transaction.amount_fen) + "元", "last4": transaction.last4 or "----",
@@ -162,7 +167,7 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
     english = values | {"amount": "CNY " + yuan(transaction.amount_fen)}
     earlier = transaction.number < state.agent.newest
     return Advice(
-        code=code, hold_goods=_hold_goods(state, transaction), may_pay_again=_may_pay_again(transaction),
+        code=code, hold_goods=hold_goods, may_pay_again=may_pay_again,
         zh=row.zh, en=row.en,
         zh_long=(f"上一位顾客(尾号{values['last4']}):" if earlier else "") + row.zh_long.format_map(values),
         en_long=(f"Earlier customer (card …{values['last4']}): " if earlier else "") + row.en_long.format_map(english),

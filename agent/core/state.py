@@ -100,13 +100,23 @@ class State:
         minutes = self.now.wall_ms // MINUTE_MS + policy.utc_offset_minutes
         return str((minutes + DAY_MINUTES - policy.cutoff_minute) // DAY_MINUTES)
 
+    def is_today(self, stamp: Stamp) -> bool:
+        """True only when the stamp is surely of the running business day: not when the clock was stepped since."""
+        today, wall_ms = self.business_day(), self.now.wall_ms
+        if today is None or wall_ms is None or stamp.wall_ms is None or stamp.day != today:
+            return False
+        if stamp.boot != self.agent.boots:
+            return True
+        elapsed_ms = self.now.boottime_ms - stamp.mono_ms
+        return abs(wall_ms - stamp.wall_ms - elapsed_ms) <= MINUTE_MS
+
     # ── changing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def put(self, row: R) -> R:
         """Write a row; the old one is remembered until `take` or `rollback`."""
-        kind = type(row)
-        self._undo.append((kind, row.id, self._get(kind, row.id)))
-        self._touched[kind, row.id] = row
+        kind, key = type(row), row.id
+        self._undo.append((kind, key, self._get(kind, key)))
+        self._touched[kind, key] = row
         self._set(row)
         return row
 
@@ -185,8 +195,9 @@ class State:
         return any(key in self._tables[kind][1] for kind, key in self.family.get(transaction, ()))
 
     def _get(self, kind: type, key: str) -> Row | None:
-        if kind in self._tables:
-            return self._tables[kind][0].get(key)
+        tables = self._tables.get(kind)
+        if tables is not None:
+            return tables[0].get(key)
         if kind is Agent:
             return self.agent
         return self.line if kind is Line else self.printer
@@ -199,14 +210,15 @@ class State:
         elif isinstance(row, Printer):
             self.printer = row
         else:
+            key = row.id
             rows, opened = self._tables[type(row)]
-            if row.id not in rows:
+            if key not in rows:
                 self._join(row)
-            rows[row.id] = row
+            rows[key] = row
             if row.open:
-                opened[row.id] = row
+                opened[key] = row
             else:
-                opened.pop(row.id, None)
+                opened.pop(key, None)
 
     def _join(self, row: Transaction | Reversal | Incident | Job) -> None:
         parent = row.id if isinstance(row, Transaction | Reversal) else row.transaction

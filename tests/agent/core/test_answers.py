@@ -164,6 +164,28 @@ def test_without_a_trusted_time_no_original_is_never_believed() -> None:
     assert world.states() == ("unresolved", "refused")
 
 
+def test_T16_after_a_step_of_the_clock_no_original_is_not_believed() -> None:
+    for step_ms in (-HOUR, HOUR, 24 * HOUR):
+        world = World()
+        world.doubt()
+        world.at(90 * SECOND)
+        assert world.wall_at_zero_ms is not None
+        world.wall_at_zero_ms += step_ms
+        world.connect()
+        world.reply("25")
+        assert world.states() == ("unresolved", "refused")
+
+
+def test_T16_no_original_while_the_batch_is_settling_is_not_believed() -> None:
+    world = World()
+    world.doubt()
+    world.do(e.BatchChanged(batch="000001", what="settling"))
+    world.at(90 * SECOND)
+    world.connect()
+    world.reply("25")
+    assert world.states() == ("unresolved", "refused")
+
+
 def test_after_a_new_boot_only_the_time_since_it_counts() -> None:
     world = World()
     world.doubt()
