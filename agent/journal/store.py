@@ -29,6 +29,7 @@ _DECISION = msgspec.json.Decoder(Decision)
 _AGAIN = " ON CONFLICT(number) DO UPDATE SET open = excluded.open, state = excluded.state, body = excluded.body"
 CHECKPOINT_STEPS = 48  # a step touches about 16 pages: the commits of so many fit into the grown WAL
 IDEMPOTENCY_KEPT_MS = 86_400_000
+IDEMPOTENCY_KEYS_MAX = 10_000  # several days of a busy till, and the limit of one that never knows the time
 
 
 class Idempotency(msgspec.Struct, frozen=True):
@@ -118,13 +119,7 @@ class Store:
         """The closed families that this event needs and the state has forgotten."""
         wanted: Iterable[str] = ()
         if isinstance(event, Opened):
-            wanted = [
-                key
-                for (key,) in self.database.execute(
-                    "SELECT id FROM transactions WHERE stan = ? AND batch = ? AND terminal_id = ?",
-                    (event.stan, event.batch, event.terminal_id),
-                )
-            ]
+            wanted = self.named(event.terminal_id, event.batch, event.stan)
         elif isinstance(event, HostReply):  # a doubled or late one may be about a closed reversal
             wanted = [
                 key
@@ -141,6 +136,13 @@ class Store:
             if key is not None and not (isinstance(event, JobFinished) and event.job in state.jobs):
                 wanted = (key,)
         return [row for key in wanted if key not in state.transactions for row in self.family(key)]
+
+    def named(self, terminal_id: str, batch: str, stan: str) -> list[str]:
+        """The ids of the transactions that carry this key of the field: one, beside those that were not sent."""
+        query = self.database.execute(
+            "SELECT id FROM transactions WHERE stan = ? AND batch = ? AND terminal_id = ?", (stan, batch, terminal_id)
+        )
+        return [key for (key,) in query]
 
     # ── committing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -221,18 +223,26 @@ class Store:
 
     def _write_idempotency(self, stepped: Stepped, asked: Idempotency, boots: int) -> None:
         now_ms = stepped.now.wall_ms or 0
-        self.database.execute("DELETE FROM idempotency WHERE at_ms < ?", (now_ms - IDEMPOTENCY_KEPT_MS,))
+        self.database.execute(  # a look at the few oldest: reading minds the age itself
+            "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency ORDER BY rowid LIMIT 8) AND "
+            "(at_ms BETWEEN 1 AND ? OR (at_ms = 0 AND boot < ?) OR rowid <= (SELECT max(rowid) FROM idempotency) - ?)",
+            (now_ms - IDEMPOTENCY_KEPT_MS, boots - 1, IDEMPOTENCY_KEYS_MAX),
+        )
         self.database.execute(
             "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?, ?)",
             (asked.uid, asked.key, asked.digest, now_ms, boots, msgspec.json.encode(stepped.change.decision)),
         )
 
-    def asked_before(self, asked: Idempotency) -> tuple[bytes, Decision] | None:
-        """The digest and the first answer under this key, if it was used before."""
+    def asked_before(self, asked: Idempotency, wall_ms: int | None = None) -> tuple[bytes, Decision] | None:
+        """The digest and the first answer under this key, if it was used in the 24 hours before `wall_ms`.
+
+        A key that was used while the time was not known (`at_ms` 0) is kept for this boot and the next.
+        """
         found = next(
             iter(
                 self.database.execute(
-                    "SELECT digest, decision FROM idempotency WHERE uid = ? AND key = ?", (asked.uid, asked.key)
+                    "SELECT digest, decision FROM idempotency WHERE uid = ? AND key = ? AND NOT at_ms BETWEEN 1 AND ?",
+                    (asked.uid, asked.key, (wall_ms or 0) - IDEMPOTENCY_KEPT_MS),
                 )
             ),
             None,
