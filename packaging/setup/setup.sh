@@ -55,6 +55,7 @@ apt_unpacked() {
     (cd "$DEV/apt/debs" && rm -f ./*.deb && quietly apt_private download "${names[@]}") || return 1
     local deb
     for deb in "$DEV"/apt/debs/*.deb; do dpkg -x "$deb" "$DEV/root" || return 1; done
+    rm -f "$DEV"/apt/debs/*.deb
     wrappers
 }
 
