@@ -1,5 +1,6 @@
 """The local API: each call becomes one event, and is answered only when that event is on disk."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -15,10 +16,11 @@ from agent.core.playbook import advise
 from agent.core.state import State
 from agent.hooks import body as b
 from agent.hooks import intake
+from agent.hooks.masking import masked
 from agent.hooks.ports import House
-from agent.hooks.problems import Problem, masked, respond
+from agent.hooks.problems import Problem, http_problem, respond
 from agent.journal.store import Idempotency
-from agent.vault import Sealed
+from agent.vault import Sealed, Vault
 
 B = TypeVar("B")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,6 +28,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HOUSE = web.AppKey("house", House)
 UID = "uid"
 KEY_MAX = 64
+BODY_S = 10.0  # within which a body must have come
+ID_MAX = 36
 JSON = "application/json"
 _BODIES: tuple[type, ...] = (
     b.Open, b.Empty, b.Result, b.Receipt, b.EvidenceBody, b.DispositionBody, b.Batch, b.TerminalBody, b.Link, b.Resolve,
@@ -35,8 +39,14 @@ PAYLOADS: dict[type, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(ki
 
 
 async def read(request: web.Request, kind: type[B]) -> tuple[B, bytes]:
-    """The body as its type. Raises Problem 400 naming the field."""
-    raw = await request.read()
+    """The body as its type. Raises Problem 400 naming the field, 413, or 408 when the rest of it does not come."""
+    if (request.content_length or 0) > request.client_max_size:
+        raise http_problem(413)
+    try:
+        async with asyncio.timeout(BODY_S):
+            raw = await request.read()
+    except TimeoutError:
+        raise http_problem(408) from None
     if not raw and kind is b.Empty:
         raw = b"{}"
     try:
@@ -48,14 +58,29 @@ async def read(request: web.Request, kind: type[B]) -> tuple[B, bytes]:
 
 
 def idempotency(request: web.Request, raw: bytes) -> Idempotency | None:
-    """The caller's Idempotency-Key with a digest of what was asked."""
+    """The caller's Idempotency-Key with a digest of what was asked. Raises Problem 400."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
     if not 0 < len(key) <= KEY_MAX or not key.isascii() or not key.isprintable():
         raise Problem(400, "invalid-idempotency-key", f"Idempotency-Key takes 1 to {KEY_MAX} printable ASCII characters")
-    digest = hashlib.sha256(b"\0".join((request.method.encode(), request.path.encode(), raw))).digest()
-    return Idempotency(request[UID], key, digest)
+    vault = request.app[HOUSE].vault
+    digest = _fingerprint(vault, request.method.encode(), request.path.encode(errors="replace"), raw)
+    return Idempotency(request[UID], _fingerprint(vault, key.encode()).decode(), digest)
+
+
+def _fingerprint(vault: Vault | None, *parts: bytes) -> bytes:
+    """Tells the same from another. Keyed, where card data may be in it: PCI DSS 3.5.1.1 allows no other hash of it to stay."""
+    plain = hashlib.sha256(b"\0".join(parts)).hexdigest()
+    return (vault.card_hash(plain) if vault else plain).encode()
+
+
+def id_of(request: web.Request) -> str:
+    """The id in the path. Raises Problem 404 for what no id of ours looks like."""
+    key = request.match_info["id"]
+    if not key.isascii() or not key.isprintable() or len(key) > ID_MAX:
+        raise Problem(404, "no-such-id", "no such id: ids are those that the agent gave")
+    return key
 
 
 def answer(value: object, status: int = 200) -> web.Response:
@@ -87,63 +112,64 @@ async def open_transaction(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions."""
     house = request.app[HOUSE]
     body, raw = await read(request, b.Open)
-    if house.inbox.store.database.short_of_space():
+    asked, store = idempotency(request, raw), house.inbox.store
+    known = asked is not None and store.asked_before(asked, house.inbox.state.now.wall_ms) is not None
+    if not known and store.database.short_of_space():
         raise Problem(507, "disk-full", "the disk is nearly full: no new transaction is taken; nothing was written")
     event, sealed = intake.opened(body, house.vault, line_down=body.sent and house.line_down())
     if body.sent:
         house.poke_line()
-    decision = await house.inbox.submit(event, sealed, idempotency(request, raw))
+    decision = await house.inbox.submit(event, sealed, asked)
     return standing(house, decision, 201)
 
 
 async def ask_sent(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/sent."""
-    house = request.app[HOUSE]
+    house, key = request.app[HOUSE], id_of(request)
     _, raw = await read(request, b.Empty)
-    event = e.SentAsked(transaction=request.match_info["id"], line_down=house.line_down())
+    event = e.SentAsked(transaction=key, line_down=house.line_down())
     house.poke_line()
     return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 
 async def report_result(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/result."""
-    house = request.app[HOUSE]
-    key = request.match_info["id"]
+    house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.Result)
+    row = family(house, key).transactions[key]
+    fresh = intake.chip_for_reversal(body.chip)
     sealed = None
-    if body.chip is not None:
-        fresh = intake.chip_for_reversal(body.chip)
-        row = family(house, key).transactions[key]
-        if fresh and body.outcome == "approved_not_completed" and row.vault is not None and house.vault is not None:
-            sealed = Sealed(row.vault, house.vault.seal(row.vault, {"55": fresh}))
-    decision = await house.inbox.submit(intake.result(key, body), sealed, idempotency(request, raw))
+    if fresh and body.outcome == "approved_not_completed" and row.vault is not None and house.vault is not None:
+        sealed = Sealed(row.vault, house.vault.seal(row.vault, {"55": fresh}))
+    decision = await house.inbox.submit(intake.result(row, body), sealed, idempotency(request, raw))
     return standing(house, decision)
 
 
 async def give_receipt(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/receipt."""
-    house = request.app[HOUSE]
+    house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.Receipt)
     event = e.ReceiptGiven(
-        transaction=request.match_info["id"], jobs=tuple(str(uuid4()) for _ in range(body.copies)),
-        document=intake.document_of(body),
+        transaction=key, jobs=tuple(str(uuid4()) for _ in range(body.copies)),
+        document=intake.document_of(body, family(house, key).transactions[key]),
     )
     return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 
 async def order_reprint(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/reprint."""
-    house = request.app[HOUSE]
+    house, key = request.app[HOUSE], id_of(request)
     _, raw = await read(request, b.Empty)
-    event = e.ReprintAsked(transaction=request.match_info["id"], job=str(uuid4()))
+    event = e.ReprintAsked(transaction=key, job=str(uuid4()))
     return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 
 async def print_test(request: web.Request) -> web.StreamResponse:
     """POST /v1/print/test."""
     house = request.app[HOUSE]
-    await read(request, b.Empty)
-    return _jobs(house, await house.inbox.submit(e.TestPrintAsked(job=str(uuid4()))))
+    _, raw = await read(request, b.Empty)
+    event = e.TestPrintAsked(job=str(uuid4()))
+    return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 
 def _jobs(house: House, decision: Decision) -> web.Response:
@@ -153,29 +179,29 @@ def _jobs(house: House, decision: Decision) -> web.Response:
 
 async def give_evidence(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/evidence."""
-    house = request.app[HOUSE]
+    house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.EvidenceBody)
-    event = e.EvidenceGiven(transaction=request.match_info["id"], evidence=intake.evidence_of(body))
+    event = e.EvidenceGiven(transaction=key, evidence=intake.evidence_of(body))
     return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 
 async def give_disposition(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/disposition."""
-    house = request.app[HOUSE]
+    house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.DispositionBody)
     said = Disposition(
         body.goods, body.replaced_by and masked(body.replaced_by), body.accepts_risk,
         body.contact and masked(body.contact),
     )
-    event = e.DispositionGiven(transaction=request.match_info["id"], disposition=said)
+    event = e.DispositionGiven(transaction=key, disposition=said)
     return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 
 async def order_recovery(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/recover."""
-    house = request.app[HOUSE]
+    house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.Recover)
-    event = e.ReversalOrdered(transaction=request.match_info["id"], by=masked(body.by))
+    event = e.ReversalOrdered(transaction=key, by=masked(body.by))
     return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 
@@ -202,9 +228,8 @@ async def report_link(request: web.Request) -> web.StreamResponse:
 
 async def resolve_incident(request: web.Request) -> web.StreamResponse:
     """POST /v1/incidents/{id}/resolve."""
-    house = request.app[HOUSE]
+    house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.Resolve)
-    key = request.match_info["id"]
     found = house.inbox.state.incidents.get(key) or house.inbox.store.incident(key)
     if found is None:
         raise Problem(404, "no-such-incident", f"no incident {key}")

@@ -246,6 +246,14 @@ class Ready(msgspec.Struct, frozen=True):
     reasons: list[str]
 
 
+class Health(msgspec.Struct, frozen=True):
+    """It answers; `seq` is the journal's head."""
+
+    ok: bool
+    version: str
+    seq: int
+
+
 class Done(msgspec.Struct, frozen=True):
     """It is on disk."""
 

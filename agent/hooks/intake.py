@@ -7,15 +7,20 @@ as unknown; inside chip data their tags are looked for, nested ones too.
 from uuid import uuid4
 
 from agent.core.event import Opened, ResultReported
-from agent.core.model import Document, DocumentLine, Evidence, Original
+from agent.core.model import Document, DocumentLine, Evidence, Original, Transaction
 from agent.hooks.body import Card, EvidenceBody, Open, Receipt, Result
-from agent.hooks.problems import Problem, masked
+from agent.hooks.masking import masked
+from agent.hooks.problems import Problem
 from agent.vault import Sealed, Vault, mask
 from device.acquirer import chip
 from device.errors import LocalMessageError
+from device.printer.encoder import LINES_MAX, QR_BYTES_MAX
+from device.printer.layout import sayable, wrap
 
 FORBIDDEN_TAGS = frozenset({"57", "5A", "56", "9F6B", "9F20"})
 REVERSAL_TAGS = ("95", "9F1E", "9F10", "9F36", "DF31")
+COLUMNS_MIN = 32  # the narrowest paper
+ROWS_MAX = LINES_MAX - 2  # a copy says so at its head and its foot
 
 
 def opened(body: Open, vault: Vault | None, *, line_down: bool) -> tuple[Opened, Sealed | None]:
@@ -70,21 +75,29 @@ def chip_for_reversal(data: str | None) -> str | None:
         raise Problem(400, "invalid-body", f"`chip` is not well-formed TLV: {error}") from None
 
 
-def result(transaction: str, body: Result) -> ResultReported:
-    """The event of a result."""
-    document = document_of(body.receipt) if body.receipt else None
+def result(row: Transaction, body: Result) -> ResultReported:
+    """The event of a result for this transaction."""
+    document = document_of(body.receipt, row) if body.receipt else None
     return ResultReported(
-        transaction=transaction, outcome=body.outcome, response_code=body.response_code, approved_fen=body.approved_fen,
+        transaction=row.id, outcome=body.outcome, response_code=body.response_code, approved_fen=body.approved_fen,
         rrn=body.rrn, auth_code=body.auth_code, receipt=document, job=str(uuid4()) if document else None,
     )
 
 
-def document_of(receipt: Receipt) -> Document:
-    """The receipt as it is printed: card numbers masked, whatever the app put there."""
-    return Document(
-        tuple(DocumentLine(masked(line.text), line.align, line.size, line.bold) for line in receipt.lines),
-        masked(receipt.qr) if receipt.qr else None,
+def document_of(receipt: Receipt, row: Transaction) -> Document:
+    """The receipt as it is printed: card numbers masked, whatever the app put there; the merchant's number stays.
+
+    Raises Problem 400 for what no printer could take: a job that cannot be printed would stand in the way of all others.
+    """
+    lines = tuple(
+        DocumentLine(masked(line.text, {row.merchant_id}), line.align, line.size, line.bold) for line in receipt.lines
     )
+    rows = sum(len(wrap(sayable(line.text), COLUMNS_MIN // line.size)) for line in lines)
+    if rows > ROWS_MAX:
+        raise Problem(400, "receipt-too-long", f"the receipt fills {rows} rows of {COLUMNS_MIN} columns; {ROWS_MAX} are the most")
+    if receipt.qr and len(receipt.qr.encode()) > QR_BYTES_MAX:
+        raise Problem(400, "receipt-too-long", f"`qr` takes at most {QR_BYTES_MAX} bytes in UTF-8")
+    return Document(lines, masked(receipt.qr) if receipt.qr else None)
 
 
 def evidence_of(body: EvidenceBody) -> Evidence:

@@ -1,37 +1,45 @@
 """Every bad input gets a problem+json that says who is at fault, what was wrong and what to do; never a PAN, never a trace."""
 
 import http
-import re
 
 import msgspec
 from aiohttp import web
 
 from agent.hooks.body import ProblemBody
+from agent.hooks.masking import masked
 
-_LONG_DIGITS = re.compile(r"\d[\d -]{11,22}\d")
 DETAIL_MAX = 400
-
-
-def masked(text: str) -> str:
-    """`text` with every run of 13–19 digits (spaces and dashes between them allowed) cut to first 6 and last 4."""
-
-    def hide(match: re.Match[str]) -> str:
-        digits = re.sub(r"\D", "", match.group())
-        return match.group() if not 13 <= len(digits) <= 19 else digits[:6] + "*" * (len(digits) - 10) + digits[-4:]
-
-    return _LONG_DIGITS.sub(hide, text)
 
 
 class Problem(Exception):  # noqa: N818
     """An answer that is not a success; `code` becomes the stable `type`."""
 
     def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(detail)
+        sayable = detail.encode(errors="replace").decode()  # a caller's odd bytes must not break the answer
+        said = masked(sayable, longer_too=True)[:DETAIL_MAX]
+        super().__init__(said)
         self.body = ProblemBody(
-            type=f"urn:reversald:problem:{code}", title=http.HTTPStatus(status).phrase, status=status,
-            detail=masked(detail)[:DETAIL_MAX],
+            type=f"urn:reversald:problem:{code}", title=http.HTTPStatus(status).phrase, status=status, detail=said
         )
         self.headers = headers
+
+
+_CODES = {
+    400: ("not-http", "this is not a well-formed HTTP/1.1 request; nothing was done"),
+    408: ("body-too-slow", "the rest of the body did not come; nothing was done, send it again"),
+    404: ("no-such-call", "there is no such call; /v1/openapi.json lists them"),
+    405: ("method-not-allowed", "the call exists, but not with this method; `Allow` names those it has"),
+    413: ("body-too-large", "the body is larger than the agent takes; nothing was done"),
+    417: ("expectation-failed", "only `Expect: 100-continue` is known"),
+}
+
+
+def http_problem(status: int, headers: dict[str, str] | None = None) -> Problem:
+    """The problem for a refusal that HTTP itself names; anything unforeseen below 500 is a malformed request."""
+    known = status if status in _CODES else 400
+    if status >= 500:
+        return Problem(500, "internal", "a defect of the agent; ask for the state before you try again")
+    return Problem(known, *_CODES[known], headers)
 
 
 def respond(body: ProblemBody, headers: dict[str, str] | None = None) -> web.Response:

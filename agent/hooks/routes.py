@@ -10,7 +10,7 @@ from agent.hooks import body as b
 
 
 class Route(NamedTuple):
-    """One call: what is posted, what comes back with which status, and what it is for."""
+    """One call: what is posted, what comes back with which status and media type, and what it is for."""
 
     method: str
     path: str
@@ -19,6 +19,7 @@ class Route(NamedTuple):
     gives: type | None
     status: int
     summary: str
+    media: str = api.JSON
 
 
 async def get_openapi(request: web.Request) -> web.StreamResponse:
@@ -48,11 +49,35 @@ ROUTES = (
     Route("POST", "/v1/incidents/{id}/resolve", api.resolve_incident, b.Resolve, b.Done, 200, "a person closes a case"),
     Route("GET", "/v1/status", views.get_status, None, b.Status, 200, "how the agent is"),
     Route("GET", "/v1/ready", views.get_ready, None, b.Ready, 200, "may a sale begin?"),
-    Route("GET", "/v1/events", stream.get_events, None, None, 200, "server-sent events, resumable by Last-Event-ID"),
+    Route(
+        "GET", "/v1/events", stream.get_events, None, None, 200, "server-sent events, resumable by Last-Event-ID",
+        "text/event-stream",
+    ),
     Route("GET", "/v1/openapi.json", get_openapi, None, None, 200, "this description"),
-    Route("GET", "/healthz", views.get_health, None, None, 200, "alive"),
-    Route("GET", "/metrics", views.get_metrics, None, None, 200, "Prometheus text"),
+    Route("GET", "/healthz", views.get_health, None, b.Health, 200, "alive"),
+    Route("GET", "/metrics", views.get_metrics, None, None, 200, "Prometheus text", "text/plain"),
 )
+
+
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": api.ID_MAX}}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key", "in": "header",
+    "description": "the same key and body get the first answer, for 24 hours; with another body 409",
+    "schema": {"type": "string", "minLength": 1, "maxLength": api.KEY_MAX, "pattern": "^[ -~]+$"},
+}
+_PARAMETERS: dict[str, list[dict[str, Any]]] = {
+    "/v1/incidents": [
+        {"name": "open", "in": "query", "description": "true: only open ones", "schema": {"type": "boolean"}},
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": views.PAGE_MAX, "default": 50}},
+        {"name": "before", "in": "query", "description": "`next` of a page", "schema": {"type": "integer", "minimum": 1}},
+    ],
+    "/v1/events": [
+        {
+            "name": "Last-Event-ID", "in": "header", "description": "the last `id:` that was seen; without it, from now on",
+            "schema": {"type": "string", "pattern": "^[0-9]{1,17}$"},
+        }
+    ],
+}
 
 
 def openapi(version: str) -> dict[str, Any]:
@@ -65,27 +90,52 @@ def openapi(version: str) -> dict[str, Any]:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "reversald local API", "version": version},
+        "info": {
+            "title": "reversald local API", "version": version,
+            "description": "HTTP/1.1 and JSON on a Unix socket; on loopback TCP with a bearer token. Money is whole fen.",
+        },
         "paths": paths,
-        "components": {"schemas": dict(components)},
+        "components": {
+            "schemas": _portable(dict(sorted(components.items()))),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "on loopback TCP only"}},
+        },
+        "security": [{}, {"token": []}],
     }
 
 
+def _portable(schema: Any) -> Any:
+    """Patterns as ECMA-262 writes them, whose `$` is the end of the text and nothing else."""
+    if isinstance(schema, dict):
+        return {
+            key: value.replace(r"\Z", "$") if key == "pattern" and isinstance(value, str) else _portable(value)
+            for key, value in schema.items()
+        }
+    return [_portable(item) for item in schema] if isinstance(schema, list) else schema
+
+
 def _operation(route: Route) -> dict[str, Any]:
+    given = {route.media: {"schema": _ref(route.gives)}} if route.gives else {route.media: {}}
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": route.handler.__name__,
         "responses": {
-            str(route.status): {"description": "done", **_content(route.gives, "application/json")},
-            "default": {"description": "a problem", **_content(b.ProblemBody, "application/problem+json")},
+            str(route.status): {"description": "done", "content": given},
+            "default": {
+                "description": "a problem (RFC 9457)", "content": {"application/problem+json": {"schema": _ref(b.ProblemBody)}},
+            },
         },
     }
-    if "{id}" in route.path:
-        operation["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    parameters = [
+        *([_ID] if "{id}" in route.path else []), *([_IDEMPOTENCY_KEY] if route.method == "POST" else []),
+        *_PARAMETERS.get(route.path, []),
+    ]
+    if parameters:
+        operation["parameters"] = parameters
     if route.takes is not None:
-        operation["requestBody"] = {"required": route.takes is not b.Empty, **_content(route.takes, "application/json")}
+        required = route.takes is not b.Empty
+        operation["requestBody"] = {"required": required, "content": {api.JSON: {"schema": _ref(route.takes)}}}
     return operation
 
 
-def _content(kind: type | None, media: str) -> dict[str, Any]:
-    return {} if kind is None else {"content": {media: {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}}
+def _ref(kind: type) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{kind.__name__}"}

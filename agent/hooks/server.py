@@ -1,7 +1,7 @@
 """The door: a Unix socket whose callers are known by their uid, and on wish a loopback port behind a bearer token."""
 
+import asyncio
 import hmac
-import logging
 import os
 import socket
 import struct
@@ -12,14 +12,15 @@ from aiohttp import web
 from agent.core.change import Internal, Overloaded, Rejected
 from agent.hooks.api import HOUSE, UID, Handler
 from agent.hooks.ports import House
-from agent.hooks.problems import Problem, respond
+from agent.hooks.problems import Problem, http_problem, respond
 from agent.hooks.routes import ROUTES
 from agent.hooks.stream import BELL, Bell
+from agent.hooks.wire import Wire, of_exception
 from agent.journal.database import StorageFailed, StorageFull
 
-log = logging.getLogger("reversald.hook")
-
 BODY_BYTES_MAX = 64 * 1024
+BACKLOG = 128
+SHUTDOWN_S = 1.0
 _NOBODY = -1  # the uid under which loopback callers keep their idempotency keys
 
 
@@ -35,26 +36,38 @@ class Door:
         self._app[BELL] = self.bell
         for route in ROUTES:
             self._app.router.add_route(route.method, route.path, route.handler)
-        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
+        # A caller that hangs up ends its call, so that a listener's place is free again at once; what it posted is committed.
+        self._runner = web.AppRunner(self._app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S)
+        self._listening: list[asyncio.Server] = []
         self.port: int | None = None
 
     async def open(self, path: Path, listen: tuple[str, int] | None) -> None:
         """Listen. A socket file left by a dead agent is replaced; a live one raises OSError."""
-        await self._runner.setup()
         _clear_stale(path)
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        link = socket.socket(socket.AF_UNIX)
         old = os.umask(0o117)  # owner and group may connect; the uid is checked on every call
         try:
-            await web.UnixSite(self._runner, str(path), backlog=128).start()
+            link.bind(str(path))
         finally:
             os.umask(old)
+        self._listening.append(await loop.create_unix_server(self._wire, sock=link, backlog=BACKLOG))
         if listen is not None:
-            site = web.TCPSite(self._runner, *listen, backlog=128)
-            await site.start()
-            addresses = self._runner.addresses
-            self.port = next(address[1] for address in addresses if isinstance(address, tuple))
+            host, port = listen
+            server = await loop.create_server(self._wire, host, port, backlog=BACKLOG)
+            self._listening.append(server)
+            self.port = server.sockets[0].getsockname()[1]
+
+    def _wire(self) -> Wire:
+        server = self._runner.server
+        assert server is not None, "the runner is set up before anybody can connect"
+        return Wire(server, loop=asyncio.get_running_loop())
 
     async def close(self) -> None:
         """Close the intake; streams end, running calls get a second."""
+        for server in self._listening:
+            server.close()
         self.bell.close()
         await self._runner.cleanup()
 
@@ -68,10 +81,11 @@ class Door:
             return respond(problem.body, problem.headers)
         except Rejected as error:
             return respond(Problem(error.status, error.code, error.detail).body)
-        except web.HTTPRequestEntityTooLarge:
-            return respond(Problem(413, "body-too-large", f"a body may have at most {BODY_BYTES_MAX} bytes").body)
         except web.HTTPException as error:
-            return respond(Problem(error.status, "no-such-call", f"{request.method} {request.path}: {error.reason}").body)
+            refused = of_exception(error)
+            return respond(refused.body, refused.headers)
+        except web.RequestPayloadError:
+            return respond(http_problem(400).body)
         except StorageFull:
             return respond(Problem(507, "disk-full", "the disk is full; nothing was written, send it again later").body)
         except (StorageFailed, Overloaded):
@@ -92,18 +106,25 @@ class Door:
                 raise Problem(403, "uid-not-allowed", f"uid {uid} may not use this socket: add it to hook.allowed_uids")
             return int(uid)
         given = request.headers.get("Authorization", "")
-        if self._token is None or not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+        wanted = f"Bearer {self._token}".encode()
+        if self._token is None or not hmac.compare_digest(given.encode(errors="replace"), wanted):
             raise Problem(401, "token-wanted", "send `Authorization: Bearer` with the token of hook.token_file")
         return _NOBODY
 
 
 def _clear_stale(path: Path) -> None:
+    """Remove the socket of an agent that has died. Raises OSError when it is alive, or no socket."""
     if not path.is_socket():
+        if path.exists():
+            raise OSError(f"{path} is there and is no socket: remove it, or choose another hook.socket")
         return
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
+        except BlockingIOError:
+            pass  # its queue is full: it lives
     raise OSError(f"{path} is in use: another agent runs already")

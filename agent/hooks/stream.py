@@ -41,8 +41,11 @@ class Bell:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
         try:
-            await asyncio.wait_for(future, PING_S)
+            async with asyncio.timeout(PING_S):
+                await future
         except TimeoutError:
+            pass
+        finally:
             self._waiting.discard(future)
 
 
@@ -57,12 +60,15 @@ async def get_events(request: web.Request) -> web.StreamResponse:
         raise Problem(400, "invalid-last-event-id", "Last-Event-ID is a journal sequence number, as it came in `id:`")
     if bell.listeners >= CLIENTS_MAX:
         raise Problem(503, "too-many-listeners", f"{CLIENTS_MAX} programs listen already; close one")
+    after = int(last)
+    if after > house.inbox.store.seq:
+        after = 0  # a number of another journal, which this one replaced: all of this one is new to the listener
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     bell.listeners += 1
     try:
         await response.prepare(request)
-        await _serve(house, bell, response, int(last))
-    except (ConnectionError, asyncio.CancelledError):
+        await _serve(house, bell, response, after)
+    except ConnectionError:
         pass  # the listener left
     finally:
         bell.listeners -= 1
@@ -70,17 +76,16 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 
 
 async def _serve(house: House, bell: Bell, response: web.StreamResponse, last: int) -> None:
+    """Send what the journal holds after `last`, then wait for more. A slow listener holds up only itself."""
     while not bell.closed:
         entries = house.inbox.store.read_after(last, CHUNK)
         for entry in entries:
             await response.write(_event(house, entry))
             last = entry.seq
         if not entries:
-            rung_at = house.inbox.store.seq
-            if rung_at == last or last > rung_at:
-                await bell.wait()
-                if house.inbox.store.seq == rung_at:
-                    await response.write(b": still here\n\n")
+            await bell.wait()
+            if house.inbox.store.seq == last:
+                await response.write(b": still here\n\n")
 
 
 def _event(house: House, entry: Entry) -> bytes:

@@ -6,16 +6,17 @@ from aiohttp import web
 from agent.core.model import Incident
 from agent.core.playbook import advise
 from agent.hooks import body as b
-from agent.hooks.api import HOUSE, answer, family
+from agent.hooks.api import HOUSE, answer, family, id_of
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem
 
 PAGE_MAX = 200
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 async def get_transaction(request: web.Request) -> web.StreamResponse:
     """GET /v1/transactions/{id}."""
-    house, key = request.app[HOUSE], request.match_info["id"]
+    house, key = request.app[HOUSE], id_of(request)
     view = family(house, key)
     row, reversal = view.transactions[key], view.reversals.get(key)
     detail = b.Detail(
@@ -38,7 +39,7 @@ def _item(row: Incident) -> b.IncidentItem:
 
 async def get_incident(request: web.Request) -> web.StreamResponse:
     """GET /v1/incidents/{id}."""
-    house, key = request.app[HOUSE], request.match_info["id"]
+    house, key = request.app[HOUSE], id_of(request)
     found = house.inbox.state.incidents.get(key) or house.inbox.store.incident(key)
     if found is None:
         raise Problem(404, "no-such-incident", f"no incident {key}")
@@ -91,13 +92,14 @@ async def get_ready(request: web.Request) -> web.StreamResponse:
     """GET /v1/ready: what stands before a sale, without asking for permission."""
     house = request.app[HOUSE]
     state = house.inbox.state
+    gated = state.agent.policy.mode != "payapp"  # there the app's own kernel lets reversals go first
     blocks = any(row.blocks for row in state.open_reversals.values())
     reasons = {
         "disk_full": house.inbox.store.database.short_of_space(),
-        "batch_settling": state.agent.batch_state == "settling",
-        "line_down": blocks and house.line_down(),
-        "reversal_first": blocks and not house.line_down(),
-        "transaction_running": any(row.state == "sent" for row in state.open_transactions.values()),
+        "batch_settling": gated and state.agent.batch_state == "settling",
+        "line_down": gated and blocks and house.line_down(),
+        "reversal_first": gated and blocks and not house.line_down(),
+        "transaction_running": gated and any(row.state == "sent" for row in state.open_transactions.values()),
     }
     found = [reason for reason, holds in reasons.items() if holds]
     return answer(b.Ready(not found, found))
@@ -105,7 +107,8 @@ async def get_ready(request: web.Request) -> web.StreamResponse:
 
 async def get_health(request: web.Request) -> web.StreamResponse:
     """GET /healthz."""
-    return answer({"ok": True, "version": request.app[HOUSE].version, "seq": request.app[HOUSE].inbox.store.seq})
+    house = request.app[HOUSE]
+    return answer(b.Health(ok=True, version=house.version, seq=house.inbox.store.seq))
 
 
 async def get_metrics(request: web.Request) -> web.StreamResponse:
@@ -113,9 +116,9 @@ async def get_metrics(request: web.Request) -> web.StreamResponse:
     values = msgspec.to_builtins(status_of(request.app[HOUSE]))
     lines: list[str] = []
     for name, value in values.items():
-        if isinstance(value, int) and not isinstance(value, bool):
-            lines += [f"# TYPE reversald_{name} gauge", f"reversald_{name} {value}"]
-    labels = {"line": values["line"], "printer": values["printer"], "paper": values["paper"]}
+        if isinstance(value, int):
+            lines += [f"# TYPE reversald_{name} gauge", f"reversald_{name} {int(value)}"]
+    labels = {name: values[name] for name in ("version", "mode", "line", "printer", "paper", "batch_state")}
     text = ",".join(f'{name}="{value}"' for name, value in labels.items())
     lines += ["# TYPE reversald_state gauge", f"reversald_state{{{text}}} 1", ""]
-    return web.Response(text="\n".join(lines), content_type="text/plain")
+    return web.Response(body="\n".join(lines).encode(), headers={"Content-Type": PROMETHEUS})
