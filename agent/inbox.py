@@ -6,6 +6,7 @@ is stepped in its own try, so a bad one rejects only itself; all that were stepp
 
 import asyncio
 import logging
+import sqlite3
 from collections import deque
 from collections.abc import Callable
 
@@ -14,10 +15,10 @@ import msgspec
 from agent.core.card import go_is_valid
 from agent.core.change import Decision, Effect, Internal, Overloaded, Rejected
 from agent.core.event import DeadlinePassed, Event
-from agent.core.model import Now
+from agent.core.model import Now, Transaction
 from agent.core.state import State
 from agent.core.step import next_deadline_ms, step
-from agent.journal.database import StorageFailed, StorageFull
+from agent.journal.database import StorageFailed, StorageFull, classify
 from agent.journal.store import Idempotency, Stepped, Store
 from agent.vault import Sealed
 
@@ -26,6 +27,7 @@ log = logging.getLogger("reversald.inbox")
 BATCH_MAX = 256
 QUEUE_MAX = 4_096
 REMEMBERED_MAX = 64  # closed families kept in memory
+RETRY_S = 1.0
 SLEEP_MAX_S = 30.0  # the loop's clock stands still in suspend: look again at least this often while a deadline is set
 
 
@@ -57,6 +59,7 @@ class Inbox:
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._failed: StorageFailed | None = None
+        self._stumbled = False
         self.flushes = 0
 
     def submit(
@@ -94,37 +97,60 @@ class Inbox:
         if self._queue:
             self._schedule(asyncio.get_running_loop())
         if self._failed is not None:
-            self._refuse([item for item in items if not item.future.done()], self._failed)
+            self._refuse(items, self._failed)
             return
-        done, steps = self._step_all(items)
-        try:
-            if steps:
-                self.store.commit(steps)
-        except StorageFull as error:
-            self.state.rollback()
-            for stepped in steps:
-                self.state.forget(stepped.loaded)
-            self._refuse([item for item, _ in done], error)
-        except StorageFailed as error:
-            self.state.rollback()
-            self._stop(error, [item for item, _ in done])
-            return
-        else:
-            self.state.settle()
-            self._resolve(done)
-            for stepped in steps:
-                for effect in stepped.change.effects:
-                    self._dispatch(effect)
-            if steps:
-                self.state.forget_closed(REMEMBERED_MAX)
-                self._committed()
-        self._arm()
-
-    def _step_all(self, items: list[_Item]) -> tuple[list[tuple[_Item, Decision]], list[Stepped]]:
-        """Step each event over the ones before it; what is refused answers at once, the rest after the commit."""
         done: list[tuple[_Item, Decision]] = []
         steps: list[Stepped] = []
+        self._stumbled = False
+        try:
+            self._step_all(items, done, steps)
+            if steps:
+                self.store.commit(steps)
+        except StorageFailed as error:
+            self.state.rollback()
+            self._stop(error, items)
+            return
+        except Exception as error:  # noqa: BLE001  (whatever it was: callers get an answer, memory goes back to what is on disk)
+            self._undo(error, steps, [item for item, _ in done])
+        else:
+            self.state.settle()
+            self._follow(done, steps)
+        self._arm()
+
+    def _undo(self, error: Exception, steps: list[Stepped], items: list[_Item]) -> None:
+        """Nothing of this commit is on disk: take it back in memory too, and say so to everybody."""
+        self.state.rollback()
+        for stepped in steps:
+            self.state.forget(stepped.loaded)
+        self._stumbled = True
+        if isinstance(error, StorageFull):
+            self._refuse(items, error)
+        elif getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            self._refuse(items, Overloaded("another program holds the journal: try again"))
+        else:
+            log.error("a commit of %d events was undone", len(steps), exc_info=error)
+            self._refuse(items, Internal(f"{type(error).__name__} in a commit: it was undone"))
+
+    def _follow(self, done: list[tuple[_Item, Decision]], steps: list[Stepped]) -> None:
+        """What was committed is answered first, then let happen."""
+        for item, decision in done:
+            if not item.future.done():
+                item.future.set_result(decision)
+        for stepped in steps:
+            for effect in stepped.change.effects:
+                try:
+                    self._dispatch(effect)
+                except Exception:
+                    log.exception("a %s was not performed", type(effect).__name__)  # its deadline, or the next boot, asks again
+        if steps:
+            if len(self.state.transactions) > 2 * REMEMBERED_MAX:  # looking for them costs more than keeping them
+                self.state.forget_closed(REMEMBERED_MAX)
+            self._committed()
+
+    def _step_all(self, items: list[_Item], done: list[tuple[_Item, Decision]], steps: list[Stepped]) -> None:
+        """Step each event over the ones before it; what is refused answers at once, the rest after the commit."""
         now = self._clock()
+        self.state.now = now
         for item in items:
             try:
                 decision = self._asked_before(item, steps)
@@ -134,12 +160,15 @@ class Inbox:
                     if stepped.change.facts or item.idempotency is not None:
                         steps.append(stepped)
                 done.append((item, decision))
-            except (Rejected, StorageFailed) as error:
+            except Rejected as error:
                 self._refuse([item], error)
             except Exception as error:
+                storage = classify(error)
+                if storage is not None:
+                    raise StorageFailed(f"while reading: {storage}") from error
                 log.exception("the step of a %s was undone", type(item.event).__name__)
+                self._stumbled = True
                 self._refuse([item], Internal(f"{type(error).__name__} in the core: the event was undone"))
-        return done, steps
 
     def _step(self, item: _Item, now: Now) -> Stepped:
         loaded = self.store.missing(self.state, item.event)
@@ -151,9 +180,13 @@ class Inbox:
             self.state.rollback(mark)
             self.state.forget(loaded)
             raise
+        if not change.facts:
+            self.state.forget(loaded)  # it stands in no entry of the journal, so nothing later may rest on it
+            loaded = []
         stepped = Stepped(item.event, now, change, loaded, idempotency=item.idempotency)
-        if item.sealed is not None:
-            stepped.ref, stepped.sealed = item.sealed.ref, item.sealed.fields
+        sealed = item.sealed
+        if sealed is not None and any(isinstance(row, Transaction) and row.vault == sealed.ref for row in change.rows):
+            stepped.ref, stepped.sealed = sealed.ref, sealed.fields  # else nobody would ever wipe them
         return stepped
 
     def _asked_before(self, item: _Item, steps: list[Stepped]) -> Decision | None:
@@ -168,7 +201,7 @@ class Inbox:
                 if (known := earlier.idempotency) is not None and (known.uid, known.key) == (asked.uid, asked.key)
             ),
             None,
-        ) or self.store.asked_before(asked)
+        ) or self.store.asked_before(asked, self.state.now.wall_ms)
         if found is None:
             return None
         digest, decision = found
@@ -186,17 +219,22 @@ class Inbox:
         """A state in which this transaction can be read, if it exists at all. Reading changes nothing that is remembered:
         a row that is loaded without being journaled would be missing from the replay.
         """
-        if transaction in self.state.transactions:
+        row = self.state.transactions.get(transaction)
+        if row is not None and not self._original_forgotten(row):
             return self.state
-        view = State([self.state.agent, self.state.line, self.state.printer, *self.store.family(transaction)])
+        rows = self.store.family(transaction)
+        view = State([self.state.agent, self.state.line, self.state.printer, *rows])
         view.now = self.state.now
+        row = view.transactions.get(transaction)
+        if row is not None and row.original is not None:
+            for key in self.store.named(row.terminal_id, row.original.batch, row.original.stan):
+                view.absorb(self.store.family(key))
         return view
 
-    @staticmethod
-    def _resolve(done: list[tuple[_Item, Decision]]) -> None:
-        for item, decision in done:
-            if not item.future.done():
-                item.future.set_result(decision)
+    def _original_forgotten(self, row: Transaction) -> bool:
+        """True for a void whose original, on which its advice depends, is not in memory."""
+        original = row.original
+        return original is not None and (row.terminal_id, original.batch, original.stan) not in self.state.keys
 
     @staticmethod
     def _refuse(items: list[_Item], error: Exception) -> None:
@@ -219,7 +257,8 @@ class Inbox:
         self.state.now = msgspec.structs.replace(self.state.now, boottime_ms=now_ms)
         due_ms = next_deadline_ms(self.state)
         if due_ms is not None:
-            delay_s = min(max(0, due_ms - now_ms) / 1000, SLEEP_MAX_S)
+            soonest_s = RETRY_S if self._stumbled else 0.0  # what could not be done now is not tried again in a tight circle
+            delay_s = min(max(soonest_s, (due_ms - now_ms) / 1000), SLEEP_MAX_S)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
 
     def _wake(self) -> None:
