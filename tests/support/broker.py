@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-FOLDER_VARIABLE = "REVERSALD_MOSQUITTO"
+PROGRAM_VARIABLE = "REVERSALD_MOSQUITTO"
 START_TIMEOUT_S = 10.0
 
 
@@ -19,12 +19,13 @@ class MosquittoMissingError(Exception):
 
 
 def find_mosquitto() -> str:
-    """Where mosquitto is: the folder that the environment names, the PATH, or /usr/sbin, in this order."""
-    folders = [os.environ.get(FOLDER_VARIABLE, ""), os.environ.get("PATH", os.defpath), "/usr/sbin"]
-    found = shutil.which("mosquitto", path=os.pathsep.join(folder for folder in folders if folder))
+    """Where mosquitto is: what the environment names, the PATH, or /usr/sbin, in this order."""
+    if named := os.environ.get(PROGRAM_VARIABLE):
+        return named
+    found = shutil.which("mosquitto", path=os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin")
     if found is None:
         raise MosquittoMissingError(
-            f"mosquitto was not found: run `apt-get install mosquitto`, or set {FOLDER_VARIABLE} to the folder that holds it"
+            f"mosquitto was not found: run `apt-get install mosquitto`, or set {PROGRAM_VARIABLE} to its path"
         )
     return found
 
