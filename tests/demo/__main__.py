@@ -30,6 +30,8 @@ def main() -> int:
         until(lambda: stage.settled_receipts())
         verdict = judge(stage.host.ledger(), database, stage.ingested(), stage.receipts)
         story.tell("fleet", f"{verdict.events_ingested} of {verdict.events_sent} events ingested, each once")
+        for line in stage.watched()[-12:]:
+            story.tell("fleet", line)
         print(stage.agent.cli("status").stdout)
         print(stage.agent.cli("show", "000102").stdout)
     _conclude(verdict, stage)

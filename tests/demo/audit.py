@@ -28,7 +28,8 @@ class Verdict(msgspec.Struct):
 def rows(database: Path) -> dict[str, tuple[str, int]]:
     """{STAN: (state, amount_fen)} as the journal has it."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as journal:
-        return {stan: (state, amount) for stan, state, amount in journal.execute("SELECT stan, state, amount_fen FROM transactions")}
+        query = journal.execute("SELECT stan, state, amount_fen FROM transactions")
+        return {stan: (state, amount_fen) for stan, state, amount_fen in query}
 
 
 def published(database: Path) -> int:

@@ -1,7 +1,6 @@
 """The demo's real processes: acquirer, printer, broker, fleet ingest, agent. Each is started here and ended by its id."""
 
 import json
-import os
 import shutil
 import socket
 import sqlite3
@@ -13,6 +12,7 @@ from typing import Any, Self
 
 from tests.support.agent import ROOT, Agent, program
 from tests.support.app import until
+from tests.support.broker import Mosquitto
 from tests.support.host import Host
 
 TIMERS = {
@@ -48,37 +48,20 @@ class Stage:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.receipts.mkdir(parents=True)
         self.host = Host(self.folder)
-        port = self._broker()
+        self.broker = Mosquitto(self.folder / "broker")
+        self.broker.start()
         line = self.folder / "printer"
-        self._start(
-            "printer", *program(), "simulate", "printer", "--profile", "epson-tm", "--link", str(line), "--control", str(self._control), "--output",
-            str(self.receipts), "--json",
-        )
+        printer = [*program(), "simulate", "printer", "--profile", "epson-tm", "--link", str(line)]
+        self._start("printer", *printer, "--control", str(self._control), "--output", str(self.receipts), "--json")
         until(line.exists)
-        fleet = [sys.executable, "-m", "fleet", "serve", "--broker", f"mqtt://127.0.0.1:{port}"]
-        self._start("fleet", *fleet, "--database", str(self.fleet_database))
+        fleet = [sys.executable, "-m", "fleet"]
+        self._start("fleet", *fleet, "serve", "--broker", self.broker.url, "--database", str(self.fleet_database))
+        self._start("watch", *fleet, "watch", "--broker", self.broker.url, "--lang", "zh")
+        until(lambda: (self.folder / "watch.log").stat().st_size)  # it has subscribed, so it misses nothing
         self.agent = Agent(
             self.folder, self.host.port, recovery=TIMERS, printer={"driver": "escpos", "port": "printer", "profile": "epson-tm"},
-            mqtt={"url": f"mqtt://127.0.0.1:{port}", "ack": "fleet"},
+            mqtt={"url": self.broker.url, "ack": "fleet"},
         ).start()
-
-    def _broker(self) -> int:
-        mosquitto = os.environ.get("REVERSALD_MOSQUITTO") or shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
-        if mosquitto is None:
-            sys.exit("the demo needs an MQTT broker: apt-get install mosquitto")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        config = self.folder / "mosquitto.conf"
-        config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
-        self._start("broker", mosquitto, "-c", str(config))
-
-        def listening() -> bool:
-            with socket.create_connection(("127.0.0.1", port), 1):
-                return True
-
-        until(listening)
-        return port
 
     def _start(self, name: str, *argv: str) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
@@ -99,6 +82,10 @@ class Stage:
         """True when the printer is idle and every slip is a picture."""
         return all(path.with_suffix(".png").exists() for path in self.receipts.glob("*.txt"))
 
+    def watched(self) -> list[str]:
+        """What a fleet operator has seen so far, a line an event."""
+        return (self.folder / "watch.log").read_text().splitlines()
+
     def ingested(self) -> int:
         """How many events the fleet has in its database."""
         if not self.fleet_database.exists():
@@ -117,5 +104,7 @@ class Stage:
                 process.wait(5)
             except subprocess.TimeoutExpired:
                 process.kill()
+        if hasattr(self, "broker"):
+            self.broker.stop()
         if hasattr(self, "host"):
             self.host.stop()

@@ -1,5 +1,6 @@
 """The story: a receipt, a lost answer, a power cut, a reversal that comes by itself, and paper that runs out in between."""
 
+import sys
 import time
 from typing import Any
 
@@ -22,7 +23,11 @@ class Story:
 
     def tell(self, who: str, text: str) -> None:
         """One line of the timeline."""
-        print(f"\033[2m{time.monotonic() - self._began:6.2f}s\033[0m  \033[{COLOURS[who]}m{who:<8}\033[0m {text}", flush=True)
+        moment = f"{time.monotonic() - self._began:6.2f}s"
+        if sys.stdout.isatty():
+            print(f"\033[2m{moment}\033[0m  \033[{COLOURS[who]}m{who:<8}\033[0m {text}")
+        else:
+            print(f"{moment}  {who:<8} {text}", flush=True)
 
     def advice(self, key: str) -> dict[str, Any]:
         """Tell what the cashier reads now."""
