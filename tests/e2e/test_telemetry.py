@@ -1,4 +1,4 @@
-"""The fleet's side with real processes: agent, mosquitto, `reversald-fleet serve`. Whatever is killed, each event is there once."""
+"""The fleet with real processes: agent, mosquitto, `reversald-fleet serve`. Whatever is killed, each event is there once."""
 
 import contextlib
 import sqlite3
