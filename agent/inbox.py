@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from agent.core.card import go_is_valid
-from agent.core.change import Decision, Effect, Internal, Overloaded, Rejected
+from agent.core.change import Change, Decision, Effect, Internal, Overloaded, Rejected
 from agent.core.event import DeadlinePassed, Event
 from agent.core.model import Now, Transaction
 from agent.core.state import State
@@ -110,7 +110,7 @@ class Inbox:
             self.state.rollback()
             self._stop(error, items)
             return
-        except Exception as error:  # noqa: BLE001  (whatever it was: callers get an answer, memory goes back to what is on disk)
+        except Exception as error:
             self._undo(error, steps, [item for item, _ in done])
         else:
             self.state.settle()
@@ -184,9 +184,8 @@ class Inbox:
             self.state.forget(loaded)  # it stands in no entry of the journal, so nothing later may rest on it
             loaded = []
         stepped = Stepped(item.event, now, change, loaded, idempotency=item.idempotency)
-        sealed = item.sealed
-        if sealed is not None and any(isinstance(row, Transaction) and row.vault == sealed.ref for row in change.rows):
-            stepped.ref, stepped.sealed = sealed.ref, sealed.fields  # else nobody would ever wipe them
+        if item.sealed is not None and _takes(change, item.sealed):
+            stepped.ref, stepped.sealed = item.sealed.ref, item.sealed.fields
         return stepped
 
     def _asked_before(self, item: _Item, steps: list[Stepped]) -> Decision | None:
@@ -273,6 +272,13 @@ class Inbox:
             self._timer.cancel()
             self._timer = None
         self._failed = self._failed or StorageFailed("the agent is stopping")
+
+
+def _takes(change: Change, sealed: Sealed) -> bool:
+    """True when this change took the secrets in; else a pending reversal would change, or nobody would ever wipe them."""
+    return change.decision.conflict is None and any(
+        isinstance(row, Transaction) and row.vault == sealed.ref for row in change.rows
+    )
 
 
 def _log_failure(future: "asyncio.Future[Decision]") -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -26,7 +28,7 @@ B = TypeVar("B")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HOUSE = web.AppKey("house", House)
-UID = "uid"
+NOBODY = -1  # the uid under which loopback callers keep their idempotency keys
 KEY_MAX = 64
 BODY_S = 10.0  # within which a body must have come
 ID_MAX = 36
@@ -57,6 +59,17 @@ async def read(request: web.Request, kind: type[B]) -> tuple[B, bytes]:
         raise Problem(400, "invalid-json", "the body is not JSON in UTF-8; correct it and send it again") from None
 
 
+def uid_of(request: web.Request) -> int | None:
+    """The uid behind a Unix socket, as the kernel says; -1 for loopback TCP, None for a caller that has gone."""
+    link: socket.socket | None = None if request.transport is None else request.transport.get_extra_info("socket")
+    if link is None:
+        return None
+    if link.family != socket.AF_UNIX:
+        return NOBODY
+    _, uid, _ = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(uid)
+
+
 def idempotency(request: web.Request, raw: bytes) -> Idempotency | None:
     """The caller's Idempotency-Key with a digest of what was asked. Raises Problem 400."""
     key = request.headers.get("Idempotency-Key")
@@ -66,7 +79,7 @@ def idempotency(request: web.Request, raw: bytes) -> Idempotency | None:
         raise Problem(400, "invalid-idempotency-key", f"Idempotency-Key takes 1 to {KEY_MAX} printable ASCII characters")
     vault = request.app[HOUSE].vault
     digest = _fingerprint(vault, request.method.encode(), request.path.encode(errors="replace"), raw)
-    return Idempotency(request[UID], _fingerprint(vault, key.encode()).decode(), digest)
+    return Idempotency(NOBODY if (uid := uid_of(request)) is None else uid, _fingerprint(vault, key.encode()).decode(), digest)
 
 
 def _fingerprint(vault: Vault | None, *parts: bytes) -> bytes:

@@ -11,7 +11,7 @@ from agent.hooks.masking import masked
 DETAIL_MAX = 400
 
 
-class Problem(Exception):  # noqa: N818
+class Problem(Exception):
     """An answer that is not a success; `code` becomes the stable `type`."""
 
     def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:

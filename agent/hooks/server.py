@@ -4,13 +4,12 @@ import asyncio
 import hmac
 import os
 import socket
-import struct
 from pathlib import Path
 
 from aiohttp import web
 
 from agent.core.change import Internal, Overloaded, Rejected
-from agent.hooks.api import HOUSE, UID, Handler
+from agent.hooks.api import HOUSE, NOBODY, Handler, uid_of
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, http_problem, respond
 from agent.hooks.routes import ROUTES
@@ -21,7 +20,7 @@ from agent.journal.database import StorageFailed, StorageFull
 BODY_BYTES_MAX = 64 * 1024
 BACKLOG = 128
 SHUTDOWN_S = 1.0
-_NOBODY = -1  # the uid under which loopback callers keep their idempotency keys
+BEARER = {"WWW-Authenticate": "Bearer"}
 
 
 class Door:
@@ -75,7 +74,7 @@ class Door:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Who asks, and every failure as a problem."""
         try:
-            request[UID] = self._caller(request)
+            self._admit(request)
             return await handler(request)
         except Problem as problem:
             return respond(problem.body, problem.headers)
@@ -94,22 +93,19 @@ class Door:
         except Internal as error:
             return respond(Problem(500, "internal", f"a defect of the agent: {error}; nothing was changed").body)
 
-    def _caller(self, request: web.Request) -> int:
-        """The uid behind the socket, or _NOBODY with the right token. Raises Problem 401 or 403."""
-        transport = request.transport
-        link: socket.socket | None = None if transport is None else transport.get_extra_info("socket")
-        if link is None:
+    def _admit(self, request: web.Request) -> None:
+        """Raises Problem 401 or 403 for whom the call is not open."""
+        uid = uid_of(request)
+        if uid is None:
             raise Problem(403, "caller-unknown", "the caller has gone")
-        if link.family == socket.AF_UNIX:
-            _, uid, _ = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid != NOBODY:
             if uid not in self._allowed_uids:
                 raise Problem(403, "uid-not-allowed", f"uid {uid} may not use this socket: add it to hook.allowed_uids")
-            return int(uid)
+            return
         given = request.headers.get("Authorization", "")
         wanted = f"Bearer {self._token}".encode()
         if self._token is None or not hmac.compare_digest(given.encode(errors="replace"), wanted):
-            raise Problem(401, "token-wanted", "send `Authorization: Bearer` with the token of hook.token_file")
-        return _NOBODY
+            raise Problem(401, "token-wanted", "send `Authorization: Bearer` with the token of hook.token_file", BEARER)
 
 
 def _clear_stale(path: Path) -> None:
