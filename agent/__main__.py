@@ -1,6 +1,7 @@
 """`reversald`: the commands by name, each imported only when it is called, and every error as one line with its exit code."""
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -164,7 +165,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    cli.main(prog_name="reversald")
+    try:
+        cli.main(prog_name="reversald")
+    except Exception as error:  # the last guard: a trace on a screen helps no cashier, and could show what must not be shown
+        if os.environ.get("REVERSALD_TRACE"):
+            raise
+        if logging.getLogger().handlers:  # the daemon's own log, which masks
+            logging.getLogger("reversald").critical("the agent ends by a defect", exc_info=error)
+        sys.exit(_told(exits.UNAVAILABLE, say("defect", guess(), kind=type(error).__name__)))
 
 
 if __name__ == "__main__":

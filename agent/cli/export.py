@@ -45,9 +45,10 @@ def _sqlite(job: Job, path: Path | None) -> int:
 
     if path is None:
         raise job.call.fail(exits.USAGE, "no_stdout", format="sqlite")
-    return exportsqlite.sqlite(job, path)
+    return exportsqlite.write(job, path)
 
 
+ENTRIES_MAX = 2**53
 # Each writes to a path, or to standard output for None, and returns the number of entries.
 WRITERS: dict[str, Callable[[Job, Path | None], int]] = {"jsonl": _jsonl, "csv": _csv, "html": _html, "sqlite": _sqlite}
 
@@ -62,7 +63,7 @@ Examples:
 )
 @click.option("--format", "format_", type=click.Choice(list(WRITERS)), required=True, help="jsonl keeps the proof of the chain.")
 @click.option("--output", metavar="PATH", required=True, help="The file, or - for standard output (not sqlite).")
-@click.option("--last", type=click.IntRange(1), help="Only so many of the newest entries.")
+@click.option("--last", type=click.IntRange(1, ENTRIES_MAX), help="Only so many of the newest entries.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @common
 def export(call: Call, *, format_: str, output: str, last: int | None, force: bool) -> None:

@@ -1,5 +1,7 @@
 """Export as an SQLite file with plain columns, made by sqlite-utils: to ask questions with any SQL tool."""
 
+import errno
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ _TABLES: dict[Any, str] = {**TABLES}
 _HIDDEN = frozenset({"vault", "document"})  # a reference that means nothing elsewhere, and what was printed
 
 
-def sqlite(job: Job, path: Path) -> int:
+def write(job: Job, path: Path) -> int:
     """Tables `timeline`, `transactions`, `reversals`, `incidents`, `jobs`. Values that are not plain are JSON."""
     database = Database(str(path))
     try:
@@ -36,6 +38,9 @@ def sqlite(job: Job, path: Path) -> int:
             (_moment(job, entry, hash_) for entry, _, hash_ in counted), batch_size=BATCH, pk="seq"
         )
         database.table("timeline").create_index(["transaction"])
+    except sqlite3.Error as error:  # of this file: what goes wrong with the journal is Unreadable
+        raise OSError(errno.EIO, str(error)) from None
+    else:
         return counted.count
     finally:
         database.close()

@@ -16,6 +16,7 @@ from agent.journal.reader import CHUNK, Reader
 from agent.words import amount, word
 
 PAGE_MAX = 200
+NUMBER_MAX = 2**53
 FOLLOW_S = 0.5
 _NO_STAN = "------"
 
@@ -29,7 +30,7 @@ Examples:
 )
 @click.option("--open", "only_open", is_flag=True, help="Only those that somebody still has to act on.")
 @click.option("--limit", type=click.IntRange(1, PAGE_MAX), default=50, show_default=True, help="How many at most.")
-@click.option("--before", type=click.IntRange(1), help="Only older ones: the number that the page before ended with.")
+@click.option("--before", type=click.IntRange(1, NUMBER_MAX), help="Only older ones: the number that the page before ended with.")
 @common
 def incidents(call: Call, *, only_open: bool, limit: int, before: int | None) -> None:
     """Incidents, newest first, each with its owner and the next action."""
