@@ -110,7 +110,7 @@ class Inbox:
             self.state.rollback()
             self._stop(error, items)
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (whatever it was: callers get an answer, memory goes back to what is on disk)
             self._undo(error, steps, [item for item, _ in done])
         else:
             self.state.settle()

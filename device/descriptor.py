@@ -5,6 +5,7 @@ every byte that was accepted is counted. `tcdrain` is never called: it has no bo
 instead; a pseudo terminal always says 0 there.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -39,6 +40,8 @@ _CAUSES = {
     errno.EINVAL: ("wrong_device", "it is not that kind of device: correct the name of the port"),
     errno.ECONNREFUSED: ("refused", "nothing listens there: switch the printer on, check the address"),
 }
+
+_GONE = frozenset({errno.EIO, errno.ENODEV, errno.ENXIO, errno.EBADF})
 
 
 def unavailable(name: str, number: int | None, detail: str) -> PortUnavailable:
@@ -107,8 +110,9 @@ class DescriptorPort(ABC):
         """Give the port back at once. A stalled line's queue is thrown away first: closing would wait for it."""
         if not self.is_open:
             return
-        if self._stalled or self.queued():
-            self.discard()
+        with contextlib.suppress(PortLost):
+            if self._stalled or self.queued():
+                self.discard()
         if self.is_open:
             self._close()
             self._fd = -1
@@ -152,17 +156,27 @@ class DescriptorPort(ABC):
         return False
 
     def queued(self) -> int:
-        """Bytes that the kernel took and has not put on the line yet; 0 when the device cannot say."""
+        """Bytes that the kernel took and has not put on the line yet; 0 when the device cannot say. Raises PortLost."""
         try:
             answer = self._ioctl(self._fd, termios.TIOCOUTQ, bytes(4))
-        except OSError:
+        except OSError as error:
+            if error.errno in _GONE:
+                raise self._lost(error, 0) from None
             return 0
         return max(0, int(struct.unpack("i", answer)[0]))
 
     def drain(self, deadline_s: float) -> int:
-        """Wait until the kernel's queue is on the line. Returns what is still queued at the deadline: 0 is success."""
-        while (left := self.queued()) and self.now_s() < deadline_s and not self.interrupted:
-            time.sleep(DRAIN_POLL_S)
+        """Wait until the kernel's queue is on the line. Returns what is still queued at the deadline: 0 is success.
+
+        When the device goes away meanwhile: what was queued when last seen. Raises PortLost when that is not known.
+        """
+        left = 0
+        try:
+            while (left := self.queued()) and self.now_s() < deadline_s and not self.interrupted:
+                time.sleep(DRAIN_POLL_S)
+        except PortLost:
+            if not left:
+                raise
         if left:
             self._stalled = True
         return left
@@ -172,10 +186,10 @@ class DescriptorPort(ABC):
 
         Where only closing does that (USB, TCP) the port is closed afterwards.
         """
-        dropped = self.queued()
         try:
+            dropped = self.queued()
             self._discard()
-        except (OSError, termios.error):
+        except (OSError, termios.error, PortLost):
             return 0  # nothing was thrown away as far as we know: the honest count is the higher one
         self._stalled = False
         return dropped

@@ -26,7 +26,7 @@ DEFAULT_FILE = "reversald.toml"
 _EXITS = {"missing": exits.UNAVAILABLE, "changing": exits.TRY_LATER}
 
 
-class Failure(Exception):  # noqa: N818
+class Failure(Exception):
     """The command cannot do it. `message` is for a person, one line (a configuration has one per mistake)."""
 
     def __init__(self, code: int, message: str) -> None:

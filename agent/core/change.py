@@ -80,7 +80,7 @@ class Change(msgspec.Struct):
     next_deadline_ms: int | None
 
 
-class Rejected(Exception):  # noqa: N818  (it is an answer to a caller, not a fault of ours)
+class Rejected(Exception):
     """The event was refused and nothing changed. `code` is stable; `status` is the HTTP class of the answer."""
 
     def __init__(self, status: Literal[400, 404, 409], code: str, detail: str) -> None:
@@ -90,9 +90,9 @@ class Rejected(Exception):  # noqa: N818  (it is an answer to a caller, not a fa
         self.detail = detail
 
 
-class Overloaded(Exception):  # noqa: N818
+class Overloaded(Exception):
     """The inbox is full: nothing was taken."""
 
 
-class Internal(Exception):  # noqa: N818
+class Internal(Exception):
     """A defect of ours: the event was undone whole."""

@@ -27,11 +27,11 @@ class StorageError(Exception):
     """Storage failed."""
 
 
-class StorageFull(StorageError):  # noqa: N818
+class StorageFull(StorageError):
     """No room: SQLite has rolled the commit back, nothing of it is on disk."""
 
 
-class StorageFailed(StorageError):  # noqa: N818
+class StorageFailed(StorageError):
     """The outcome of a commit is unknown (I/O error), or the file is damaged: stop, and load anew from disk."""
 
 

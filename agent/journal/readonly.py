@@ -27,7 +27,7 @@ BUSY_TIMEOUT_S = 2.0
 _PASSING = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_SCHEMA"})
 
 
-class Unreadable(Exception):  # noqa: N818
+class Unreadable(Exception):
     """The journal cannot be read. `why` is stable; `detail` is the system's word on it."""
 
     def __init__(self, why: Why, path: Path, detail: str = "") -> None:

@@ -20,10 +20,10 @@ LINE_S = 3.0  # added to twice the time that the bytes take on the line
 COMMAND_S = 0.5  # three bytes on the slowest line, twice over
 SETTLE_S = 0.15  # answers to one burst of requests come closer together than this
 STATUS_EVERY_S = 1.0  # while waiting for a proof: has something come between?
-STATUS_ROUNDS = 2  # an answer in noise is asked for once more
+LATE_S = 1.5  # so long after a question without an answer, what comes is not trusted to be the next one's
+STATUS_ROUNDS = 2  # silence, or an answer in noise: asked once more
 STALE_READS_MAX = 16
 ANSWERS_MAX = 8  # more than that is babble
-UNANSWERED_MAX = 2  # in a row, then it is silent
 
 Torn = Literal["", "perhaps", "surely"]
 
@@ -40,6 +40,7 @@ class EscPosPrinter:
         self._answers: list[int] = []  # to 10 04 n, since last asked
         self._auto: Status | None = None  # reported unasked and not told to anybody yet
         self._noise = 0
+        self._late_until_s = 0.0
         self._held = False  # XOFF
         self._torn: Torn = "perhaps"  # a job before us may have left the printer in the middle of a command
         self._synced = False  # every fence that was ever sent has been answered or given up
@@ -77,7 +78,7 @@ class EscPosPrinter:
     @property
     def _status_s(self) -> float:
         """The bound of one `status`."""
-        per_round = len(self.profile.status) * (self.profile.status_timeout_ms / 1000 + COMMAND_S) + SETTLE_S
+        per_round = len(self.profile.status) * (self.profile.status_timeout_ms / 1000 + COMMAND_S) + LATE_S
         return STATUS_ROUNDS * per_round + COMMAND_S
 
     # --- what it says -------------------------------------------------------------------------------------------------
@@ -102,30 +103,32 @@ class EscPosPrinter:
         return SILENT
 
     def _ask(self) -> Status | None:
-        """One round of `10 04 n`. None when what came cannot be trusted: noise, or more answers than questions."""
-        for _ in range(STALE_READS_MAX):  # answers to questions of a former round, or of a former process
-            if not self._pump(self._port.now_s()):
-                break
+        """One round of `10 04 n`. None when nothing came, or nothing to be trusted.
+
+        Not trusted: noise, more answers than questions, and a round in which one question was left without an answer,
+        because an answer that comes late would be taken for the next question's.
+        """
+        self._forget_stale()
         self._noise = 0
-        self._answers.clear()
         answers: dict[int, int] = {}
-        unanswered = 0
         for n in self.profile.status:
             self._answers.clear()
             self._port.write(bytes([0x10, 0x04, n]), self._port.now_s() + COMMAND_S)
             until_s = self._port.now_s() + self.profile.status_timeout_ms / 1000
             while not self._answers and self._port.now_s() < until_s and not self._port.interrupted:
                 self._pump(until_s)
-            if self._answers:
-                answers[n] = self._answers.pop(0)
-                unanswered = 0
-            else:
-                unanswered += 1
-            if self._answers or unanswered == UNANSWERED_MAX:
+            if len(self._answers) != 1:
+                self._late_until_s = self._port.now_s() + LATE_S
+                return None
+            answers[n] = self._answers[0]
+        return None if self._noise else from_real_time(answers)
+
+    def _forget_stale(self) -> None:
+        """Answers to questions of a former round or a former process. After an unanswered one, give it time to come."""
+        self._listen_until(self._late_until_s)
+        for _ in range(STALE_READS_MAX):
+            if not self._pump(self._port.now_s()):
                 break
-        if answers and len(answers) < len(self.profile.status):  # a late answer would have been taken for the next one's
-            self._listen_until(self._port.now_s() + SETTLE_S)
-        return None if self._answers or self._noise else from_real_time(answers)
 
     def wait(self, timeout_s: float | None) -> Heard:
         if self._proved or self._auto is not None:
@@ -240,13 +243,14 @@ class EscPosPrinter:
     def _send(self, data: bytes) -> tuple[bool, int]:
         """Send all of it or as much as the line takes. Returns whether the port took any byte, and how many have left it."""
         deadline_s = self._port.now_s() + 2 * len(data) / self._port.bytes_per_s + LINE_S
-        accepted = 0
+        accepted = queued = 0
         try:
             for start in range(0, len(data), WRITE_BYTES_MAX):
                 if not self._may_go_on(deadline_s):
                     break
                 accepted += self._port.write(data[start : start + WRITE_BYTES_MAX], deadline_s)
-            if not self._port.drain(deadline_s) and accepted == len(data):
+            queued = self._port.drain(deadline_s)
+            if not queued and accepted == len(data):
                 return True, accepted
         except PortStalled as stalled:
             accepted += stalled.accepted_bytes
@@ -254,7 +258,7 @@ class EscPosPrinter:
             self._torn = "surely"
             self._port.close()
             return accepted + lost.accepted_bytes > 0, accepted + lost.accepted_bytes
-        return accepted > 0, max(0, accepted - self._give_up_sending())
+        return accepted > 0, max(0, accepted - max(queued, self._give_up_sending()))
 
     def _may_go_on(self, deadline_s: float) -> bool:
         """Hear what came meanwhile; wait while the printer asks us to (XOFF). False when it still does at the deadline."""

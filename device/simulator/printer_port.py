@@ -19,17 +19,23 @@ class VirtualPort:
 
     name = "virtual"
 
-    def __init__(self, model: PrinterModel, baud: int = 115_200, script: list[Happening] | None = None) -> None:
+    def __init__(
+        self, model: PrinterModel, baud: int = 115_200, script: list[Happening] | None = None, *, lag_ms: int = 0
+    ) -> None:
         self.model = model
         self.bytes_per_s = baud / 10
         self.now_ms = 0
         self.plugged = True
         self.interrupted = False
         self.is_open = False
-        self._script = sorted(script or [], key=lambda happening: happening[0])
+        self._script: list[Happening] = []
+        for at_ms, happening in script or []:
+            self.schedule(at_ms, happening)
         self._queue = bytearray()
         self._credit = 0.0  # bytes that the wire could have carried by now
         self._arrived = bytearray()
+        self._lag_ms = lag_ms  # of its replies
+        self._on_the_way: list[tuple[int, bytes]] = []
         self._woken = False
 
     def open(self) -> None:
@@ -61,10 +67,13 @@ class VirtualPort:
         return accepted
 
     def drain(self, deadline_s: float) -> int:
-        while self._queue and self.now_s() < deadline_s and not self.interrupted:
-            self._check(0)
+        left = len(self._queue)
+        while left and self.now_s() < deadline_s and not self.interrupted:
             self.pass_ms(STEP_MS)
-        return len(self._queue)
+            if not self.plugged:
+                break
+            left = len(self._queue)
+        return left
 
     def discard(self) -> int:
         dropped = len(self._queue)
@@ -102,11 +111,16 @@ class VirtualPort:
         """The plug is back; the port has to be opened again."""
         self.plugged = True
 
+    def schedule(self, at_ms: int, happening: Callable[[PrinterModel, int], None]) -> None:
+        """Let something happen to the printer at that moment."""
+        self._script.append((at_ms, happening))
+        self._script.sort(key=lambda entry: entry[0])
+
     def pass_ms(self, duration_ms: int) -> None:
         """Let time pass on the wire and in the printer."""
         end_ms = self.now_ms + duration_ms
         while self.now_ms < end_ms:
-            step_ms = 1 if self._queue else end_ms - self.now_ms
+            step_ms = end_ms - self.now_ms if not self._queue else 1 if self.model.room() else min(STEP_MS, end_ms - self.now_ms)
             if self._script:
                 step_ms = max(1, min(step_ms, self._script[0][0] - self.now_ms))
             self.now_ms += step_ms
@@ -114,9 +128,10 @@ class VirtualPort:
                 self._script.pop(0)[1](self.model, self.now_ms)
             self._carry(step_ms)
             self.model.advance(self.now_ms)
-            replies = self.model.replies()
-            if self.plugged and self.is_open:
-                self._arrived += replies
+            if (replies := self.model.replies()) and self.plugged and self.is_open:
+                self._on_the_way.append((self.now_ms + self._lag_ms, replies))
+            while self._on_the_way and self._on_the_way[0][0] <= self.now_ms:
+                self._arrived += self._on_the_way.pop(0)[1]
 
     def _carry(self, step_ms: int) -> None:
         self._credit = min(self._credit + step_ms * self.bytes_per_s / 1000, self.bytes_per_s / 100 + 1)
