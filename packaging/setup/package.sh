@@ -2,9 +2,9 @@
 
 FIRST_TEST=tests/e2e/test_first.py
 
-# Does this Python find its own shared library? PyInstaller puts it into the binary.
+# Does this Python find its own shared library, here or unpacked? PyInstaller puts it into the binary.
 has_library() {
-    "$1" - 2>/dev/null <<'EOF'
+    LD_LIBRARY_PATH=$(private_libraries) "$1" - 2>/dev/null <<'EOF'
 import ctypes, os, sysconfig
 name = sysconfig.get_config_var("INSTSONAME")
 os.path.exists(os.path.join(sysconfig.get_config_var("LIBDIR"), name)) or ctypes.CDLL(name)
@@ -26,19 +26,19 @@ packaging_python() {
 }
 
 package() {
-    local python libraries binary
+    local python binary
     tool objdump binutils >/dev/null
     tool objcopy binutils >/dev/null
     python=$(packaging_python)
-    libraries=$(private_libraries)
-    LD_LIBRARY_PATH=$libraries has_library "$python" ||
+    has_library "$python" ||
         die "$python has no shared library; run: apt-get install libpython3-dev, or choose another with PYTHON=…"
     locked make_venv .dev/package package.txt "$python"
-    say "building dist/onedir and dist/onefile"
-    quietly env LD_LIBRARY_PATH="$libraries" .dev/package/bin/pyinstaller --noconfirm --distpath dist --workpath build \
+    say "building dist/onedir/ and dist/reversald"
+    quietly env LD_LIBRARY_PATH="$(private_libraries)" .dev/package/bin/pyinstaller --noconfirm --distpath dist --workpath build \
         packaging/reversald.spec || die "PyInstaller failed; the reason stands above, the whole log in .dev/setup.log"
-    for binary in dist/onedir/reversald dist/onefile/reversald; do
-        say "$binary ($(du -sh "${binary%/*}" | cut -f1)): the first end-to-end test"
+    say "$(du -sh dist/onedir dist/reversald | tr '\t\n' '  ')"
+    for binary in dist/onedir/reversald dist/reversald; do
+        say "$binary: the first end-to-end test"
         REVERSALD_BINARY=$PWD/$binary .venv/bin/pytest "$FIRST_TEST"
     done
 }

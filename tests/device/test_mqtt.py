@@ -12,7 +12,7 @@ import pytest
 
 from device.broker import BrokerAddressError, parse_broker
 from device.mqtt import Backoff, Ending, Message, MqttClient, Outcome, Session
-from tests.support.broker import FOLDER_VARIABLE, Mosquitto, MosquittoMissingError, find_mosquitto, free_port
+from tests.support.broker import PROGRAM_VARIABLE, Mosquitto, MosquittoMissingError, find_mosquitto, free_port
 from tests.support.fakebroker import FakeBroker, Published, disconnect, packet
 
 
@@ -514,9 +514,9 @@ def test_certificates_that_cannot_be_used_are_named_at_the_start(pki: Path, ca: 
 def test_without_mosquitto_the_tests_fail_and_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = find_mosquitto()
     (tmp_path / "mosquitto").symlink_to(found)
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(PROGRAM_VARIABLE, str(tmp_path / "mosquitto"))
     assert find_mosquitto() == str(tmp_path / "mosquitto")
-    monkeypatch.setenv(FOLDER_VARIABLE, "")
+    monkeypatch.setenv(PROGRAM_VARIABLE, "")
     monkeypatch.setattr("os.access", lambda *_arguments: False)
     with pytest.raises(MosquittoMissingError, match="apt-get install mosquitto"):
         find_mosquitto()

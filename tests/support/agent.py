@@ -77,7 +77,7 @@ class Agent:
         """Start it and wait until it answers."""
         argv = [*(command or [*program(), "run"]), "--config", str(self.config)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=ROOT)
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=ROOT, start_new_session=True)
         if wait:
             self.ready()
         return self
@@ -96,9 +96,10 @@ class Agent:
         raise AssertionError("the agent does not answer:\n" + self.log.read_text())
 
     def kill(self) -> None:
-        """kill -9."""
+        """kill -9, of every process it consists of: the one-file binary is two, its unpacker and the agent."""
         if self.process is not None:
-            self.process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def dead(self, seconds: float = 20.0) -> int:
