@@ -110,26 +110,23 @@ class Inbox:
             self.state.rollback()
             self._stop(error, items)
             return
-        except Exception as error:  # noqa: BLE001  (whatever it was: callers get an answer, memory goes back to what is on disk)
-            self._undo(error, steps, [item for item, _ in done])
+        except StorageFull as error:
+            self._undo(error, steps, done)
+        except Exception as error:
+            log.exception("a commit of %d events was undone", len(steps))
+            self._undo(_said(error), steps, done)
         else:
             self.state.settle()
             self._follow(done, steps)
         self._arm()
 
-    def _undo(self, error: Exception, steps: list[Stepped], items: list[_Item]) -> None:
+    def _undo(self, error: Exception, steps: list[Stepped], done: list[tuple[_Item, Decision]]) -> None:
         """Nothing of this commit is on disk: take it back in memory too, and say so to everybody."""
         self.state.rollback()
         for stepped in steps:
             self.state.forget(stepped.loaded)
         self._stumbled = True
-        if isinstance(error, StorageFull):
-            self._refuse(items, error)
-        elif getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            self._refuse(items, Overloaded("another program holds the journal: try again"))
-        else:
-            log.error("a commit of %d events was undone", len(steps), exc_info=error)
-            self._refuse(items, Internal(f"{type(error).__name__} in a commit: it was undone"))
+        self._refuse([item for item, _ in done], error)
 
     def _follow(self, done: list[tuple[_Item, Decision]], steps: list[Stepped]) -> None:
         """What was committed is answered first, then let happen."""
@@ -162,10 +159,11 @@ class Inbox:
                 done.append((item, decision))
             except Rejected as error:
                 self._refuse([item], error)
+            except StorageFailed:
+                raise
             except Exception as error:
-                storage = classify(error)
-                if storage is not None:
-                    raise StorageFailed(f"while reading: {storage}") from error
+                if classify(error) is not None:
+                    raise StorageFailed("the journal cannot be read") from error
                 log.exception("the step of a %s was undone", type(item.event).__name__)
                 self._stumbled = True
                 self._refuse([item], Internal(f"{type(error).__name__} in the core: the event was undone"))
@@ -272,6 +270,13 @@ class Inbox:
             self._timer.cancel()
             self._timer = None
         self._failed = self._failed or StorageFailed("the agent is stopping")
+
+
+def _said(error: Exception) -> Exception:
+    """What callers hear of a commit that was undone."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        return Overloaded("another program holds the journal: try again")
+    return Internal(f"{type(error).__name__} in a commit: it was undone")
 
 
 def _takes(change: Change, sealed: Sealed) -> bool:
