@@ -9,12 +9,13 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
 from agent.core.card import go_is_valid
 from agent.core.change import Change, Decision, Effect, Internal, Overloaded, Rejected
-from agent.core.event import DeadlinePassed, Event
+from agent.core.event import DeadlinePassed, Event, HostReply, JobFinished
 from agent.core.model import Now, Transaction
 from agent.core.state import State
 from agent.core.step import next_deadline_ms, step
@@ -28,6 +29,8 @@ BATCH_MAX = 256
 QUEUE_MAX = 4_096
 REMEMBERED_MAX = 64  # closed families kept in memory
 RETRY_S = 1.0
+# Everything else is asked again, comes again, or is made good by a deadline.
+SAID_ONCE = (JobFinished, HostReply)
 SLEEP_MAX_S = 30.0  # the loop's clock stands still in suspend: look again at least this often while a deadline is set
 
 
@@ -78,8 +81,15 @@ class Inbox:
         return future
 
     def tell(self, event: Event) -> None:
-        """Queue an event nobody waits for; what goes wrong with it is logged."""
-        self.submit(event).add_done_callback(_log_failure)
+        """Queue an event nobody waits for. What the world says only once is told again until there is room for it."""
+        self.submit(event).add_done_callback(partial(self._told, event))
+
+    def _told(self, event: Event, future: "asyncio.Future[Decision]") -> None:
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, StorageFull | Overloaded) and isinstance(event, SAID_ONCE):
+            asyncio.get_running_loop().call_later(RETRY_S, self.tell, event)
+        elif error is not None:
+            log.error("a %s was not taken: %s", type(event).__name__, error)
 
     def turn(self) -> None:
         """Flush once even with nothing queued: proof that the inbox moves."""
@@ -284,9 +294,3 @@ def _takes(change: Change, sealed: Sealed) -> bool:
     return change.decision.conflict is None and any(
         isinstance(row, Transaction) and row.vault == sealed.ref for row in change.rows
     )
-
-
-def _log_failure(future: "asyncio.Future[Decision]") -> None:
-    error = None if future.cancelled() else future.exception()
-    if error is not None:
-        log.error("an event was not taken: %s", error)
