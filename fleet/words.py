@@ -1,0 +1,110 @@
+"""Events in words that a person at the fleet's desk reads, in both languages; what has no word shows its own name."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from agent.envelope import Event, State
+
+Lang = Literal["zh", "en"]
+
+MAX_DETAILS: Final = 160  # characters
+
+# By type: Chinese, English.
+TITLES: Final[Mapping[str, tuple[str, str]]] = {
+    "incident.opened": ("事件:登记", "incident opened"),
+    "incident.changed": ("事件:转交", "incident handed on"),
+    "incident.reopened": ("事件:重开", "incident reopened"),
+    "incident.closed": ("事件:关闭", "incident closed"),
+    "reversal.opened": ("冲正:登记", "reversal opened"),
+    "reversal.sent": ("冲正:已发送", "reversal sent"),
+    "reversal.confirmed": ("冲正成功", "reversal accepted"),
+    "reversal.no_original": ("主机无原交易", "the host has no original"),
+    "reversal.no_original_early": ("主机称无原交易(过早,再发一次)", "no original, but too early: sent again"),
+    "reversal.refused": ("冲正被拒绝", "reversal refused"),
+    "reversal.key_refused": ("冲正密钥问题,等签到", "reversal: key trouble, waits for a sign-in"),
+    "reversal.later": ("冲正未成,将再发", "reversal not taken, goes again"),
+    "reversal.unanswered": ("冲正无应答", "reversal not answered"),
+    "reversal.exhausted": ("冲正不成功,记录保留", "not reversed; kept and sent again later"),
+    "reversal.due": ("再次安排冲正", "reversal due again"),
+    "reversal.batch_closed": ("批次已结,等待应答", "batch closed, answer still awaited"),
+    "reversal.closed": ("保留期满,卡资料已销毁", "kept long enough, card data wiped"),
+    "reversal.not_left": ("线路不通,冲正未发出", "line down, no byte of the reversal left"),
+    "reversal.expired": ("批次已结,不再自动冲正", "batch closed, reversal no longer sent by itself"),
+    "reversal.ordered": ("人工下令再次冲正", "a person ordered the reversal again"),
+    "reversal.reopened": ("重新冲正", "reversal reopened"),
+    "reversal.fenced": ("冲正已封存,永不再发", "reversal fenced, never sent again"),
+    "reversal.interrupted": ("发送中断,将原样重发", "interrupted in mid-send, the same is sent again"),
+    "receipt.waiting": ("小票:等待打印", "receipt waiting"),
+    "receipt.printing": ("小票:正在送打印机", "receipt going to the printer"),
+    "receipt.unprinted": ("小票:未打印,稍后补打", "receipt not printed, goes again by itself"),
+    "receipt.partial": ("小票:只送出一部分", "receipt only partly sent"),
+    "receipt.sent_unconfirmed": ("小票:已送出,打印机不回报", "receipt sent, the printer does not confirm"),
+    "receipt.fenced": ("小票:打印机已处理完", "the printer worked through the receipt"),
+    "receipt.confirmed": ("小票:已打印", "receipt printed"),
+    "receipt.unknown": ("小票:不知是否打出", "receipt: unknown whether it came out"),
+    "printer.state": ("打印机状态", "printer"),
+    "printer.watched": ("打印机:持续查看", "printer watched"),
+    "settlement.settling": ("批次开始结算", "batch is settling"),
+    "settlement.settled": ("批次已结算", "batch settled"),
+    "settlement.changed": ("换批次", "new batch"),
+    "security.clone": ("另有设备冒用本机身份连接", "another client uses this terminal's identity"),
+}
+STATES: Final[Mapping[str, tuple[str, str]]] = {
+    "online": ("终端上线", "terminal online"),
+    "offline": ("终端下线", "terminal offline"),
+    "lost": ("终端失联", "terminal lost"),
+}
+_LATE: Final = ("迟到", "late")
+_TRANSACTION: Final = ("交易", "transaction")
+_INCIDENT: Final = ("事件号", "incident")
+
+
+def event_line(event: Event, lang: Lang) -> str:
+    """One line: when, which terminal, entry number, what, and the details that came with it."""
+    zh = lang == "zh"
+    title = TITLES.get(event.type, (event.type, event.type))[not zh]
+    parts = [_when(event.ts, event.boot, event.mono), event.sn, f"#{event.seq}", title]
+    if event.late:
+        parts.append(f"({_LATE[not zh]})")
+    parts += [_details(event.d, zh)] if event.d else []
+    for name, value in ((_TRANSACTION, event.tx), (_INCIDENT, event.inc)):
+        if value:
+            parts.append(f"{name[not zh]} {value[:8]}")
+    return _printable("  ".join(parts))
+
+
+def state_line(state: State, lang: Lang) -> str:
+    """One line: when, which terminal, is it there."""
+    when = _when(state.ts, state.boot, state.mono) if state.state != "lost" else _moment(datetime.now().astimezone())
+    return _printable("  ".join([when, state.sn, STATES[state.state][lang != "zh"]]))
+
+
+def _when(ts: int | None, boot: int, mono: int) -> str:
+    if ts is None:  # its clock was not to be trusted: time since that boot is all there is
+        seconds = mono // 1_000
+        return f"boot {boot} +{seconds // 3_600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    try:
+        return _moment(datetime.fromtimestamp(ts / 1_000).astimezone())
+    except (ValueError, OverflowError, OSError):  # a clock beyond the year 9999
+        return f"{ts} ms"
+
+
+def _moment(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _details(data: Mapping[str, Any], zh: bool) -> str:
+    shown = []
+    for name, value in data.items():
+        if name.endswith("_fen") and isinstance(value, int):
+            shown.append(f"{value // 100}.{value % 100:02d}{'元' if zh else ' CNY'}")
+        elif isinstance(value, (str, int, float)):
+            shown.append(f"{name}={value}")
+    text = " ".join(shown)
+    return text if len(text) <= MAX_DETAILS else text[: MAX_DETAILS - 1] + "…"
+
+
+def _printable(line: str) -> str:
+    """What came over the network must not steer the reader's terminal."""
+    return "".join(character if character.isprintable() else "�" for character in line)
