@@ -11,7 +11,6 @@ import sys
 from typing import Any
 
 from agent.__main__ import main
-
 from agent.journal.store import Store
 
 

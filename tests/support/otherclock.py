@@ -1,12 +1,11 @@
 """Runs the agent with another wall clock or another boot: what a power cut over midnight, or a lost RTC, looks like.
 
-    python -m tests.support.otherclock WALL_OFFSET_MS|none BOOT_ID --config F
+python -m tests.support.otherclock WALL_OFFSET_MS|none BOOT_ID --config F
 """
 
 import sys
 
 from agent.__main__ import main
-
 from device.clock import Reading, SystemClock
 
 
