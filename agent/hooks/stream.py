@@ -84,7 +84,7 @@ async def _serve(house: House, bell: Bell, response: web.StreamResponse, last: i
             last = entry.seq
         if not entries:
             await bell.wait()
-            if house.inbox.store.seq == last:
+            if house.inbox.store.seq == last and not bell.closed:
                 await response.write(b": still here\n\n")
 
 
