@@ -249,7 +249,7 @@ def test_whatever_the_file_says_it_is_read_or_every_problem_has_both_languages(t
         for name, table in document.items()
         for line in (f"[{name}]", *(f"{key} = {toml(value)}" for key, value in table.items()))
     ]
-    path = tmp_path_factory.mktemp("any") / "f.toml"
+    path = tmp_path_factory.getbasetemp() / "any.toml"  # one file for all examples
     path.write_text("\n".join(lines))
     tomllib.loads(path.read_text())
     found: tuple[Problem, ...] | None = None
