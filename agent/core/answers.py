@@ -11,9 +11,12 @@ from agent.core.change import AskSignIn
 from agent.core.event import HostReply
 from agent.core.fields import MATCHED
 from agent.core.lifecycle import REVERSAL, TRANSACTION, move
-from agent.core.model import Reversal
+from agent.core.model import Reversal, Transaction
 from agent.core.reversal import expire, not_undone, trigger_all, unsent, wipe
 from agent.core.state import State
+
+
+APPROVED = frozenset({"approved", "approved_not_completed"})
 
 
 def received(state: State, event: HostReply) -> None:
@@ -86,7 +89,7 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
     sent = transaction.sent or transaction.opened
     same_window = _batch_is_open(state, row) and state.is_today(sent)
     age_ms = state.age_ms(sent)
-    if same_window and age_ms >= policy.no_original_after_ms:
+    if same_window and age_ms >= policy.no_original_after_ms and not _was_approved(transaction):
         state.put(
             replace(
                 row, state=move(REVERSAL, row.state, "no_original"), response_code=code, sends_left=0,
@@ -102,12 +105,18 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
             replace(
                 row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, asked_again=True,
                 sends_left=max(1, row.sends_left), reason="06",
-                due_ms=state.now.boottime_ms + policy.no_original_after_ms - age_ms,
+                due_ms=state.now.boottime_ms + max(0, policy.no_original_after_ms - age_ms),
             )
         )
         state.tell("reversal.no_original_early", row.id, code=code, age_ms=age_ms)
     else:
         _refused(state, row, code, "operator", "compare_settlement")
+
+
+def _was_approved(transaction: Transaction) -> bool:
+    """The host's own approval disproves its "no original": the 0400 came before the 0200, or was looked for elsewhere."""
+    late = any(evidence.kind == "late_response" and evidence.outcome in APPROVED for evidence in transaction.evidence)
+    return late or transaction.doubt == "approved_not_completed"
 
 
 def _batch_is_open(state: State, row: Reversal) -> bool:
@@ -147,7 +156,7 @@ def key_refused(state: State, row: Reversal, code: str | None, why: str) -> None
         replace(
             row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, key_answers=row.key_answers + 1,
             sends_left=row.sends_left + 1, waiting_sign_in=True, backoff_ms=backoff_ms,
-            due_ms=(row.last_send_ms or state.now.boottime_ms) + backoff_ms,
+            due_ms=state.now.boottime_ms + backoff_ms,
         )
     )
     state.tell("reversal.key_refused", row.id, code=code, mac=why)

@@ -48,12 +48,17 @@ def trigger(state: State, row: Reversal) -> bool:
     """Something opens an opportunity: the next one begins now, but never before the spacing after the last send."""
     if row.state not in {"pending", "exhausted"} or row.sends_left > 0 or row.waiting_sign_in:
         return False
-    now_ms = state.now.boottime_ms
-    due_ms = now_ms if row.last_send_ms is None else max(now_ms, row.last_send_ms + state.agent.policy.spacing_ms)
+    due_ms = spaced_ms(state, row)
     if row.due_ms is not None and due_ms >= row.due_ms:
         return False
     state.put(replace(row, due_ms=due_ms))
     return True
+
+
+def spaced_ms(state: State, row: Reversal) -> int:
+    """The earliest moment of a next opportunity."""
+    now_ms = state.now.boottime_ms
+    return now_ms if row.last_send_ms is None else max(now_ms, row.last_send_ms + state.agent.policy.spacing_ms)
 
 
 def trigger_all(state: State, batch: str | None = None) -> None:
@@ -122,7 +127,7 @@ def late_approval(state: State, transaction: Transaction) -> None:
         row = state.put(
             replace(
                 row, state=move(REVERSAL, row.state, "late_approval"), sends_left=0, asked_again=False,
-                first_used=False, due_ms=state.now.boottime_ms,
+                first_used=False, due_ms=spaced_ms(state, row),
             )
         )
         state.tell("reversal.reopened", transaction.id, reason="late_approval")

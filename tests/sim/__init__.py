@@ -1,0 +1,1 @@
+"""A deterministic simulated world that tries to lose money: the real core, simulated peers, seeded faults."""

@@ -117,6 +117,29 @@ def test_T16_after_a_new_boot_the_second_question_waits_until_60_s_are_proved() 
     assert world.states() == ("no_original", "no_original")
 
 
+def test_T16_no_original_is_not_believed_against_a_late_approval() -> None:
+    world = World()
+    world.doubt()
+    world.at(70 * SECOND)
+    world.connect()
+    world.result("approved", response_code="00")  # the 0210 came late, and the app reported it
+    world.reply("25")  # the 0400 had overtaken its 0200
+    assert world.states() == ("reversing", "sending"), "asked again at once"
+    world.reply("00")
+    assert world.states() == ("reversed", "accepted")
+
+
+def test_T16_no_original_is_not_believed_of_what_the_host_had_approved() -> None:
+    world = World()
+    world.open()
+    world.result("approved_not_completed", response_code="00")
+    world.at(70 * SECOND)
+    world.connect()
+    world.reply("25")
+    world.reply("25")
+    assert world.states() == ("unresolved", "refused")
+
+
 def test_T16_no_original_after_a_batch_change_is_never_believed() -> None:
     world = sending()
     world.do(e.BatchChanged(batch="000002", what="changed"))
@@ -254,6 +277,8 @@ def test_a_missing_mac_service_counts_as_key_and_not_as_a_send() -> None:
     world.do(e.SendFailed(transaction="a", why="mac"))
     row = world.reversal()
     assert (row.state, row.sends, row.sends_left, row.waiting_sign_in) == ("pending", 0, 3, True)
+    world.go_to(59 * SECOND)
+    assert len(world.sends()) == 1, "it waits for the sign-in or the back-off, also when it had been sent long ago"
 
 
 def test_an_acceptance_ends_the_call_for_a_sign_in() -> None:

@@ -1,0 +1,82 @@
+"""The journal at the end of a world: its chain holds, replaying it gives the rows, no secret is left on the disk."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from agent.core.model import Row
+from agent.journal.chain import verify
+from agent.journal.replay import compare, replay
+from agent.journal.store import DECODERS, SINGLES, TABLES, Store
+from tests.sim.books import PAN, SECRETS, Journal
+from tests.sim.checks import Violation
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+
+def audit(world: "World", books: Journal) -> bool:
+    """Raise Violation, or False when flipped bits were found out: then the rest of the world proves nothing."""
+    store = books.store
+    if store is None:
+        raise Violation("8", "the agent is not running")
+    try:
+        if books.damaged:
+            raise Violation("5", f"the journal lost its tail: {store.seq} entries, {books.told_seq} were told")
+        _chain(store)
+        _rows(store)
+    except Exception as error:
+        if world.rotten:
+            world.note("damage found", type(error).__name__)
+            return False
+        if isinstance(error, Violation):
+            raise
+        raise Violation("5", f"the journal cannot be read: {error!r}") from error
+    books.housekeeping()
+    _secrets(books, store)
+    _fleet(world, store)
+    return True
+
+
+def _chain(store: Store) -> None:
+    query = store.database.execute("SELECT seq, body, hash FROM journal ORDER BY seq")
+    broken = next(verify((seq, bytes(body), bytes(hash_)) for seq, body, hash_ in query), None)
+    if broken is not None:
+        raise Violation("5", f"the chain is broken at {broken.seq}: {broken.reason}")
+
+
+def _rows(store: Store) -> None:
+    rows: list[Row] = []
+    for kind, table in TABLES.items():
+        rows += [DECODERS[kind].decode(body) for (body,) in store.database.execute(f"SELECT body FROM {table}")]
+    rows += [DECODERS[SINGLES[key]].decode(body) for key, body in store.database.execute("SELECT id, body FROM singles")]
+    state, differences = replay(store.read_after(0, 1_000_000))
+    differences = [*differences, *compare(state, rows)]
+    made = len(state.transactions) + len(state.reversals) + len(state.incidents) + len(state.jobs)
+    if made + 3 < len(rows) or made > len(rows):
+        raise Violation("5", f"replay makes {made} rows, the disk has {len(rows)}")
+    if differences:
+        raise Violation("5", f"replay and rows differ: {msgspec.json.encode(differences[:3]).decode()}")
+
+
+def _secrets(books: Journal, store: Store) -> None:
+    """No clear text ever; no sealed secret of what is closed, in database or WAL."""
+    disk = b"".join(bytes(image.data) for image in books.disk.files.values())
+    for text in SECRETS.values():
+        if text is not SECRETS["14"] and text.encode() in disk:
+            raise Violation("11", "a card secret stands in the clear on the disk")
+    if PAN.encode() in disk:
+        raise Violation("11", "a PAN stands in the clear on the disk")
+    if store.scrub_owed:
+        raise Violation("11", "the scrub is still owed")
+    left = {ref for (ref,) in store.database.execute("SELECT DISTINCT ref FROM vault")}
+    for ref, blobs in books.sealed.items():
+        if ref not in left and any(blob in disk for blob in blobs):
+            raise Violation("11", f"the sealed secrets of {ref} are still on the disk")
+
+
+def _fleet(world: "World", store: Store) -> None:
+    world.fleet.pump()
+    told = [(entry.seq, entry.type) for entry in store.read_after(0, 1_000_000)]
+    if world.fleet.events != told:
+        raise Violation("10", f"the fleet has {len(world.fleet.events)} events, the journal {len(told)}")

@@ -1,0 +1,188 @@
+"""What the agent keeps: rows in memory for the fast worlds, the real journal on a disk that fails for the others."""
+
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from agent.core.change import Change
+from agent.core.event import Event, Opened
+from agent.core.model import Now, Row
+from agent.core.state import State
+from agent.journal.chain import Entry
+from agent.journal.database import Database, StorageFailed, StorageFull, classify
+from agent.journal.store import Stepped, Store
+from agent.vault import Vault
+from tests.sim.disk import FileSystem, Image, PowerCut
+
+Outcome = Literal["ok", "full", "failed", "kept", "gone"]
+NAME = "journal.db"
+PAN = "6222021234567890128"
+SECRETS = {"2": PAN, "14": "3012", "55": "9F2608FEEDFACECAFEBEEF9F3602BEEF"}
+KEY = bytes(range(32))
+
+
+class Memory:
+    """Commits that always succeed, unless a fault says otherwise. A new process gets the committed rows."""
+
+    def __init__(self, random: Random) -> None:
+        self.chance = random.random
+        self.state = State()
+        self.full = False
+        self.fail_next = False
+        self.damaged = False
+        self.found: list[Entry] = []
+
+    def load(self) -> State:
+        """The state a new process starts with: rows alone, nothing else is remembered."""
+        old = self.state
+        old.rollback()
+        rows: list[Row] = [old.agent, old.line, old.printer]
+        for table in (old.transactions, old.reversals, old.incidents, old.jobs):
+            rows += table.values()
+        self.state = State(rows)
+        return self.state
+
+    def missing(self, _state: State, _event: Event) -> list[Row]:
+        """Nothing is ever forgotten."""
+        return []
+
+    def commit(self, event: Event, _now: Now, _change: Change, _loaded: list[Row]) -> Outcome:
+        """Full disks refuse what is new; a failed commit may or may not be on disk."""
+        if self.fail_next:
+            self.fail_next = False
+            return "failed" if self.chance() < 0.5 else "kept"
+        return "full" if self.full and self.chance() < (0.9 if isinstance(event, Opened) else 0.3) else "ok"
+
+    def end_process(self) -> None:
+        """Nothing is left behind but the rows."""
+
+    power_cut = end_process
+
+    def housekeeping(self) -> None:
+        """Nothing to do."""
+
+
+class _SimDatabase(Database):
+    """The adapter on a disk in memory: only the look at the file's size is another."""
+
+    system: FileSystem
+
+    def wal_bytes(self) -> int:
+        image = self.system.disk.files.get(f"{NAME}-wal")
+        return len(image.data) if image else 0
+
+
+_TEMPLATE: dict[str, bytes] = {}
+
+
+def _template(system: FileSystem) -> None:
+    """A journal just made, with its grown WAL; made once, copied for every world. Its id is the same for all."""
+    if not _TEMPLATE:
+        database = _open(system)
+        store = Store(database)
+        database.execute("UPDATE meta SET value = 'e' WHERE key = 'epoch'")
+        store.close()
+        _TEMPLATE.update({name: bytes(image.data) for name, image in system.disk.files.items()})
+    system.disk.files = {name: Image(data) for name, data in _TEMPLATE.items()}
+
+
+def _open(system: FileSystem) -> _SimDatabase:
+    database = _SimDatabase(system.connect(NAME), Path(NAME))
+    database.system = system
+    try:
+        database.configure()
+    except Exception as error:
+        raise classify(error) or error from error
+    return database
+
+
+class Journal:
+    """The real store on a disk that loses what was not synced. `promised` is the head after the last good commit."""
+
+    system = FileSystem()  # one virtual file system for all worlds of a process
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        system = self.system
+        system.disk.__init__()  # type: ignore[misc]
+        _template(system)
+        self.disk = system.disk
+        self.full = False
+        self.fail_next = False
+        self.damaged = False
+        self.cut: Literal["power", "kill"] = "power"
+        self.vault = Vault(KEY)
+        self.sealed: dict[str, tuple[bytes, ...]] = {}
+        self.told_seq = 0
+        self.found: list[Entry] = []  # what turned out to be on disk though nobody was told
+        self.store: Store | None = None
+        self.state = State()
+
+    def load(self) -> State:
+        """Open what is on disk. Raises StorageFailed when it is damaged."""
+        self.disk.cut_after = self.disk.fail_after = None
+        self.store = Store(_open(self.system))
+        if self.store.seq < self.told_seq:
+            self.damaged = True  # the fleet, or a caller, was told of a head that is gone: the tail was cut
+        self.state = self.store.load()
+        self.found = self.store.read_after(self.told_seq, 1_000) if self.store.seq > self.told_seq else []
+        self.told_seq = self.store.seq
+        return self.state
+
+    def missing(self, state: State, event: Event) -> list[Row]:
+        """As the inbox asks for them."""
+        assert self.store is not None
+        return self.store.missing(state, event)
+
+    def commit(self, event: Event, now: Now, change: Change, loaded: list[Row]) -> Outcome:
+        """One commit of the real store."""
+        if not change.facts:
+            return "ok"
+        store, disk = self.store, self.disk
+        assert store is not None
+        disk.room = sum(len(image.data) for image in disk.files.values()) if self.full else None
+        if self.fail_next:
+            self.fail_next = False
+            disk.fail_after = int(self.random.random() * 12)
+        stepped = Stepped(event, now, change, loaded)
+        if isinstance(event, Opened) and event.vault is not None:
+            stepped.ref, stepped.sealed = event.vault, self.vault.seal(event.vault, SECRETS)
+            self.sealed[event.vault] = tuple(stepped.sealed.values())
+        try:
+            store.commit([stepped])
+        except PowerCut:
+            return "gone"
+        except StorageFull:
+            return "full"
+        except StorageFailed:
+            return "failed"
+        self.told_seq = store.seq
+        return "ok"
+
+    def end_process(self) -> None:
+        """A kill: the page cache lives on."""
+        self.disk.end_process()
+        self.store = None
+
+    def power_cut(self) -> None:
+        """Unsynced sectors are lost, kept or torn."""
+        self.disk.power_cut(self.random)
+        self.store = None
+
+    def rot(self) -> None:
+        """Some bits flip, in what counts."""
+        name = NAME if self.random.random() < 0.6 else f"{NAME}-wal"
+        data = self.disk.files[name].data
+        for _ in range(1 + int(self.random.random() * 4)):
+            data[int(self.random.random() * min(len(data), 60_000))] ^= 1 << int(self.random.random() * 8)
+
+    def housekeeping(self) -> None:
+        """What the daemon does when idle."""
+        if self.store is not None:
+            self.disk.room = None
+            self.store.checkpoint()
+            if self.store.scrub_owed:
+                self.store.scrub()
+
+
+Books = Memory | Journal

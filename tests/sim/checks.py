@@ -1,0 +1,214 @@
+"""Safety, looked at after every commit by eyes of its own: nothing here asks the core whether the core is right."""
+
+from typing import TYPE_CHECKING, Any
+
+from agent.core import playbook
+from agent.core.change import Change, Decision, SendReversal
+from agent.core.event import Event, Opened
+from agent.core.model import Incident, Reversal, Transaction
+from agent.journal.chain import Entry
+
+if TYPE_CHECKING:
+    from tests.sim.app import Attempt
+    from tests.sim.machine import Machine
+    from tests.sim.world import World
+
+DOUBTFUL = frozenset({"in_doubt", "reversing", "approved_not_completed"})
+PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original"})
+LIVE = frozenset({"pending", "sending", "exhausted"})
+REASONS = {"no_answer": "98", "not_sent": "98", "timeout": "98", "restart": "98", "bad_mac": "A0", "approved_not_completed": "96"}
+NEVER_AGAIN = {"reversal.confirmed": "accepted", "reversal.fenced": "fenced", "reversal.expired": "expired"}
+REFUSALS = frozenset({"reversal.later", "reversal.no_original_early", "reversal.refused"})
+SENDS_MAX = 3 + 3 + 1  # of one opportunity: counted ones, key answers, one early "no original"
+SPACING_MS = 60_000
+
+
+class Violation(Exception):  # noqa: N818
+    """A promise was broken. `rule` is the number of the invariant, or what else went wrong."""
+
+    def __init__(self, rule: str, text: str) -> None:
+        super().__init__(f"invariant {rule}: {text}")
+        self.rule = rule
+
+
+class Checks:
+    """What has been promised and seen so far."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.promised: dict[str, str] = {}
+        self.ended: dict[str, str] = {}
+        self.refused: set[str] = set()
+        self.incidents: set[str] = set()
+        self.risk: set[str] = set()
+        self.sealed: dict[str, None] = {}
+        self.first: dict[str, dict[str, str]] = {}
+        self.last_left: dict[str, tuple[int, int, int, int]] = {}  # boot, life, opportunity, boot time
+        self.sends: dict[tuple[str, int, int], int] = {}
+        self.bypassed = False
+
+    # ── every commit ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def committed(self, machine: "Machine", event: Event, change: Change) -> None:
+        """After every commit: what is true now, and what was asked for."""
+        world = self.world
+        now, log = world.now, world.log
+        log.append((now, type(event).__name__, getattr(event, "transaction", None)))
+        for fact in change.facts:
+            type_, key = fact.type, fact.transaction
+            log.append((now, " " + type_, key, fact.data.get("code")))
+            if key is not None:
+                self._fact(type_, key)
+        for row in change.rows:
+            kind = type(row)
+            if kind is Transaction:
+                self._transaction(machine, row)  # type: ignore[arg-type]
+            elif kind is Incident:
+                self._incident(row)  # type: ignore[arg-type]
+        if type(event) is Opened and event.vault is not None:
+            self.sealed[event.vault] = None
+        for ref in change.wiped:
+            self.sealed.pop(ref, None)
+        for effect in change.effects:
+            if type(effect) is SendReversal:
+                self._ordered(machine, effect)
+
+    def _fact(self, type_: str, key: str) -> None:
+        if type_ in NEVER_AGAIN:
+            self.ended[key] = NEVER_AGAIN[type_]
+        elif type_ in REFUSALS:
+            self.refused.add(key)
+
+    def found(self, entries: list[Entry]) -> None:
+        """A commit whose outcome was unknown turned out to be on disk."""
+        for entry in entries:
+            if entry.transaction is not None:
+                self._fact(entry.type, entry.transaction)
+                if entry.type.startswith("incident."):
+                    self.incidents.add(entry.transaction)
+
+    def _transaction(self, machine: "Machine", row: Transaction) -> None:
+        promise = self.promised.get(row.id)
+        if promise is not None:
+            if promise == "approved" and row.state != "approved":
+                raise Violation("2", f"{row.id} was told approved and is {row.state}")
+            if promise == "go" and row.state in {"intent", "not_sent"}:
+                raise Violation("1", f"{row.id} was allowed to be sent and is {row.state}")
+        if row.disposition is not None and row.disposition.accepts_risk:
+            self.risk.add(row.id)
+        _, hold_goods, may_pay_again = playbook.judge(machine.state, row)
+        if not hold_goods and row.state != "approved" and row.kind != "void":
+            raise Violation("7", f"goods of {row.id} go out in {row.state}")
+        if may_pay_again and row.id not in self.risk and row.state not in PAYABLE:
+            raise Violation("7", f"{row.id} may be paid again in {row.state}")
+
+    def _incident(self, row: Incident) -> None:
+        if row.transaction is not None:
+            self.incidents.add(row.transaction)
+        if row.code == "gate_bypassed":
+            self.bypassed = True
+        if row.open and not (row.owner and row.next_action):
+            raise Violation("1", f"incident {row.code} has no owner or next action")
+
+    def _ordered(self, machine: "Machine", effect: SendReversal) -> None:
+        """One in flight, and of those that are due the oldest goes first."""
+        rows = machine.state.open_reversals.values()
+        flying = [row.id for row in rows if row.state == "sending"]
+        if flying != [effect.transaction]:
+            raise Violation("3", f"in flight {flying} while {effect.transaction} is sent")
+        number, now_ms = machine.state.reversals[effect.transaction].number, machine.boottime()
+        for row in rows:
+            if row.number < number and row.state in LIVE and row.due_ms is not None and row.due_ms <= now_ms:
+                raise Violation("4", f"{row.id} is older and due, yet {effect.transaction} goes first")
+
+    # ── on the wire ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def left(self, effect: SendReversal) -> None:
+        """The bytes of an 0400 leave."""
+        world, key = self.world, effect.transaction
+        state = world.machine.state
+        transaction, row = state.transactions[key], state.reversals[key]
+        if key in self.ended:
+            raise Violation("12", f"0400 for {key} after it was {self.ended[key]}")
+        if transaction.state in {"approved", "declined", "not_sent", "resolved"}:
+            raise Violation("2", f"0400 for {key}, which is {transaction.state}")
+        self._identity(effect, transaction)
+        self._pace(row)
+        world.log.append((world.now, "0400 left", key, effect.fields["39"]))
+
+    def _identity(self, effect: SendReversal, transaction: Transaction) -> None:
+        key, fields = effect.transaction, dict(effect.fields)
+        reason = fields.pop("39")
+        attempt = self.world.app.find(key)
+        own = {"4": f"{attempt.amount_fen:012d}", "11": attempt.stan, "41": "12345678", "42": "898310148160001"}
+        if any(fields.get(name) != text for name, text in own.items()) or fields["60"][2:8] != attempt.key[0]:
+            raise Violation("3", f"the 0400 of {key} does not name its transaction: {fields}")
+        if (fields["3"], "61" in fields) != (("200000", True) if attempt.kind == "void" else ("000000", False)):
+            raise Violation("3", f"the 0400 of {key} has the wrong kind: {fields}")
+        if self.first.setdefault(key, fields) != fields:
+            raise Violation("3", f"a resend of {key} has another identity")
+        if effect.vault != f"v{key}":
+            raise Violation("3", f"the 0400 of {key} takes the card of {effect.vault}")
+        expected = "06" if key in self.refused else REASONS[transaction.doubt or ""]
+        if reason != expected:
+            raise Violation("3", f"the 0400 of {key} says reason {reason}, not {expected}")
+
+    def _pace(self, row: Reversal) -> None:
+        machine = self.world.machine
+        now_ms, before = machine.boottime(), self.last_left.get(row.id)
+        if before is not None:
+            boot, _, opportunity, at_ms = before
+            if boot == machine.boots and row.opportunities != opportunity and now_ms - at_ms < SPACING_MS - 1:
+                raise Violation("4", f"a new opportunity of {row.id} only {now_ms - at_ms} ms after its last send")
+        self.last_left[row.id] = (machine.boots, machine.life, row.opportunities, now_ms)
+        key = (row.id, row.opportunities, machine.life)
+        self.sends[key] = count = self.sends.get(key, 0) + 1
+        if count > SENDS_MAX:
+            raise Violation("8", f"{count} sends of {row.id} in one opportunity")
+
+    # ── what people and the app are told ─────────────────────────────────────────────────────────────────────────────
+
+    def answered(self, attempt: "Attempt", decision: Decision) -> None:
+        """go, wait or refuse: only for a reason."""
+        state, key = self.world.machine.state, attempt.id
+        bypassed, self.bypassed = self.bypassed, False
+        sent = [row.id for row in state.open_transactions.values() if row.state == "sent" and row.id != key]
+        turns = [
+            row.id
+            for row in state.open_transactions.values()
+            if row.state in DOUBTFUL and not state.reversals[row.id].waiting_sign_in
+        ]
+        settling = state.agent.batch_state == "settling" and state.agent.batch == attempt.key[0]
+        if decision.proceed == "go":
+            self.promised[key] = "go"
+            if sent or settling or (turns and not bypassed):
+                raise Violation("4", f"{key} may go ahead of {turns or sent or 'the settlement'}")
+        elif attempt.go_at is not None or state.transactions[key].state == "sent":
+            return  # asked again too late: its go is no longer valid
+        elif not (sent or turns or settling):
+            raise Violation("4", f"{key} is told {decision.proceed} for no reason")
+
+    def promise(self, attempt: "Attempt") -> None:
+        """The agent answered `approved`: the app prints."""
+        self.promised[attempt.id] = "approved"
+
+    def look(self, attempt: "Attempt") -> None:
+        """The cashier looks at the screen, and hands over what it does not hold back."""
+        row = self._row(attempt)
+        if row is not None and row.kind == "sale" and not playbook.judge(self.world.machine.state, row)[1]:
+            attempt.released = True
+
+    def may_pay_again(self, attempt: "Attempt") -> bool:
+        """What the screen says about paying again. With no answer from the agent nobody pays again."""
+        row = self._row(attempt)
+        return row is not None and playbook.judge(self.world.machine.state, row)[2]
+
+    def _row(self, attempt: "Attempt") -> Any:
+        machine = self.world.machine
+        return machine.state.transactions.get(attempt.id) if machine.up else None
+
+    def end(self) -> None:
+        """The world has come to rest."""
+        from tests.sim.ending import end
+
+        end(self.world)

@@ -1,0 +1,106 @@
+"""The swarm: every seed switches a random subset of the faults on, so that rare combinations are met as often as common ones."""
+
+from collections.abc import Iterable
+from random import Random
+
+NAMES = (
+    # the network between host, app and agent
+    "loss",
+    "delay",
+    "double",
+    "crossed",
+    "cut",
+    "down",
+    # the host
+    "late",
+    "tardy",
+    "codes",
+    "keys",
+    "badmac",
+    "forgets",
+    "declines",
+    # the payment app
+    "crash",
+    "slow",
+    "eager",
+    "twice",
+    "gac",
+    "mute_app",
+    # the machine and its disk
+    "kill",
+    "power",
+    "suspend",
+    "clock",
+    "drift",
+    "full",
+    "broken",
+    "rot",
+    "unpackable",
+    # the printer, the fleet, the batch, people
+    "paper",
+    "fleet",
+    "batch",
+    "people",
+)
+MEANING = {
+    "loss": "messages between host and terminal are lost",
+    "delay": "messages take long, so that they overtake each other",
+    "double": "answers come twice",
+    "crossed": "an answer to somebody else's reversal comes first",
+    "cut": "connections end in mid-flight",
+    "down": "the line is down for a while, up to more than a day",
+    "late": "the host takes a request after its reversal, which it answered with no original",
+    "tardy": "the host takes a request more than a minute late",
+    "codes": "the host answers reversals with refusals of every class",
+    "keys": "the keys change, and only a sign-in brings the new ones",
+    "badmac": "answers carry a wrong MAC or none",
+    "forgets": "the host's day ends, and it knows yesterday's transactions no more",
+    "declines": "the host declines sales, sometimes with an uncertain code",
+    "crash": "the payment app dies and forgets",
+    "slow": "the payment app is slow to send after its go",
+    "eager": "the payment app sends without permission",
+    "twice": "the payment app reports twice, sometimes another outcome",
+    "gac": "the chip declines what the host approved",
+    "mute_app": "the payment app never reports what it heard",
+    "kill": "the agent is killed, also between commit and answer",
+    "power": "the power goes, also in the middle of a write",
+    "suspend": "the machine sleeps",
+    "clock": "the wall clock is unknown or is stepped",
+    "drift": "the boot clock runs fast or slow",
+    "full": "the disk is full for a while",
+    "broken": "a commit fails with an unknown outcome",
+    "rot": "bits flip on the disk",
+    "unpackable": "a reversal cannot be packed",
+    "paper": "the printer runs out of paper, is switched off, or does not say how far it came",
+    "fleet": "the broker loses, doubles and reorders",
+    "batch": "the batch is settled in the middle",
+    "people": "people reprint, show messages, order reversals, take risks, close cases",
+}
+assert set(MEANING) == set(NAMES)
+JOURNAL_ONLY = frozenset({"rot", "fleet"})
+
+
+class Faults:
+    """Which faults may happen; one attribute per name."""
+
+    __slots__ = NAMES
+
+    def __init__(self, on: Iterable[str] = ()) -> None:
+        names = frozenset(on)
+        for name in NAMES:
+            setattr(self, name, name in names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that are on, in their order."""
+        return tuple(name for name in NAMES if getattr(self, name))
+
+
+NONE = Faults()
+
+
+def draw(random: Random) -> Faults:
+    """The faults of one seed: few, some, or many."""
+    density = (0.0, 0.06, 0.12, 0.2, 0.35)[int(random.random() * 5)]
+    chance = random.random
+    return Faults([name for name in NAMES if chance() < density])

@@ -1,0 +1,178 @@
+"""The agent's own line to the host: connects when wanted, loses what the network loses, brings answers in any order."""
+
+from typing import TYPE_CHECKING, Any
+
+from agent.core.change import SendEcho, SendReversal
+from agent.core.event import EchoReply, Event, HostReachable, HostReply, HostUnreachable, LineLost, NoiseReceived, SendFailed
+from tests.sim.acquirer import ELSEWHERE, KEY, LATER, PERMANENT
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+
+class Line:
+    """One connection at a time; `connection` is its number, 0 for none."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.wanted = "none"
+        self.connection = 0
+        self.serial = 0
+        self.token = 0
+        self.failed = False
+        self.down_until = 0
+
+    @property
+    def down(self) -> bool:
+        """True while nothing gets through."""
+        return self.world.now < self.down_until
+
+    def reset(self) -> None:
+        """The process that had it is gone."""
+        self.wanted, self.connection, self.failed = "none", 0, False
+        self.token += 1
+
+    def want(self, wanted: str) -> None:
+        """now: connect and hold; watch: look; none: close."""
+        self.wanted = wanted
+        if wanted != "now":
+            self.connection = 0
+        if wanted != "none":
+            self.poke()
+
+    def poke(self, ms: int = 20) -> None:
+        """Look at the line soon."""
+        self.token += 1
+        self.world.mine(ms, self._attempt, self.token)
+
+    def _attempt(self, token: int) -> None:
+        world = self.world
+        if token != self.token or self.wanted == "none" or not world.machine.up or self.connection:
+            return
+        if self.down:
+            # The attempts in between change nothing and are left out; the line's return is noticed by `came_back`.
+            self.failed = True
+            world.machine.submit(HostUnreachable())
+            return
+        if self.wanted == "now":
+            self.serial += 1
+            self.connection = self.serial
+        after_failure, self.failed = self.failed, False
+        if world.machine.submit(HostReachable(after_failure=after_failure)) == "full":
+            self.connection = 0  # the slow probe says it again
+            self.poke(10_000)
+
+    def goes_down(self, ms: int) -> None:
+        """Nothing gets through for so long; whether the connection notices is chance."""
+        world = self.world
+        self.down_until = max(self.down_until, world.now + ms)
+        world.after(self.down_until - world.now + 1, self.came_back)
+        if self.connection and world.chance() < 0.5:
+            world.mine(5, self._lost, self.connection)
+
+    def came_back(self, _arg: object = None) -> None:
+        """Netlink says so at once, or the next probe finds out."""
+        if not self.down and self.wanted != "none" and not self.connection:
+            self.poke(5 if self.world.chance() < 0.7 else 1 + int(self.world.chance() * 60_000))
+
+    def _lost(self, connection: int) -> None:
+        if connection == self.connection:
+            self.connection = 0
+            self.world.machine.submit(LineLost())
+            if self.wanted == "now":
+                self.poke()
+
+    # ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def send(self, effect: SendReversal | SendEcho) -> None:
+        """The performer takes it after the commit."""
+        self.world.mine(1, self._send, (self.world.machine.life, effect))
+
+    def _send(self, value: tuple[int, SendReversal | SendEcho]) -> None:
+        life, effect = value
+        world = self.world
+        if life != world.machine.life:
+            return
+        faults, chance = world.faults, world.chance
+        if isinstance(effect, SendReversal):
+            if faults.unpackable and chance() < 0.1:
+                self._failed(effect, "unpackable")
+                return
+            if faults.keys and chance() < 0.1:
+                self._failed(effect, "mac")
+                return
+        if not self.connection or (faults.cut and chance() < 0.15):
+            self.connection = 0
+            if isinstance(effect, SendReversal):
+                self._failed(effect, "line")
+            self.poke(1_000)
+            return
+        if isinstance(effect, SendReversal):
+            world.checks.left(effect)
+        if faults.cut and chance() < 0.2:
+            world.mine(10, self._lost, self.connection)
+        if self.down or (faults.loss and chance() < 0.3):
+            return
+        delay = 20 + (int(chance() * 40_000) if faults.delay and chance() < 0.3 else 0)
+        world.after(delay, self._arrived, (self.connection, effect))
+
+    def _failed(self, effect: SendReversal, why: str) -> None:
+        self.world.machine.submit(SendFailed(transaction=effect.transaction, why=why))
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _arrived(self, value: tuple[int, SendReversal | SendEcho]) -> None:
+        connection, effect = value
+        if isinstance(effect, SendEcho):
+            self._answer(connection, EchoReply(code="00"))
+            return
+        code, mac = self._judge(effect)
+        own = effect.fields
+        if self.world.faults.crossed and self.world.chance() < 0.3:
+            other = f"{(int(own['11']) + 500_000) % 1_000_000:06d}"
+            self._answer(connection, self._reply(own, "00", "good", f11=other))
+        self._answer(connection, self._reply(own, code, mac))
+
+    def _judge(self, effect: SendReversal) -> tuple[str | None, str]:
+        """The host's answer: an honest one, or what the faults make of it."""
+        faults, chance, host = self.world.faults, self.world.chance, self.world.host
+        if faults.codes and chance() < 0.5:
+            classes = (LATER, LATER, PERMANENT, ELSEWHERE, KEY)[int(chance() * 5)]
+            code = classes[int(chance() * len(classes))]
+            if classes in (LATER, ELSEWHERE) and chance() < 0.3:
+                host.reverse(effect.fields)  # done all the same
+            return code, "good"
+        code = host.reverse(effect.fields)
+        mac = "good"
+        if faults.badmac and chance() < 0.3:
+            mac = "bad" if chance() < 0.5 else "missing"
+        return code, mac
+
+    @staticmethod
+    def _reply(own: dict[str, str], code: str | None, mac: str, f11: str | None = None) -> HostReply:
+        return HostReply(
+            f3=own["3"],
+            f4=own["4"],
+            f11=f11 or own["11"],
+            f41=own["41"],
+            f42=own["42"],
+            code=code,
+            mac=mac,  # type: ignore[arg-type]
+        )
+
+    def _answer(self, connection: int, event: Event) -> None:
+        world = self.world
+        faults, chance = world.faults, world.chance
+        if self.down or (faults.loss and chance() < 0.3):
+            return
+        delay = 20 + (int(chance() * 40_000) if faults.delay and chance() < 0.3 else 0)
+        world.mine(delay, self._heard, (connection, event))
+        if faults.double and chance() < 0.3:
+            world.mine(delay + int(chance() * 5_000), self._heard, (connection, event))
+        if faults.badmac and chance() < 0.05:
+            world.mine(delay, self._heard, (connection, NoiseReceived(what="unreadable")))
+
+    def _heard(self, value: tuple[int, Any]) -> None:
+        connection, event = value
+        if connection == self.connection:
+            self.world.machine.submit(event)
