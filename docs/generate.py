@@ -4,8 +4,10 @@
 A page is a function in PAGES that returns the whole text of the file of that name.
 """
 
+import json
 import re
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ sys.path.insert(0, str(DOCS.parent))
 
 from agent import settings  # noqa: E402  (this tree, whatever is installed)
 from agent.config import expectation  # noqa: E402
+from agent.hooks.routes import openapi  # noqa: E402
 
 CONFIGURATION = DOCS.parent / "packaging" / "reversald.toml"
 
@@ -70,7 +73,13 @@ def _words(text: str) -> dict[str, str]:
     return words
 
 
-PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration}
+def local_api() -> str:
+    """The OpenAPI description, as a running agent of this version gives it at /v1/openapi.json."""
+    version = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]["version"]
+    return json.dumps(openapi(version), ensure_ascii=False, indent=2) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration, "openapi.json": local_api}
 
 
 def main(arguments: list[str]) -> int:
