@@ -175,6 +175,8 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path, text, key):
 def test_a_contradiction_that_rests_on_a_wrong_value_is_not_reported_beside_it(tmp_path):
     found = problems(tmp_path, '[recovery]\nmode = "payap"\n[hook]\nlisten = "nowhere"\n')
     assert set(found) == {"recovery.mode", "hook.listen"}
+    found = problems(tmp_path, RIGHT + '[mac]\nsource = "payapp"\n[payapp]\nurl = 5\n')
+    assert set(found) == {"payapp.url"}
 
 
 def test_mode_payapp_needs_neither_a_host_nor_a_key(tmp_path):
@@ -403,7 +405,7 @@ def test_every_file_that_is_missing_open_or_wrong_is_named_with_its_key(tmp_path
     )
     path = keyed(tmp_path, RIGHT + text)
     (tmp_path / "token").write_text("t")
-    (tmp_path / "token").chmod(0o644)
+    (tmp_path / "token").chmod(0o604)
     (tmp_path / "ca").write_text("public")
     (tmp_path / "vault.key").write_text("00")
     (tmp_path / "vault.key").chmod(0o600)
