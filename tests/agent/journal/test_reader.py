@@ -163,6 +163,29 @@ def test_the_private_copy_is_private_and_goes_away(live, tmp_path, monkeypatch):
     assert list(private.iterdir()) == []
 
 
+@pytest.mark.parametrize(("writes", "readable"), [(1, True), (4, True), (1_000, False)])
+def test_a_copy_during_which_somebody_wrote_is_made_again_and_not_for_ever(live, monkeypatch, writes, readable):
+    path = killed(live, shm=False)
+    expected = everything(live.path)
+    copy = shutil.copyfile
+    left = [writes]
+
+    def copied_beside_a_writer(source: Path, target: Path) -> None:
+        copy(source, target)
+        if left[0] > 0 and not str(source).endswith("-wal"):
+            left[0] -= 1
+            os.utime(source, ns=(0, left[0]))
+
+    monkeypatch.setattr(shutil, "copyfile", copied_beside_a_writer)
+    if readable:
+        with Reader.open(path) as reader:
+            assert reader.summary() == expected[0]
+        assert left == [0]
+    else:
+        with pytest.raises(Unreadable, match="changing"):
+            Reader.open(path)
+
+
 def test_a_running_daemon_is_read_while_it_writes_and_is_not_held_up(live):
     with Reader.open(live.path) as reader:
         before = reader.head().seq
@@ -294,7 +317,10 @@ def test_the_story_of_a_transaction_holds_what_happened_around_it_and_nothing_of
     assert [entry.seq for entry in entries] == sorted(entry.seq for entry in entries)
 
 
-def test_the_story_of_an_old_transaction_is_found_in_a_long_journal(tmp_path):
+@pytest.mark.parametrize("scan", [3, 20_000])
+def test_the_story_of_an_old_transaction_is_found_in_a_long_journal(tmp_path, monkeypatch, scan):
+    monkeypatch.setattr("agent.journal.reader.SCAN", scan)
+    monkeypatch.setattr("agent.journal.reader.CHUNK", scan)
     story = Story(tmp_path)
     story.do(e.PrinterSeen(fault="none", paper="ok"))
     for number in range(1, 181):
