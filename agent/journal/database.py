@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 WAL_BYTES = 1 << 20
-WAL_BYTES_MAX = WAL_BYTES + (1 << 18)  # a WAL beyond this is checkpointed at once; the next commit cuts it back
 FREE_BYTES_MIN = 4 << 20  # below this, new intents are refused while results and reversals still go
 PAGE_BYTES = 1024
+SPILL_CACHED_PAGES = 16  # SQLite keeps the last pages of a spill in its cache of 8, and a few more
 
 # Primary result codes of SQLite. After any of the second kind nothing is known of the commit, or nothing can be written.
 _FULL = 13
@@ -53,6 +53,8 @@ def classify(error: Exception) -> StorageError | None:
 class Database:
     """One writing connection. `connection` may be any object with SQLite's `execute(sql, parameters)`."""
 
+    reserve_bytes = WAL_BYTES
+
     def __init__(self, connection: Any, path: Path) -> None:
         self._connection = connection
         self.path = path
@@ -78,7 +80,7 @@ class Database:
             "journal_mode=WAL",
             "synchronous=FULL",
             "wal_autocheckpoint=0",
-            f"journal_size_limit={WAL_BYTES}",
+            f"journal_size_limit={self.reserve_bytes}",
             "secure_delete=ON",
             "temp_store=MEMORY",
             "trusted_schema=OFF",
@@ -115,8 +117,12 @@ class Database:
 
     def grow_wal(self) -> None:
         """Grow the WAL to its working size without growing the database: spill frames, then roll back."""
-        if self.wal_bytes() < WAL_BYTES:
-            self._spill()
+        if self.wal_bytes() < self.reserve_bytes:
+            self._spill(self.reserve_bytes)
+
+    def wal_is_too_large(self) -> bool:
+        """True when it must be checkpointed at once; the next commit then cuts it back."""
+        return self.wal_bytes() > self.reserve_bytes + self.reserve_bytes // 4
 
     def wal_bytes(self) -> int:
         """The size of the WAL file."""
@@ -125,12 +131,13 @@ class Database:
         except FileNotFoundError:
             return 0
 
-    def _spill(self) -> None:
+    def _spill(self, size: int) -> None:
+        """Write `size` bytes of zeros as frames from where the WAL stands, and roll back. The last pages stay in the cache."""
         cache = next(iter(self.execute("PRAGMA cache_size")))[0]
         self.execute("PRAGMA cache_size=8")
         try:
             self.execute("BEGIN IMMEDIATE")
-            self.execute("INSERT INTO spill(filler) VALUES (zeroblob(?))", (WAL_BYTES,))
+            self.execute("INSERT INTO spill(filler) VALUES (zeroblob(?))", (size + SPILL_CACHED_PAGES * PAGE_BYTES,))
             self.execute("ROLLBACK")
         except Exception as error:
             self._roll_back()
@@ -153,7 +160,7 @@ class Database:
         """Overwrite what wiped rows left in the WAL (`secure_delete` has zeroed the pages). False: a reader is in the way."""
         if not self.checkpoint("RESTART"):
             return False
-        self._spill()
+        self._spill(self.wal_bytes())  # all of it, also where it had grown beyond its reserve
         return True
 
     def short_of_space(self) -> bool:

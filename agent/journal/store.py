@@ -16,7 +16,7 @@ from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal,
 from agent.core.state import State
 from agent.journal import schema
 from agent.journal.chain import GENESIS, Entry, canonical, link
-from agent.journal.database import WAL_BYTES_MAX, Database, StorageFull
+from agent.journal.database import Database, StorageFull
 
 TABLES: dict[type, str] = {Transaction: "transactions", Reversal: "reversals", Incident: "incidents", Job: "jobs"}
 SINGLES: dict[str, type] = {"agent": Agent, "line": Line, "printer": Printer}
@@ -168,7 +168,7 @@ class Store:
         self.seq, self.hash, self.boots = seq, hash_, boots
         self.scrub_owed = self.scrub_owed or wiped
         self._unchecked += len(steps)
-        if self._unchecked >= CHECKPOINT_STEPS or self.database.wal_bytes() > WAL_BYTES_MAX:
+        if self._unchecked >= CHECKPOINT_STEPS or self.database.wal_is_too_large():
             self.checkpoint()
 
     def _write_facts(self, stepped: Stepped, seq: int, hash_: bytes, boots: int) -> tuple[int, bytes]:

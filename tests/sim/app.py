@@ -66,7 +66,6 @@ class App:
         if self.world.faults.batch:
             self.world.after(int(self.world.chance() * 90_000 * self.size), self._settle)
         self.world.mine(100, self._next, 0)
-        self.world.fleet.start()
         if self.world.faults.people:
             self.world.people.start()
 

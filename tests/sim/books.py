@@ -66,6 +66,7 @@ class _SimDatabase(Database):
     """The adapter on a disk in memory: only the look at the file's size is another."""
 
     system: FileSystem
+    reserve_bytes = 96 << 10  # small, so that a world's few commits meet checkpoints and a WAL that begins anew
 
     def wal_bytes(self) -> int:
         image = self.system.disk.files.get(f"{NAME}-wal")

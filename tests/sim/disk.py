@@ -216,9 +216,10 @@ class FileSystem(apsw.VFS):
 
     def xDelete(self, filename: str, _syncdir: bool) -> None:
         # A WAL is deleted only by an orderly close, and nobody here closes so: it is a dead connection being collected.
-        if self.disk.process.alive and not filename.endswith("-wal"):
-            self.disk.operation()
-            self.disk.files.pop(Path(filename).name, None)
+        disk = getattr(self, "disk", None)  # at the interpreter's end it may be gone before the connection
+        if disk is not None and disk.process.alive and not filename.endswith("-wal"):
+            disk.operation()
+            disk.files.pop(Path(filename).name, None)
 
     def xAccess(self, pathname: str, _flags: int) -> bool:
         return Path(pathname).name in self.disk.files

@@ -112,7 +112,8 @@ def _baskets(world: "World") -> None:
     """A basket is paid once, or somebody knows."""
     paid: dict[int, list[str]] = {}
     for attempt in world.app.attempts:
-        if attempt.kind == "sale" and world.host.net(attempt.key) > 0:
+        untold = attempt.eager and not attempt.reported  # sent without permission, and never told: nobody can know
+        if attempt.kind == "sale" and world.host.net(attempt.key) > 0 and not untold:
             paid.setdefault(attempt.basket, []).append(attempt.id)
     for basket, keys in paid.items():
         known = any(key in world.checks.incidents or key in world.checks.risk for key in keys)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 BATCH = 200
-EVERY_MS = 20_000
+EVERY_MS = 30_000
 
 
 class Fleet:
@@ -19,23 +19,27 @@ class Fleet:
         self.events: list[tuple[int, str]] = []
         self.waiting: dict[int, str] = {}
         self.high = 0
-        self.running = False
+        self.due = False
 
-    def start(self) -> None:
-        """Pump now and then."""
-        if self.world.journal and not self.running:
-            self.running = True
+    def poke(self) -> None:
+        """Something was committed: in a while it is idle, and telemetry has its turn."""
+        if not self.due:
+            self.due = True
             self.world.mine(EVERY_MS, self._turn)
 
     def _turn(self, _arg: object) -> None:
+        self.due = False
+        machine = self.world.machine
+        machine.use_disk(machine.books.housekeeping)
         self.pump()
-        if self.world.calm_at is None:
-            self.world.mine(EVERY_MS, self._turn)
 
     def pump(self) -> None:
         """Send what the cursor has not passed; move it to what the fleet acknowledges."""
+        self.world.machine.use_disk(self._pump)
+
+    def _pump(self) -> None:
         world, books = self.world, self.world.machine.books
-        if not isinstance(books, Journal) or books.store is None or not world.machine.up:
+        if not isinstance(books, Journal) or books.store is None:
             return
         store, chance = books.store, world.chance
         while True:

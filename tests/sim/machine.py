@@ -1,5 +1,6 @@
 """The terminal: one agent process on the real core, its clocks, and everything that can end it in the middle of a thing."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.core import step as core
@@ -8,9 +9,10 @@ from agent.core.event import Booted, DeadlinePassed, Event, TerminalChanged
 from agent.core.model import Now
 from agent.core.policy import Policy
 from agent.core.state import State
-from agent.journal.database import StorageFailed
+from agent.journal.database import StorageFailed, StorageFull
 from tests.sim.books import Books
 from tests.sim.checks import Violation
+from tests.sim.disk import PowerCut
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -99,6 +101,9 @@ class Machine:
         except Exception as error:  # noqa: BLE001  (a world reports every failure)
             self._damaged(error)
             return
+        if self.books.damaged:
+            self._damaged(StorageFailed("entries that were told are gone"))
+            return
         self.up = True
         self.world.checks.found(self.books.found)
         if self.submit(Booted(version="1", policy=POLICY)) == "full":  # the daemon leaves, and is started again
@@ -153,11 +158,24 @@ class Machine:
             raise Violation("crash", f"{type(event).__name__}: {defect!r}") from defect
         return self._commit(event, now, change, loaded)
 
+    def use_disk(self, act: Callable[[], None]) -> None:
+        """Something beside the inbox uses the journal; the disk may fail it, or the power go."""
+        if not self.up:
+            return
+        try:
+            act()
+        except PowerCut:
+            self._not_committed("gone", [])
+        except StorageFull:
+            pass
+        except Exception as error:
+            if not isinstance(error, StorageFailed) and not self.world.rotten:
+                raise
+            self._broken(error)
+
     def _broken(self, error: Exception) -> Answer:
         self.world.note("storage failed", type(error).__name__)
         self._fail()
-        if self.world.rotten:
-            self.dead = self.books.damaged = True
         return "down"
 
     def _commit(self, event: Event, now: Now, change: Change, loaded: list[Any]) -> Answer:
@@ -173,6 +191,8 @@ class Machine:
         if outcome != "ok":
             return self._not_committed(outcome, loaded)
         state.settle()
+        if world.journal:
+            world.fleet.poke()
         if world.replaying and change.facts:
             self.replayed.append((event, now))
         world.checks.committed(self, event, change)
@@ -196,7 +216,7 @@ class Machine:
             self.state.rollback()
             self.state.forget(loaded)
             return "full"
-        if outcome == "gone":
+        if outcome == "gone":  # with the power, or killed in the middle of it
             if self.books.cut == "power":  # type: ignore[union-attr]
                 self.power_off()
             else:
@@ -208,6 +228,8 @@ class Machine:
     def _fail(self) -> None:
         self.books.end_process()
         self._end()
+        if self.world.rotten:
+            self.dead = self.books.damaged = True
         self.world.after(3_000, self.start, self.life)
 
     def _dispatch(self, effect: Any) -> None:

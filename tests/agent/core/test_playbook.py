@@ -88,6 +88,19 @@ def _resolved() -> World:
     return world
 
 
+def _no_printer() -> World:
+    world = World(has_printer=False)
+    world.open()
+    world.result("approved")
+    return world
+
+
+def _blank() -> World:
+    world = approved("none", "CONFIRMED")
+    world.do(e.ReprintAsked(transaction="a", job="r", blank=True))
+    return world
+
+
 SCENES = {
     "P1": _p1,
     "P1v": lambda: approved("cover_open", "UNPRINTED", "void"),
@@ -103,6 +116,9 @@ SCENES = {
     "P5v": lambda: _p5(void=True),
     "P6": _debit_shown,
     "P7": lambda: _p5(shown=True),
+    "P18": lambda: approved("unrecoverable", "UNPRINTED"),
+    "P23": _no_printer,
+    "P24": _blank,
     "P19": _opened,
     "N1": _opened,
     "N2": lambda: _opened(ask=True),
@@ -143,7 +159,7 @@ def test_both_languages_are_complete_and_name_the_same_facts(code: str) -> None:
     row = PLAYBOOK[code]
     assert all(row)
     names = {name for text in row for _, name, _, _ in string.Formatter().parse(text) if name}
-    assert names <= {"amount", "last4", "rrn", "date"}
+    assert names <= {"amount", "last4", "rrn", "date", "n"}
     assert re.search(r"[一-鿿]", row.zh_long)
     assert not re.search(r"[一-鿿]", row.en_long)
 

@@ -134,8 +134,12 @@ def test_own_slips_wait_until_no_sale_runs_and_receipts_go_first() -> None:
 def test_the_spool_has_a_limit() -> None:
     world = World()
     world.do(e.PrinterSeen(fault="paper_out", paper="out"))
-    for number in range(JOBS_WAITING_MAX + 1):
+    for number in range(JOBS_WAITING_MAX):
         world.do(e.TestPrintAsked(job=f"t{number}"))
+    with pytest.raises(Rejected, match="repair it first"):
+        world.do(e.TestPrintAsked(job="one too many"))
+    world.open()
+    assert world.result("approved", receipt=RECEIPT, job="r").conflict is None, "the sale stands whatever the printer does"
     assert len(world.state.jobs) == JOBS_WAITING_MAX
     assert "spool_full" in world.incidents()
 

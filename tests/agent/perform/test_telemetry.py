@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +17,7 @@ from device.broker import parse_broker
 from device.clock import Reading
 from device.mqtt import Backoff, Message, MqttClient
 from tests.support.broker import Mosquitto
-from tests.support.fakebroker import FakeBroker, Published, disconnect
+from tests.support.fakebroker import PUBACK, PUBLISH, FakeBroker, Published, disconnect, packet
 from tests.support.outbox import MemoryOutbox, StillClock
 
 QUICK = Pace(hold_min_s=0.02, hold_max_s=0.05, ack_min_s=30.0)
@@ -169,6 +170,7 @@ def test_rows_that_nobody_wants_cost_no_commit_until_there_are_many(tmp_path: Pa
         outbox = journal(*["transaction.sent"] * (CURSOR_ROWS - 1))
         async with Fleet(broker.url) as fleet, terminal(broker.url, outbox) as telemetry:
             await fleet.until(lambda: fleet.states and outbox.reads)
+            await asyncio.sleep(0.1)
             assert outbox.moves == []
             outbox.add("transaction.sent")
             telemetry.poke()
@@ -202,12 +204,16 @@ def test_offline_nothing_moves_and_a_restart_sends_what_was_not_delivered(tmp_pa
 def test_with_ack_fleet_a_puback_is_not_delivery(tmp_path: Path) -> None:
     async def play(broker: Mosquitto) -> None:
         outbox = journal("reversal.opened", "transaction.sent", "reversal.sent", "transaction.sent")
-        async with Fleet(broker.url) as fleet, terminal(broker.url, outbox, ack="fleet"):
+        async with Fleet(broker.url) as fleet, terminal(broker.url, outbox, ack="fleet") as telemetry:
             await fleet.until(lambda: len(fleet.events) == 2)
             assert outbox.moves == []
             fleet.acknowledge(1)
             await until(lambda: outbox.cursor() == 1)
             fleet.acknowledge(3, epoch="another journal")
+            fleet.acknowledge(500)  # reported, so that we know when it came
+            await until(lambda: telemetry.problem)
+            await asyncio.sleep(0.1)
+            assert outbox.cursor() == 1
             fleet.acknowledge(3)
             await until(lambda: outbox.cursor() == 4)
             assert 3 not in outbox.moves[:-1]
@@ -285,7 +291,6 @@ def test_a_fleet_that_lost_its_database_is_given_everything_again(tmp_path: Path
             telemetry.poke()
             await fleet.until(lambda: fleet.seqs() == [6])
             fleet.acknowledge(0)
-            fleet.acknowledge(0)  # a stale mark again: once is enough
             await fleet.until(lambda: fleet.seqs() == [6, 1, 2, 3, 4, 5, 6])
             assert [event.prev for event in fleet.events] == [5, 0, 1, 2, 3, 4, 5]
             assert "less than it confirmed" in telemetry.problem or not telemetry.problem
@@ -422,10 +427,10 @@ def test_a_broker_that_forbids_our_topic_does_not_empty_the_journal(tmp_path: Pa
 
 
 def test_a_quota_is_not_the_rows_fault() -> None:
-    refusals = iter([0x97, 0x97, 0x97, 0x97])
+    refusals = iter([0x97] * 5)
 
     def answer(published: Published) -> int:
-        return next(refusals, 0) if published.topic.endswith("/ev") else 0
+        return next(refusals, 0) if b'"seq":1,' in published.payload else 0
 
     async def play(broker: FakeBroker) -> None:
         outbox = journal("reversal.sent", "reversal.sent")
@@ -454,6 +459,33 @@ def test_a_broker_that_hangs_up_over_a_row_does_not_stop_the_others() -> None:
 
     with FakeBroker(answer) as broker:
         asyncio.run(play(broker))
+
+
+def test_a_broker_that_hangs_up_before_it_answered_the_rows_before_does_not_get_them_blamed() -> None:
+    def answer(published: Published) -> bytes | int | None:
+        if not published.topic.endswith("/ev"):
+            return 0
+        if b'"poison"' in published.payload:
+            return disconnect(0x99)
+        later = packet(PUBACK, published.packet_id.to_bytes(2, "big") + b"\0\0")
+        timer = threading.Timer(0.05, broker.send, [later])  # a poison row that follows at once comes first
+        timer.start()
+        timers.append(timer)
+        return None
+
+    async def play(broker: FakeBroker) -> None:
+        outbox = journal("reversal.sent")
+        outbox.add("reversal.sent", {"poison": 1})
+        outbox.add("reversal.sent")
+        async with terminal(broker.url, outbox):
+            await until(lambda: outbox.cursor() == 3)
+            assert list(outbox.skipped) == [2]
+
+    timers: list[threading.Timer] = []
+    with FakeBroker(answer) as broker:
+        asyncio.run(play(broker))
+        for timer in timers:
+            timer.join()
 
 
 def test_a_row_that_cannot_be_written_down_is_set_aside(tmp_path: Path) -> None:
@@ -616,6 +648,26 @@ def test_our_own_past_is_no_clone(tmp_path: Path) -> None:
         assert told == []
 
     with Mosquitto(tmp_path) as broker:
+        asyncio.run(play(broker))
+
+
+def test_what_the_broker_kept_of_our_past_may_come_after_it_heard_us() -> None:
+    past = State(sn="T0000001", fleet="demo", epoch="e", boot=1, ts=None, clk="none", mono=0, state="lost", session="old.1")
+    topic = f"{ROOT}/state".encode()
+    kept = packet(PUBLISH, len(topic).to_bytes(2, "big") + topic + b"\0" + encode(past))
+
+    async def play(broker: FakeBroker) -> None:
+        told: list[bool] = []
+        async with terminal(broker.url, MemoryOutbox(), on_clone=lambda: told.append(True)) as telemetry:
+            for number in (1, 2):
+                await until(lambda: telemetry._greeted and telemetry._number == number)  # noqa: B023
+                broker.send(kept)
+                broker.send(packet(PUBLISH, len(topic).to_bytes(2, "big") + topic + b"\0{}"))
+                await until(lambda: "not to be used" in telemetry.problem)
+                assert told == [True] * (number - 1), "only after our line broke is it the word of another"
+                broker.drop()
+
+    with FakeBroker() as broker:
         asyncio.run(play(broker))
 
 
