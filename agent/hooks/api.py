@@ -35,8 +35,9 @@ ID_MAX = 36
 JSON = "application/json"
 _BODIES: tuple[type, ...] = (
     b.Open, b.Empty, b.Result, b.Receipt, b.EvidenceBody, b.DispositionBody, b.Batch, b.TerminalBody, b.Link, b.Resolve,
-    b.Recover,
+    b.Recover, b.Reprint, b.Guarantee,
 )
+BODILESS: frozenset[type] = frozenset({b.Empty, b.Reprint, b.Guarantee})  # an empty body means: all defaults
 PAYLOADS: dict[type, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(kind) for kind in _BODIES}
 
 
@@ -49,7 +50,7 @@ async def read(request: web.Request, kind: type[B]) -> tuple[B, bytes]:
             raw = await request.read()
     except TimeoutError:
         raise http_problem(408) from None
-    if not raw and kind is b.Empty:
+    if not raw and issubclass(kind, tuple(BODILESS)):
         raw = b"{}"
     try:
         return PAYLOADS[kind].decode(raw), raw
@@ -172,8 +173,18 @@ async def give_receipt(request: web.Request) -> web.StreamResponse:
 async def order_reprint(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/reprint."""
     house, key = request.app[HOUSE], id_of(request)
-    _, raw = await read(request, b.Empty)
-    event = e.ReprintAsked(transaction=key, job=str(uuid4()))
+    body, raw = await read(request, b.Reprint)
+    event = e.ReprintAsked(transaction=key, job=str(uuid4()), blank=body.blank)
+    return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+
+
+async def order_guarantee(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions/{id}/guarantee."""
+    house, key = request.app[HOUSE], id_of(request)
+    body, raw = await read(request, b.Guarantee)
+    event = e.GuaranteeAsked(
+        transaction=key, jobs=tuple(str(uuid4()) for _ in range(body.copies)), contact=body.contact and masked(body.contact)
+    )
     return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 

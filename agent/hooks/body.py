@@ -96,6 +96,19 @@ class Result(_Body, frozen=True):
     receipt: Receipt | None = None
 
 
+class Reprint(_Body, frozen=True):
+    """Order a marked copy; `blank` only reports that the paper came out with nothing on it."""
+
+    blank: bool = False
+
+
+class Guarantee(_Body, frozen=True):
+    """Order the guarantee note, the customer's copy and the merchant's."""
+
+    contact: Word | None = None
+    copies: Annotated[int, msgspec.Meta(ge=1, le=2)] = 2
+
+
 class EvidenceBody(_Body, frozen=True):
     """What the customer shows."""
 
@@ -234,6 +247,9 @@ class Status(msgspec.Struct, frozen=True):
     printer: str
     paper: str
     jobs_waiting: int
+    printed: int
+    printed_lines: int
+    print_failures: int
     journal_seq: int
     journal_hash: str
     scrub_owed: bool

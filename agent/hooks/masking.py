@@ -17,6 +17,7 @@ _GROUP = re.compile(r"\d+|\D+")
 _PRINTED_GROUPS = frozenset({
     (4, 4, 4, 4), (4, 4, 4, 4, 1), (4, 4, 4, 4, 2), (4, 4, 4, 4, 3), (4, 6, 5), (4, 6, 4), (6, 13), (16, 3),
 })
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _DATED = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")  # 20… is no issuer's range: a time, or an order number
 
 
@@ -39,7 +40,7 @@ def _chain(parts: list[str], keep: Collection[str], *, longer_too: bool) -> str:
     out: list[str] = []
     at = 0
     while at < len(parts):
-        end = _card_end(parts, at)
+        end = _card_end(parts, at) if at % 2 == 0 else None
         if end is None and _alone(parts[at], keep, longer_too=longer_too):
             end = at + 1
         if end is None:
@@ -52,16 +53,23 @@ def _chain(parts: list[str], keep: Collection[str], *, longer_too: bool) -> str:
 
 
 def _card_end(parts: list[str], at: int) -> int | None:
-    """Where a card number in groups that begins at `at` ends, or None."""
-    if at % 2:
-        return None
-    for end in range(min(len(parts), at + 2 * _DIGITS_MAX - 1), at + 2, -2):
-        groups = parts[at:end:2]
-        digits = "".join(groups)
-        shaped = tuple(map(len, groups)) in _PRINTED_GROUPS
-        if _DIGITS_MIN <= len(digits) <= _DIGITS_MAX and (shaped or (not _DATED.match(digits) and _checks(digits))):
-            return end
-    return None
+    """Where the longest card number in groups that begins at `at` ends, or None."""
+    digits, found = "", None
+    for end in range(at, len(parts), 2):
+        digits += parts[end]
+        if len(digits) > _DIGITS_MAX:
+            break
+        if end > at and len(digits) >= _DIGITS_MIN and (_shaped(parts[at : end + 1 : 2]) or _dateless(digits)):
+            found = end + 1
+    return found
+
+
+def _shaped(groups: list[str]) -> bool:
+    return tuple(map(len, groups)) in _PRINTED_GROUPS
+
+
+def _dateless(digits: str) -> bool:
+    return not _DATED.match(digits) and _checks(digits)
 
 
 def _alone(group: str, keep: Collection[str], *, longer_too: bool) -> bool:
@@ -74,11 +82,8 @@ def _alone(group: str, keep: Collection[str], *, longer_too: bool) -> bool:
 
 def _checks(digits: str) -> bool:
     """ISO/IEC 7812 annex B: the Luhn check digit."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (1 + place % 2)
-        total += value - 9 * (value > 9)
-    return total % 10 == 0
+    values = [*map(int, digits)]
+    return (sum(values[-1::-2]) + sum(_DOUBLED[value] for value in values[-2::-2])) % 10 == 0
 
 
 def _cut(text: str) -> str:

@@ -15,7 +15,8 @@ class Problem(Exception):
     """An answer that is not a success; `code` becomes the stable `type`."""
 
     def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
-        sayable = detail.encode(errors="replace").decode()  # a caller's odd bytes must not break the answer
+        # A caller's odd bytes must not break the answer, nor its long ones delay it: what is masked twice over is enough.
+        sayable = detail[: 2 * DETAIL_MAX].encode(errors="replace").decode()
         said = masked(sayable, longer_too=True)[:DETAIL_MAX]
         super().__init__(said)
         self.body = ProblemBody(

@@ -32,7 +32,10 @@ ROUTES = (
     Route("POST", "/v1/transactions/{id}/sent", api.ask_sent, b.Empty, b.Answer, 200, "may the first byte leave?"),
     Route("POST", "/v1/transactions/{id}/result", api.report_result, b.Result, b.Answer, 200, "what the app heard from the host"),
     Route("POST", "/v1/transactions/{id}/receipt", api.give_receipt, b.Receipt, b.JobAnswer, 202, "print the genuine receipt"),
-    Route("POST", "/v1/transactions/{id}/reprint", api.order_reprint, b.Empty, b.JobAnswer, 202, "print a marked copy"),
+    Route("POST", "/v1/transactions/{id}/reprint", api.order_reprint, b.Reprint, b.JobAnswer, 202, "print a marked copy"),
+    Route(
+        "POST", "/v1/transactions/{id}/guarantee", api.order_guarantee, b.Guarantee, b.JobAnswer, 202, "print the guarantee note"
+    ),
     Route("POST", "/v1/transactions/{id}/evidence", api.give_evidence, b.EvidenceBody, b.Answer, 200, "what the customer shows"),
     Route(
         "POST", "/v1/transactions/{id}/disposition", api.give_disposition, b.DispositionBody, b.Answer, 200,

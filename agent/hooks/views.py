@@ -79,7 +79,9 @@ def status_of(house: House) -> b.Status:
         oldest_pending_ms=max(ages, default=None), money_in_doubt_fen=sum(row.amount_fen for row in doubt),
         open_incidents=len(state.open_incidents), line={None: "unknown", True: "up", False: "down"}[state.line.up],
         printer=state.printer.fault if agent.policy.has_printer else "disabled", paper=state.printer.paper,
-        jobs_waiting=len(state.open_jobs), journal_seq=store.seq, journal_hash=store.hash.hex(), scrub_owed=store.scrub_owed,
+        jobs_waiting=len(state.open_jobs), printed=state.printer.printed,
+        printed_lines=state.printer.printed_lines, print_failures=state.printer.failures, journal_seq=store.seq,
+        journal_hash=store.hash.hex(), scrub_owed=store.scrub_owed,
     )
 
 
