@@ -10,7 +10,7 @@ from device.errors import PortLost, PortStalled
 from device.printer import JOB_BYTES_MAX, READY, SILENT, UNAVAILABLE, Heard, Level, Outcome, Proof, Status
 from device.printer.encoder import COMMAND_BYTES_MAX, block_bytes_max
 from device.printer.profile import PrinterProfile
-from device.printer.proof import FENCE_REQUEST, Proofs, process_id_request
+from device.printer.proof import FENCE_REQUEST, FENCES_MAX, Proofs, process_id_request
 from device.printer.status import Auto, Flow, Noise, Ordered, Parser, ProcessId, RealTime, Reply, from_auto, from_real_time
 
 ASB_ON = b"\x1d\x61\x0e"
@@ -18,6 +18,7 @@ RESUME, CLEAR = b"\x10\x05\x01", b"\x10\x05\x02"
 
 LINE_S = 3.0  # added to twice the time that the bytes take on the line
 COMMAND_S = 0.5  # three bytes on the slowest line, twice over
+FENCE_S_MAX = 120.0  # a fence that is not answered by then was lost: the printer's whole buffer is out sooner
 SETTLE_S = 0.15  # answers to one burst of requests come closer together than this
 STATUS_EVERY_S = 1.0  # while waiting for a proof: has something come between?
 LATE_S = 1.5  # so long after a question without an answer, what comes is not trusted to be the next one's
@@ -43,6 +44,7 @@ class EscPosPrinter:
         self._late_until_s = 0.0
         self._held = False  # XOFF
         self._torn: Torn = "perhaps"  # a job before us may have left the printer in the middle of a command
+        self._fenced_at_s = 0.0
         self._synced = False  # every fence that was ever sent has been answered or given up
 
     @property
@@ -172,10 +174,11 @@ class EscPosPrinter:
             case ProcessId(text):
                 self._proved += self._proofs.heard_id(text)
             case Flow(stop):
-                self._held = stop
+                self._held = stop and self.profile.flow == "xonxoff"  # from any other printer it is noise
             case Noise():  # a noise byte could have passed for a fence's answer, or have been one
                 self._noise += 1
                 self._proofs.forget_fences()
+                self._proved = [proof for proof in self._proved if proof.level != "FENCED"]
                 self._synced = False
 
     # --- what it prints -----------------------------------------------------------------------------------------------
@@ -204,7 +207,7 @@ class EscPosPrinter:
             if self.profile.confirm == "process-id":
                 self._proofs.sent_id(job_id)
             elif fenced:
-                self._proofs.sent_fence(job_id)
+                self._fence_sent(job_id)
         return self._prove(job_id, len(data), status)
 
     def _settle_line(self) -> bool:
@@ -218,27 +221,33 @@ class EscPosPrinter:
         return True
 
     def _sync(self) -> bool:
-        """True when the next answer to a fence can only be the next fence's: asked once alone, and nothing came after."""
+        """True when the next answer to a fence can only be the next fence's: a burst was sent, and enough answers came."""
         if self._synced:
             return True
-        if self._send(FENCE_REQUEST)[1] < len(FENCE_REQUEST):
+        if self._port.now_s() > self._fenced_at_s + FENCE_S_MAX:
+            self._proofs.forget_fences()
+        open_before, burst = self._proofs.fences_open, self._proofs.burst
+        if burst > FENCES_MAX or self._send(FENCE_REQUEST * burst)[1] < len(FENCE_REQUEST) * burst:
             return False
-        self._proofs.sent_fence(None)
-        before = self._proofs.fences_open
+        self._fence_sent(None, burst)
         self._noise = 0
         try:
             until_s = self._port.now_s() + self.profile.status_timeout_ms / 1000
-            while self._proofs.fences_open == before and self._port.now_s() < until_s and not self._port.interrupted:
+            while self._proofs.fences_open > open_before and self._port.now_s() < until_s and not self._port.interrupted:
                 self._pump(until_s)
             self._listen_until(self._port.now_s() + SETTLE_S)
         except PortLost:
             self._port.close()
             return False
-        if self._noise or self._proofs.fences_open == before:
+        if self._noise or self._proofs.fences_open > open_before:
             return False  # its buffer is not worked off, or it knows no fence: print, and promise less
         self._proofs.forget_fences()
         self._synced = True
         return True
+
+    def _fence_sent(self, job_id: int | None, count: int = 1) -> None:
+        self._proofs.sent_fence(job_id, count)
+        self._fenced_at_s = self._port.now_s()
 
     def _send(self, data: bytes) -> tuple[bool, int]:
         """Send all of it or as much as the line takes. Returns whether the port took any byte, and how many have left it."""
@@ -270,7 +279,7 @@ class EscPosPrinter:
     def _give_up_sending(self) -> int:
         """Throw away what the line did not take; otherwise it would come out later, in the middle of something else."""
         self._torn = "surely"
-        self._synced = False
+        self._synced = self._held = False
         return self._port.discard()
 
     def _stopped(self) -> Status:
@@ -287,13 +296,15 @@ class EscPosPrinter:
         try:
             while self._port.is_open and self._port.now_s() < until_s and not self._port.interrupted:
                 self._pump(min(until_s, ask_s))
+                if not self._proofs.owed(job_id) and self.profile.confirm == "fence":
+                    self._listen_until(self._port.now_s() + SETTLE_S)  # an answer in the middle of noise is none
                 if level := self._level(job_id):
                     return Outcome(level, total, total, self._auto or status)
                 if self._auto is not None and not self._auto.ready:
                     break
                 if self._port.now_s() >= ask_s:
-                    status = self.status()
-                    if not (status.ready or status.silent) or self._level(job_id):
+                    status = self.status()  # and may hear the proof meanwhile
+                    if not (status.ready or status.silent) or not self._proofs.owed(job_id):
                         break
                     ask_s = self._port.now_s() + STATUS_EVERY_S
         except PortLost:

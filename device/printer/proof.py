@@ -2,17 +2,18 @@
 
 A process id names its job. A fence (`1D 72 01`) does not: its answer is one anonymous byte, sent when the printer has
 worked off its buffer up to there, so the answers come in the order of asking. If the printer was switched off in between, an
-older fence is never answered and the next answer would be taken for it. Therefore fences are believed only all together:
-as many answers as there are fences, or none of them.
+older fence is never answered and the next answer would be taken for it. Therefore fences are believed only all together: as
+many answers as there are fences, or none of them. To count from nothing again, a burst of more fences than can still be
+answered is sent alone: once as many answers came, one of them was the burst's, and all that was before is done or lost.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 
 from device.printer import Proof
 
 FIRST, RADIX, DIGITS = 33, 94, 4  # printable, without the space: GS ( H takes 32 to 126
 WAITING_MAX = 64  # process ids remembered; the oldest is forgotten, its job stays SENT_UNCONFIRMED
-FENCES_MAX = 16
+FENCES_MAX = 12  # that may still be answered; with more, no burst is sent any more
 
 
 def process_id(job_id: int) -> bytes:
@@ -37,13 +38,18 @@ class Proofs:
 
     def __init__(self) -> None:
         self._ids: OrderedDict[bytes, int] = OrderedDict()
-        self._fences: deque[int | None] = deque(maxlen=FENCES_MAX)
+        self._fences: list[int | None] = []
         self._answers = 0
 
     @property
     def fences_open(self) -> int:
-        """Fences sent and not answered."""
+        """Answers to fences that may still come."""
         return len(self._fences) - self._answers
+
+    @property
+    def burst(self) -> int:
+        """How many fences to send to count from nothing again; one more is for a fence of a process before this one."""
+        return self.fences_open + 2
 
     def owed(self, job_id: int) -> bool:
         """True while a proof of this job may still come."""
@@ -55,11 +61,9 @@ class Proofs:
         if len(self._ids) > WAITING_MAX:
             self._ids.popitem(last=False)
 
-    def sent_fence(self, job_id: int | None) -> None:
-        """A fence has left: behind a job, or alone (None) to learn whether the buffer is worked off."""
-        if len(self._fences) == FENCES_MAX:
-            self.forget_fences()
-        self._fences.append(job_id)
+    def sent_fence(self, job_id: int | None, count: int = 1) -> None:
+        """Fences have left: one behind a job, or a burst of `count` alone (None)."""
+        self._fences += [job_id] * count
 
     def heard_id(self, text: bytes) -> list[Proof]:
         """The job that this id confirms; nothing for an id that is not ours."""

@@ -17,6 +17,7 @@ from device.simulator.printer_status import Condition, auto_status, ordered_stat
 XON, XOFF = b"\x11", b"\x13"
 REPLY_BYTES_MAX = 4096
 CUT_MS = 300
+BOOT_MS = 2000  # from switched on to listening
 ROLL_LINES = 4000  # 15 m of paper at 3.75 mm a line
 
 
@@ -72,6 +73,8 @@ class PrinterModel:
         self._now_ms = 0
         self._busy_until_ms = 0
         self._fed_at_ms = 0
+        self._switched_on = True
+        self._boots_at_ms: int | None = None
         self._power_on()
 
     def _power_on(self) -> None:
@@ -155,6 +158,10 @@ class PrinterModel:
         assert now_ms >= self._now_ms, "time never goes back"
         self._now_ms = now_ms
         condition = self.condition
+        if self._boots_at_ms is not None and now_ms >= self._boots_at_ms:
+            self._boots_at_ms = None
+            condition.powered = True
+            self._busy_until_ms = max(self._busy_until_ms, now_ms)
         if condition.hot_until_ms is not None and now_ms >= condition.hot_until_ms:
             condition.hot_until_ms = None
             self._busy_until_ms = max(self._busy_until_ms, now_ms)
@@ -166,8 +173,7 @@ class PrinterModel:
     def next_ms(self) -> int | None:
         """When something will happen by itself; None: only when something comes."""
         moments: list[int] = []
-        if self.condition.hot_until_ms is not None:
-            moments.append(self.condition.hot_until_ms)
+        moments += [at_ms for at_ms in (self.condition.hot_until_ms, self._boots_at_ms) if at_ms is not None]
         if not self.condition.stopped and (self._printing or self._buffer or self._pending):
             moments.append(self._busy_until_ms)
         elif self.rows and self.idle:
@@ -336,11 +342,13 @@ class PrinterModel:
         self._restart()
 
     def power(self, now_ms: int, *, on: bool) -> None:
-        """Switch it off, and what it held is lost; or on again."""
+        """Switch it off, and what it held is lost; or on again, and it listens after BOOT_MS."""
         self.advance(now_ms)
         if not on:
             self._end_slip(cut=False)
-        if on != self.condition.powered:
-            self.condition.powered = on
+        if on != self._switched_on:
+            self._switched_on = on
             self._power_on()
-            self._busy_until_ms = now_ms
+            self.condition.powered = False
+            self._boots_at_ms = now_ms + BOOT_MS if on else None
+            self.advance(now_ms)

@@ -3,13 +3,15 @@
 It has what a serial line has: a queue in the kernel, a speed, and a moment at which the plug is pulled.
 """
 
+import math
 from collections.abc import Callable
 
 from device.errors import PortLost, PortStalled, PortUnavailable
 from device.simulator.printer_model import PrinterModel
 
 QUEUE_BYTES = 4096
-STEP_MS = 10
+STEP_MS = 10  # how often a blocked writer looks again
+BURST_BYTES = 32  # carried at once
 
 Happening = tuple[int, Callable[[PrinterModel, int], None]]  # at this moment, this happens to the printer
 
@@ -83,16 +85,16 @@ class VirtualPort:
     def read(self, deadline_s: float) -> bytes:
         self._check(0)
         while not self._arrived and self.now_s() < deadline_s and not self.interrupted:
-            self.pass_ms(min(STEP_MS, max(1, round(deadline_s * 1000) - self.now_ms)))
+            self._step(math.ceil(deadline_s * 1000))
             self._check(0)
         data = bytes(self._arrived)
         self._arrived.clear()
         return data
 
     def sleep(self, timeout_s: float | None) -> bool:
-        until_ms = self.now_ms + round((timeout_s or 0) * 1000)
-        while not self._arrived and not self._woken and self.now_ms < until_ms and self.plugged:
-            self.pass_ms(min(STEP_MS, until_ms - self.now_ms))
+        until_ms = self.now_ms + math.ceil((timeout_s or 0) * 1000)
+        while not (self._arrived or self._woken or (self.is_open and not self.plugged)) and self.now_ms < until_ms:
+            self._step(until_ms)
         woken, self._woken = self._woken, False
         return woken
 
@@ -120,23 +122,34 @@ class VirtualPort:
         """Let time pass on the wire and in the printer."""
         end_ms = self.now_ms + duration_ms
         while self.now_ms < end_ms:
-            step_ms = end_ms - self.now_ms if not self._queue else 1 if self.model.room() else min(STEP_MS, end_ms - self.now_ms)
-            if self._script:
-                step_ms = max(1, min(step_ms, self._script[0][0] - self.now_ms))
-            self.now_ms += step_ms
-            while self._script and self._script[0][0] <= self.now_ms:
-                self._script.pop(0)[1](self.model, self.now_ms)
-            self._carry(step_ms)
-            self.model.advance(self.now_ms)
-            if (replies := self.model.replies()) and self.plugged and self.is_open:
-                self._on_the_way.append((self.now_ms + self._lag_ms, replies))
-            while self._on_the_way and self._on_the_way[0][0] <= self.now_ms:
-                self._arrived += self._on_the_way.pop(0)[1]
+            self._step(end_ms)
+
+    def _step(self, end_ms: int) -> None:
+        """Jump to the next moment at which anything happens, at the latest to `end_ms`."""
+        moments = [end_ms]
+        if self._queue and self.model.room():
+            moments.append(self.now_ms + max(1, int(min(len(self._queue), BURST_BYTES) * 1000 / self.bytes_per_s)))
+        if self._script:
+            moments.append(self._script[0][0])
+        if self._on_the_way:
+            moments.append(self._on_the_way[0][0])
+        if (at_ms := self.model.next_ms()) is not None:
+            moments.append(at_ms)
+        before_ms, self.now_ms = self.now_ms, max(self.now_ms + 1, min(moments))
+        while self._script and self._script[0][0] <= self.now_ms:
+            self._script.pop(0)[1](self.model, self.now_ms)
+        self._carry(self.now_ms - before_ms)
+        self.model.advance(self.now_ms)
+        if (replies := self.model.replies()) and self.plugged and self.is_open:
+            self._on_the_way.append((self.now_ms + self._lag_ms, replies))
+        while self._on_the_way and self._on_the_way[0][0] <= self.now_ms:
+            self._arrived += self._on_the_way.pop(0)[1]
 
     def _carry(self, step_ms: int) -> None:
-        self._credit = min(self._credit + step_ms * self.bytes_per_s / 1000, self.bytes_per_s / 100 + 1)
         if not self._queue:
             self._credit = 0.0
+            return
+        self._credit = min(self._credit + step_ms * self.bytes_per_s / 1000, BURST_BYTES + 1.0)
         count = min(int(self._credit), len(self._queue), self.model.room())
         if count:
             taken = self.model.receive(bytes(self._queue[:count]), self.now_ms)
