@@ -172,6 +172,11 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "{what:what}不知是否打出;补打须人工下令",
         "Unknown whether it came out: {what:what}; a copy must be ordered",
     ),
+    "receipt.expired": (
+        "{what:what}等待过久,不再自动打印",
+        "Waited too long, no longer printed by itself: {what:what}",
+    ),
+    "receipt.blank": ("小票空白:请翻转纸卷后重打印", "The paper was blank: turn the roll, then order a copy"),
     "printer.state": ("打印机:{fault:fault},{paper:paper}", "Printer: {fault:fault}, {paper:paper}"),
     "printer.watched": ("打印机:{wanted:watched}", "Printer: {wanted:watched}"),
     "settlement.settling": ("批次 {batch} 开始结算", "Batch {batch} is settling"),

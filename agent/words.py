@@ -54,6 +54,7 @@ WORDS: Mapping[str, Words] = {
         "FENCED": ("打印机已处理完", "the printer worked through it"),
         "CONFIRMED": ("已打印", "printed"),
         "UNKNOWN": ("不知是否打出", "unknown whether it came out"),
+        "EXPIRED": ("等待过久,不再自动打印", "waited too long, no longer printed by itself"),
     },
     "what": {
         "receipt": ("签购单", "receipt"),

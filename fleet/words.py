@@ -42,6 +42,8 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "receipt.sent_unconfirmed": ("小票:已送出,打印机不回报", "receipt sent, the printer does not confirm"),
     "receipt.fenced": ("小票:打印机已处理完", "the printer worked through the receipt"),
     "receipt.confirmed": ("小票:已打印", "receipt printed"),
+    "receipt.expired": ("小票:等待过久,不再自动打印", "receipt waited too long"),
+    "receipt.blank": ("小票:纸面空白", "the receipt was blank"),
     "receipt.unknown": ("小票:不知是否打出", "receipt: unknown whether it came out"),
     "printer.state": ("打印机状态", "printer"),
     "printer.watched": ("打印机:持续查看", "printer watched"),

@@ -15,7 +15,6 @@ from agent.core.model import Reversal, Transaction
 from agent.core.reversal import expire, not_undone, trigger_all, unsent, wipe
 from agent.core.state import State
 
-
 APPROVED = frozenset({"approved", "approved_not_completed"})
 
 

@@ -81,10 +81,19 @@ class ReceiptGiven(_Event, frozen=True):
 
 
 class ReprintAsked(_Event, frozen=True):
-    """A person orders another copy."""
+    """A person orders another copy, or with `blank` reports that the paper came out with nothing on it."""
 
     transaction: str
     job: str
+    blank: bool = False
+
+
+class GuaranteeAsked(_Event, frozen=True):
+    """A person orders the guarantee note (情况说明/退款承诺), the customer's copy and the merchant's."""
+
+    transaction: str
+    jobs: tuple[str, ...]
+    contact: str | None = None
 
 
 class EvidenceGiven(_Event, frozen=True):
@@ -219,6 +228,7 @@ Event = (
     | ResultReported
     | ReceiptGiven
     | ReprintAsked
+    | GuaranteeAsked
     | EvidenceGiven
     | DispositionGiven
     | BatchChanged

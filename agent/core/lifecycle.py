@@ -74,8 +74,8 @@ REVERSAL: Table = {
 }
 
 JOB: Table = {
-    "WAITING": {"start": "INTENT"},
-    "UNPRINTED": {"start": "INTENT"},
+    "WAITING": {"start": "INTENT", "too_old": "EXPIRED"},
+    "UNPRINTED": {"start": "INTENT", "too_old": "EXPIRED"},
     "INTENT": {
         "UNPRINTED": "UNPRINTED",
         "PARTIAL": "PARTIAL",
@@ -90,6 +90,7 @@ JOB: Table = {
     "FENCED": {"CONFIRMED": "CONFIRMED"},
     "UNKNOWN": {"CONFIRMED": "CONFIRMED"},
     "CONFIRMED": {},
+    "EXPIRED": {},
 }
 
 TABLES: Mapping[str, Table] = {"transaction": TRANSACTION, "reversal": REVERSAL, "job": JOB}

@@ -102,6 +102,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     evidence: tuple[Evidence, ...] = ()
     disposition: Disposition | None = None
     slips: int = 0
+    blank: bool = False
 
     @property
     def open(self) -> bool:
@@ -201,6 +202,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: str
     document: Document
     marked: bool = False
+    due_ms: int | None = None
     accepted_bytes: int = 0
     total_bytes: int = 0
 
@@ -239,12 +241,18 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Printer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the printer last said. `fault` is "none", "unknown" or a stable code; `watched` = being asked again."""
+    """What the printer last said. `fault` is "none", "unknown" or a stable code; `watched` = being asked again.
+
+    The counters are of this journal's life: jobs of which bytes left, their lines, and jobs that did not come out whole.
+    """
 
     id: str = "printer"
     fault: str = "unknown"
     paper: Literal["ok", "near_end", "out", "unknown"] = "unknown"
     watched: bool = False
+    printed: int = 0
+    printed_lines: int = 0
+    failures: int = 0
     open: bool = True
 
 

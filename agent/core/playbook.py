@@ -103,6 +103,19 @@ PLAYBOOK: Mapping[str, Row] = {
         "今日查不清,明日核对", "银行与收单方说法不一;系统{date}自动核对并提示。",
         "Unclear, checked T+1", "Bank and acquirer disagree; it is compared on {date} and you are told.",
     ),
+    "P18": Row(
+        "打印机损坏,请报修", "仍可收款,小票已存;本机{n}笔未结,处理完再寄修。",
+        "Printer is broken",
+        "You can still take payments, receipts are kept. {n} transactions are open on this terminal: settle them before repair.",
+    ),
+    "P23": Row(
+        "无打印机,请扫码取票", "款已收到;请顾客扫码取电子小票。",
+        "No printer, scan code", "Payment received; the customer scans the code for an electronic receipt.",
+    ),
+    "P24": Row(
+        "小票空白,请翻转纸卷", '热敏面朝外重新装纸,再按"重打印"。',
+        "Blank, turn the roll", "Put the roll in with its thermal side out, then order a reprint.",
+    ),
     "P19": Row(
         "线路故障,非操作问题", "断点:收单线路;上笔待冲正,请用现金或其他方式收款。",
         "Line down, not you", "The line to the acquirer is down and an earlier reversal waits. Take cash or other means.",
@@ -147,6 +160,7 @@ PLAYBOOK: Mapping[str, Row] = {
 
 _PAPER = frozenset({"paper_out", "cover_open"})
 _READY = frozenset({"none", "unknown"})
+_UNSETTLED = frozenset({"sent", "in_doubt", "reversing", "approved_not_completed", "unresolved", "declined_uncertain"})
 _PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original"})
 _UNDONE = frozenset({"declined", "not_sent", "reversed", "no_original"})
 
@@ -163,6 +177,7 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
     values = {
         "amount": yuan(transaction.amount_fen) + "元", "last4": transaction.last4 or "----",
         "rrn": transaction.rrn or transaction.stan, "date": _tomorrow(state),
+        "n": sum(row.state in _UNSETTLED for row in state.open_transactions.values()),
     }
     english = values | {"amount": "CNY " + yuan(transaction.amount_fen)}
     earlier = transaction.number < state.agent.newest
@@ -191,7 +206,8 @@ def _code(state: State, row: Transaction, proceed: str | None) -> str:
     if row.state == "no_original":
         return "P4d" if void else "P7" if _debit_shown(row) else "P4c"
     if row.state == "approved":
-        return _approved(state, row) + void
+        code = _approved(state, row)
+        return code + void if code + void in PLAYBOOK else code
     return {"sent": "N2", "declined": "N4" + void, "declined_uncertain": "P6", "not_sent": "N5", "resolved": "N6"}[
         row.state
     ]
@@ -199,14 +215,20 @@ def _code(state: State, row: Transaction, proceed: str | None) -> str:
 
 def _approved(state: State, row: Transaction) -> str:
     """N3 unless paper or printer stand between the customer and the receipt."""
+    if not state.agent.policy.has_printer:
+        return "P23" if row.kind != "void" else "N3"
+    if row.blank:
+        return "P24"
     receipts = [job for job in state.jobs_of(row.id) if job.what == "receipt"]
     if not receipts:
         return "N3"
+    if state.printer.fault == "unrecoverable" and receipts[-1].state not in {"CONFIRMED", "FENCED"}:
+        return "P18"
     job: Job = receipts[-1]
     fault = state.printer.fault
     if fault in _PAPER and (job.state in {"WAITING", "UNPRINTED", "PARTIAL"} or _is_last_at_printer(state, job)):
         return "P1"
-    if job.state in {"PARTIAL", "UNKNOWN", "UNPRINTED"} or (job.state == "WAITING" and fault not in _READY):
+    if job.state in {"PARTIAL", "UNKNOWN", "UNPRINTED", "EXPIRED"} or (job.state == "WAITING" and fault not in _READY):
         return "P2"
     return "N3"
 

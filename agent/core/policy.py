@@ -28,6 +28,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     no_original_after_ms: int = 60_000
     no_original_keep_ms: int = 600_000
     bypass_after_ms: int = 180_000
+    job_age_max_ms: int = 86_400_000  # a slip that waited longer must not come out of the printer unasked
     wait_retry_ms: int = 1_000
     refuse_retry_ms: int = 3_000
 

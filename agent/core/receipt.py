@@ -15,7 +15,7 @@ from agent.core.state import State
 
 READY = frozenset({"none", "unknown"})
 GENUINE = frozenset({"receipt", "test"})
-LEFT = frozenset({"PARTIAL", "SENT_UNCONFIRMED", "FENCED", "CONFIRMED", "UNKNOWN"})
+FAILED = frozenset({"UNPRINTED", "PARTIAL", "UNKNOWN"})
 MARK = "重打印凭证/DUPLICATED"
 JOBS_WAITING_MAX = 200
 
@@ -23,19 +23,25 @@ JOBS_WAITING_MAX = 200
 def add(
     state: State, job: str, transaction: str | None, what: str, document: Document, *, marked: bool = False
 ) -> None:
-    """Put a job into the spool. A terminal without a printer has no spool; a full one refuses."""
+    """Put a job into the spool. A terminal without a printer has no spool; a full one takes no more, with an incident."""
     if not state.agent.policy.has_printer:
         return
-    if len(state.open_jobs) >= JOBS_WAITING_MAX:
+    if is_full(state):
         incidents.open_one(state, "spool_full", transaction, "technician", "repair_printer")
         return
     state.put(
         Job(
             id=job, number=state.number(), transaction=transaction, what=what,  # type: ignore[arg-type]
             state="WAITING", document=document, marked=marked,
+            due_ms=state.now.boottime_ms + state.agent.policy.job_age_max_ms,
         )
     )
     state.tell("receipt.waiting", transaction, job=job, what=what, marked=marked or None)
+
+
+def is_full(state: State) -> bool:
+    """True when so much waits for the printer that no more is taken."""
+    return len(state.open_jobs) >= JOBS_WAITING_MAX
 
 
 def given(state: State, event: ReceiptGiven, transaction: Transaction) -> Decision:
@@ -44,7 +50,7 @@ def given(state: State, event: ReceiptGiven, transaction: Transaction) -> Decisi
         raise Rejected(
             409, "not-approved", f"the transaction is {transaction.state}: a receipt belongs to an approved one"
         )
-    _need_printer(state)
+    need_printer(state)
     printed = any(job.what == "receipt" for job in state.jobs_of(transaction.id))
     for key in event.jobs:
         add(state, key, transaction.id, "receipt", event.document, marked=printed)
@@ -53,21 +59,32 @@ def given(state: State, event: ReceiptGiven, transaction: Transaction) -> Decisi
 
 
 def reprint(state: State, event: ReprintAsked, transaction: Transaction) -> Decision:
-    """A person orders a copy. While the original has not left, that one is the answer and no copy is made."""
-    _need_printer(state)
+    """A person orders a copy. While the original has not left, that one is the answer and no copy is made.
+
+    Blank paper is only noted: the roll must be turned round first, then a person orders the copy.
+    """
+    need_printer(state)
     receipts = [job for job in state.jobs_of(transaction.id) if job.what == "receipt"]
     if not receipts:
         raise Rejected(409, "no-receipt", "the payment app has not handed over a receipt for this transaction")
     original = receipts[0]
+    if event.blank:
+        state.put(replace(transaction, blank=True))
+        state.tell("receipt.blank", transaction.id, job=receipts[-1].id)
+        return Decision(transaction=transaction.id)
     if original.open:
         return Decision(transaction=transaction.id, jobs=(original.id,))
-    add(state, event.job, transaction.id, "receipt", original.document, marked=True)
+    if transaction.blank:
+        state.put(replace(transaction, blank=False))
+    # A job that grew too old never left: what is printed now is still the original.
+    marked = any(job.state != "EXPIRED" for job in receipts)
+    add(state, event.job, transaction.id, "receipt", original.document, marked=marked)
     return Decision(transaction=transaction.id, jobs=(event.job,))
 
 
 def test_page(state: State, event: TestPrintAsked) -> Decision:
     """A technician's test page."""
-    _need_printer(state)
+    need_printer(state)
     lines = (
         DocumentLine("打印测试 PRINTER TEST", align="center", size=2),
         DocumentLine("0123456789 ABCDEFGHIJ abcdefghij"),
@@ -78,7 +95,10 @@ def test_page(state: State, event: TestPrintAsked) -> Decision:
     return Decision(jobs=(event.job,))
 
 
-def _need_printer(state: State) -> None:
+def need_printer(state: State) -> None:
+    """Refuse what a terminal without a printer cannot do, and what a full spool would lose."""
+    if is_full(state):
+        raise Rejected(409, "spool-full", "too much waits for the printer: repair it first; nothing was taken")
     if not state.agent.policy.has_printer:
         raise Rejected(409, "no-printer", "this terminal has no printer; hand the customer an electronic receipt")
 
@@ -93,6 +113,7 @@ def finished(state: State, event: JobFinished) -> None:
                 total_bytes=event.total_bytes,
             )
         )
+        _count(state, job, event)
         state.tell(
             f"receipt.{event.level.lower()}", job.transaction, job=job.id, what=job.what, bytes=event.accepted_bytes,
             of=event.total_bytes, fault=event.fault,
@@ -100,6 +121,17 @@ def finished(state: State, event: JobFinished) -> None:
     # UNPRINTED without a named fault would be tried again at once, for ever: ask the printer first.
     fault = "unavailable" if event.level == "UNPRINTED" and event.fault in READY else event.fault
     _printer(state, fault, event.paper)
+
+
+def _count(state: State, job: Job, event: JobFinished) -> None:
+    """Wear and trouble, for the repair note and the fleet."""
+    printer, left = state.printer, event.level != "UNPRINTED"
+    state.put(
+        replace(
+            printer, printed=printer.printed + left, failures=printer.failures + (event.level in FAILED),
+            printed_lines=printer.printed_lines + (len(job.document.lines) if left else 0),
+        )
+    )
 
 
 def seen(state: State, event: PrinterSeen) -> None:
@@ -120,11 +152,20 @@ def _printer(state: State, fault: str, paper: str) -> None:
             incidents.close(state, row, "printer_ready")
 
 
-def restarted(state: State, job: Job) -> None:
+def deadline(state: State, job: Job) -> None:
+    """A job that waited too long stays unprinted: paper that appears unasked a day later helps nobody."""
+    if "too_old" in JOB[job.state]:
+        state.put(replace(job, state=move(JOB, job.state, "too_old"), due_ms=None))
+        state.tell("receipt.expired", job.transaction, job=job.id, what=job.what)
+
+
+def restarted(state: State, job: Job, *, new_boot: bool) -> None:
     """Nobody knows how much of a job at the printer came out: only a person orders it again."""
     if job.state == "INTENT":
         state.put(replace(job, state=move(JOB, job.state, "restart")))
         state.tell("receipt.unknown", job.transaction, job=job.id, what=job.what)
+    elif new_boot:
+        state.put(replace(job, due_ms=state.now.boottime_ms + state.agent.policy.job_age_max_ms))
 
 
 def run(state: State) -> None:

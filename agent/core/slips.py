@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from agent.core import receipt
+from agent.core.change import Decision, Rejected
+from agent.core.event import GuaranteeAsked
 from agent.core.incidents import incident_id
 from agent.core.model import Document, DocumentLine, Stamp, Transaction
 from agent.core.policy import Policy
@@ -18,7 +20,14 @@ RESULTS = {
     "reversed": "冲正已受理 ACCEPTED",
     "no_original": "主机无此交易 NO ORIGINAL",
     "unresolved": "冲正不成功 NOT REVERSED",
+    "in_doubt": "结果未知 UNKNOWN",
+    "reversing": "冲正中 REVERSING",
+    "approved_not_completed": "冲正中 REVERSING",
 }
+
+
+GUARANTEED = frozenset({"in_doubt", "reversing", "approved_not_completed", "unresolved", "reversed", "no_original"})
+SHOWN = {"debit_sms": "扣款短信", "refund_sms": "退款短信", "wallet_record": "钱包账单"}
 
 
 def notice(state: State, transaction: Transaction) -> None:
@@ -69,6 +78,36 @@ def _slip(state: State, row: Transaction, title: str, english: str) -> Document:
         *(DocumentLine(text) for text in texts if text is not None),
     )
     return Document(lines, qr=f"RV1:{incident}:{row.terminal_id}:{row.batch}:{row.stan}")
+
+
+def guarantee(state: State, event: GuaranteeAsked, row: Transaction) -> Decision:
+    """Guarantee note (情况说明/退款承诺): the merchant's word, to be signed, in two copies. We promise nothing ourselves.
+
+    Only while the outcome is open or was only accepted: for an approved or declined one there is nothing to promise.
+    """
+    receipt.need_printer(state)
+    if row.state not in GUARANTEED:
+        raise Rejected(409, "nothing-in-doubt", f"the transaction is {row.state}: a guarantee note belongs to one in doubt")
+    for number, key in enumerate(event.jobs):
+        copy = "顾客联 CUSTOMER COPY" if number == 0 else "商户联 MERCHANT COPY"
+        receipt.add(state, key, row.id, "guarantee", _guarantee(state, row, copy, event.contact))
+    return Decision(transaction=row.id, jobs=event.jobs)
+
+
+def _guarantee(state: State, row: Transaction, copy: str, contact: str | None) -> Document:
+    slip = _slip(state, row, "情况说明", "STATEMENT OF FACTS")
+    shown = [evidence for evidence in row.evidence if evidence.kind in SHOWN]
+    texts = [
+        copy,
+        f"顾客出示 {'、'.join(dict.fromkeys(SHOWN[evidence.kind] for evidence in shown)) or '无'}",
+        f"联系方式 {contact or '______________'}",
+        "如经对账确认重复入账,商户承诺于____个工作日内原路退款。",
+        "本说明不影响持卡人向发卡行查询及申诉的权利。",
+        "商户签章 ______________",
+        "顾客签名 ______________",
+        "日期 ______________",
+    ]
+    return Document((*slip.lines, *(DocumentLine(text) for text in texts)), qr=slip.qr)
 
 
 def yuan(amount_fen: int) -> str:

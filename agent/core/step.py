@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agent.core import answers, card, incidents, invariant, people, receipt, reversal, schedule
+from agent.core import answers, card, incidents, invariant, people, receipt, reversal, schedule, slips
 from agent.core import event as e
 from agent.core.change import Change, Decision, Rejected
 from agent.core.model import Line, Now
@@ -38,6 +38,7 @@ def next_deadline_ms(state: State) -> int | None:
         for row in state.open_reversals.values()
         if row.due_ms is not None and (row.state in {"sending", "no_original"} or row.due_ms > now_ms)
     )
+    due.extend(job.due_ms for job in state.open_jobs.values() if job.due_ms is not None and job.state != "INTENT")
     if state.line.due_ms is not None:
         due.append(state.line.due_ms)
     return min(due, default=None)
@@ -60,7 +61,7 @@ def _booted(state: State, event: e.Booted) -> None:
     for row in state.reversals_by_age():
         reversal.restarted(state, row, new_boot=new_boot)
     for job in sorted(state.open_jobs.values(), key=lambda job: job.number):
-        receipt.restarted(state, job)
+        receipt.restarted(state, job, new_boot=new_boot)
 
 
 def _configured(state: State, event: e.Configured) -> None:
@@ -81,6 +82,9 @@ def _deadline_passed(state: State, _event: e.DeadlinePassed) -> None:
     for row in state.reversals_by_age():
         if row.due_ms is not None and row.due_ms <= now_ms:
             answers.deadline(state, row)
+    for job in sorted(state.open_jobs.values(), key=lambda job: job.number):
+        if job.due_ms is not None and job.due_ms <= now_ms:
+            receipt.deadline(state, job)
     if state.line.due_ms is not None and state.line.due_ms <= now_ms:
         schedule.line_deadline(state)
 
@@ -142,6 +146,10 @@ def _reprint(state: State, event: e.ReprintAsked) -> Decision:
     return receipt.reprint(state, event, card.find(state, event.transaction))
 
 
+def _guarantee(state: State, event: e.GuaranteeAsked) -> Decision:
+    return slips.guarantee(state, event, card.find(state, event.transaction))
+
+
 def _opened(state: State, event: e.Opened) -> Decision:
     if event.rail != "card":
         raise Rejected(400, "rail-not-configured", f"rail {event.rail} is not configured on this terminal")
@@ -156,6 +164,7 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.ResultReported: card.result,
     e.ReceiptGiven: _given,
     e.ReprintAsked: _reprint,
+    e.GuaranteeAsked: _guarantee,
     e.EvidenceGiven: people.evidence_given,
     e.DispositionGiven: people.disposition_given,
     e.BatchChanged: _batch_changed,
