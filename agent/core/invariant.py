@@ -1,5 +1,8 @@
 """What must hold for every row a step has touched, in production too. A failure is a defect of ours and undoes the step."""
 
+from collections.abc import Callable
+from typing import Any
+
 from agent.core.lifecycle import JOB, REVERSAL, TRANSACTION
 from agent.core.model import Incident, Job, Reversal, Transaction
 from agent.core.playbook import PLAYBOOK, judge
@@ -17,16 +20,19 @@ def check(state: State) -> None:
     assert sending <= 1, "two reversals in flight"
     touched = state.touched()
     for row in touched:
-        if isinstance(row, Transaction):
-            _transaction(state, row)
-        elif isinstance(row, Reversal):
-            _reversal(state, row)
-        elif isinstance(row, Incident):
-            assert not row.open or (row.owner and row.next_action), "an open incident without owner or next action"
-        elif isinstance(row, Job):
-            assert row.state in JOB, f"job state {row.state}"
-            assert row.accepted_bytes <= row.total_bytes, "more bytes accepted than there are"
+        holds = _HOLDS.get(type(row))
+        if holds is not None:
+            holds(state, row)
     assert not touched or state.facts, "rows changed and nothing was told"
+
+
+def _incident(_state: State, row: Incident) -> None:
+    assert not row.open or (row.owner and row.next_action), "an open incident without owner or next action"
+
+
+def _job(_state: State, row: Job) -> None:
+    assert row.state in JOB, f"job state {row.state}"
+    assert row.accepted_bytes <= row.total_bytes, "more bytes accepted than there are"
 
 
 def _transaction(state: State, row: Transaction) -> None:
@@ -71,3 +77,8 @@ def _reversal(state: State, row: Reversal) -> None:
         assert row.due_ms is not None, "a pending reversal that nothing will wake"
     if row.state in {"accepted", "fenced"}:
         assert row.vault is None, "a closed reversal keeps its secrets"
+
+
+_HOLDS: dict[type, Callable[[State, Any], None]] = {
+    Transaction: _transaction, Reversal: _reversal, Incident: _incident, Job: _job,
+}

@@ -115,9 +115,8 @@ class State:
     def put(self, row: R) -> R:
         """Write a row; the old one is remembered until `take` or `rollback`."""
         kind, key = type(row), row.id
-        self._undo.append((kind, key, self._get(kind, key)))
+        self._undo.append((kind, key, self._set(row)))
         self._touched[kind, key] = row
-        self._set(row)
         return row
 
     def number(self) -> int:
@@ -202,28 +201,39 @@ class State:
             return self.agent
         return self.line if kind is Line else self.printer
 
-    def _set(self, row: Row) -> None:
-        if isinstance(row, Agent):
-            self.agent = row
-        elif isinstance(row, Line):
-            self.line = row
-        elif isinstance(row, Printer):
-            self.printer = row
-        else:
-            key = row.id
-            rows, opened = self._tables[type(row)]
-            if key not in rows:
-                self._join(row)
-            rows[key] = row
-            if row.open:
-                opened[key] = row
-            else:
-                opened.pop(key, None)
+    def _set(self, row: Row) -> Row | None:
+        """Write it; the row that stood there before."""
+        tables = self._tables.get(type(row))
+        if tables is None:
+            return self._set_single(row)
+        rows, opened = tables
+        key = row.id
+        before = rows.get(key)
+        if before is None:
+            self._join(row)
+        rows[key] = row
+        if row.open:
+            opened[key] = row
+        elif key in opened:
+            del opened[key]
+        return before
 
-    def _join(self, row: Transaction | Reversal | Incident | Job) -> None:
-        parent = row.id if isinstance(row, Transaction | Reversal) else row.transaction
+    def _set_single(self, row: Row) -> Row:
+        before: Row
+        if isinstance(row, Agent):
+            before, self.agent = self.agent, row
+        elif isinstance(row, Line):
+            before, self.line = self.line, row
+        else:
+            assert isinstance(row, Printer), "a row of no table"
+            before, self.printer = self.printer, row
+        return before
+
+    def _join(self, row: Row) -> None:
+        kind = type(row)
+        parent = row.id if kind in (Transaction, Reversal) else cast("Incident | Job", row).transaction
         if parent is not None:
-            self.family.setdefault(parent, []).append((type(row), row.id))
+            self.family.setdefault(parent, []).append((kind, row.id))
         if isinstance(row, Transaction):
             self.keys.setdefault((row.terminal_id, row.batch, row.stan), []).append(row.id)
 

@@ -31,17 +31,22 @@ def step(state: State, event: e.Event, now: Now) -> Change:
 
 def next_deadline_ms(state: State) -> int | None:
     """The boot time at which `DeadlinePassed` must come, or None. What waits for a line waits for no clock."""
-    due = [row.due_ms for row in state.open_transactions.values() if row.due_ms is not None]
-    now_ms = state.now.boottime_ms
-    due.extend(
-        row.due_ms
-        for row in state.open_reversals.values()
-        if row.due_ms is not None and (row.state in {"sending", "no_original"} or row.due_ms > now_ms)
-    )
-    due.extend(job.due_ms for job in state.open_jobs.values() if job.due_ms is not None and job.state != "INTENT")
-    if state.line.due_ms is not None:
-        due.append(state.line.due_ms)
-    return min(due, default=None)
+    first, now_ms = state.line.due_ms, state.now.boottime_ms
+    for transaction in state.open_transactions.values():
+        due_ms = transaction.due_ms
+        if due_ms is not None and (first is None or due_ms < first):
+            first = due_ms
+    for row in state.open_reversals.values():
+        due_ms = row.due_ms
+        if due_ms is None or (due_ms <= now_ms and row.state not in {"sending", "no_original"}):
+            continue
+        if first is None or due_ms < first:
+            first = due_ms
+    for job in state.open_jobs.values():
+        due_ms = job.due_ms
+        if due_ms is not None and job.state != "INTENT" and (first is None or due_ms < first):
+            first = due_ms
+    return first
 
 
 def _booted(state: State, event: e.Booted) -> None:

@@ -10,9 +10,14 @@ from agent.journal.replay import compare, replay
 from agent.journal.store import DECODERS, SINGLES, TABLES, Store
 from tests.sim.books import PAN, SECRETS, Journal
 from tests.sim.checks import Violation
+from tests.sim.faults import NAMES
 
 if TYPE_CHECKING:
     from tests.sim.world import World
+
+
+# A world in which nothing ends the agent in the middle of a thing is replayed only one time in four.
+_UNEVENTFUL = frozenset(NAMES) - {"kill", "power", "full", "broken", "rot"}
 
 
 def audit(world: "World", books: Journal) -> bool:
@@ -23,8 +28,9 @@ def audit(world: "World", books: Journal) -> bool:
     try:
         if books.damaged:
             raise Violation("5", f"the journal lost its tail: {store.seq} entries, {books.told_seq} were told")
-        _chain(store)
-        _rows(store)
+        if world.seed % 4 == 0 or not _UNEVENTFUL.issuperset(world.drawn.names):
+            _chain(store)
+            _rows(store)
     except Exception as error:
         if world.rotten:
             world.note("damage found", type(error).__name__)

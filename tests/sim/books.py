@@ -66,7 +66,7 @@ class _SimDatabase(Database):
     """The adapter on a disk in memory: only the look at the file's size is another."""
 
     system: FileSystem
-    reserve_bytes = 96 << 10  # small, so that a world's few commits meet checkpoints and a WAL that begins anew
+    reserve_bytes = 64 << 10  # small, so that a world's few commits meet checkpoints and a WAL that begins anew
 
     def wal_bytes(self) -> int:
         image = self.system.disk.files.get(f"{NAME}-wal")
@@ -102,10 +102,11 @@ class Journal:
 
     system = FileSystem()  # one virtual file system for all worlds of a process
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, volatile: bool = True) -> None:
         self.random = random
         system = self.system
         system.disk.__init__()  # type: ignore[misc]
+        system.disk.volatile = volatile
         _template(system)
         self.disk = system.disk
         self.full = False

@@ -23,7 +23,7 @@ SENDS_MAX = 3 + 3 + 1  # of one opportunity: counted ones, key answers, one earl
 SPACING_MS = 60_000
 
 
-class Violation(Exception):  # noqa: N818
+class Violation(Exception):
     """A promise was broken. `rule` is the number of the invariant, or what else went wrong."""
 
     def __init__(self, rule: str, text: str) -> None:

@@ -4,7 +4,6 @@ SQLite runs on it through a virtual file system of apsw. It has room for a state
 fail a write or a sync. It models a disk that keeps its promise after a sync; one that lies about flushing is out of scope.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -104,6 +103,7 @@ class Disk:
         self.syncs = 0
         self.cut_after: int | None = None
         self.fail_after: int | None = None
+        self.volatile = True  # False: nobody will cut the power, so what is unsynced need not be remembered
         self.process = Process()
 
     def operation(self) -> None:
@@ -156,9 +156,14 @@ class _File:
         disk.writes += 1
         if disk.cut_after is not None or disk.fail_after is not None:
             disk.operation()
+        image = self._image
+        held = image.data
         if disk.room is not None:
-            disk.check_room(offset + len(data) - len(self._image.data))
-        self._image.write(data, offset)
+            disk.check_room(offset + len(data) - len(held))
+        if disk.volatile or offset > len(held):
+            image.write(data, offset)
+        else:
+            held[offset : offset + len(data)] = data
 
     def xTruncate(self, size: int) -> None:
         if self._process.alive:
@@ -239,16 +244,13 @@ class Connection:
     def __init__(self, connection: apsw.Connection, process: Process) -> None:
         self._connection = connection
         self._process = process
+        self.execute = connection.execute  # (sql, parameters), as the journal's adapter calls it
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")  # the shared index of the WAL stays in this process's memory
 
     @property
     def in_transaction(self) -> bool:
         """True between BEGIN and COMMIT."""
         return self._connection.in_transaction
-
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> Any:
-        """Run one statement."""
-        return self._connection.execute(sql, parameters)
 
     def close(self) -> None:
         """Close as a kill does: nothing more is written."""

@@ -36,7 +36,11 @@ def end(world: "World") -> None:
     _baskets(world)
     _rest(world)
     _paper(world)
-    kept = [ref for ref in world.checks.sealed if ref not in secrets]
+    sealed = list(world.checks.sealed)
+    if isinstance(books, Journal):
+        assert books.store is not None
+        sealed = [ref for (ref,) in books.store.database.execute("SELECT DISTINCT ref FROM vault")]
+    kept = [ref for ref in sealed if ref not in secrets]
     if kept:
         raise Violation("11", f"secrets that nobody needs are kept: {kept}")
     if world.replaying:

@@ -11,7 +11,7 @@ from tests.sim import faults as swarm
 from tests.sim.acquirer import Acquirer
 from tests.sim.app import App
 from tests.sim.books import Journal, Memory
-from tests.sim.checks import Checks, Violation
+from tests.sim.checks import Checks
 from tests.sim.fleet import Fleet
 from tests.sim.line import Line
 from tests.sim.machine import CUTOFF_MS, Machine
@@ -33,7 +33,7 @@ class World:
         self.random = random = Random(seed)
         self.chance = random.random
         drawn = swarm.draw(random)
-        size = (1, 1, 1, 2, 2, 3, 4, 6)[int(random.random() * 8)]
+        size = (1, 1, 1, 1, 2, 2, 3, 6)[int(random.random() * 8)]
         self.faults = self.drawn = drawn if only is None else swarm.Faults(only)
         self.journal = journal
         self.now = 0
@@ -46,11 +46,16 @@ class World:
         self.checks = Checks(self)
         self.host = Acquirer(random)
         self.line = Line(self)
-        self.machine = Machine(self, Journal(random) if journal else Memory(random))
+        self.machine = Machine(self, self._books())
         self.printer = Printer(self)
         self.fleet = Fleet(self)
         self.people = People(self)
         self.app = App(self, size if baskets is None else baskets)
+
+    def _books(self) -> Journal | Memory:
+        if not self.journal:
+            return Memory(self.random)
+        return Journal(self.random, volatile=self.faults.power or self.faults.rot)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
