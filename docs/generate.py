@@ -16,8 +16,10 @@ import msgspec
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from agent import settings  # noqa: E402  (this tree, whatever is installed)
+from agent import settings, words  # noqa: E402  (this tree, whatever is installed)
 from agent.config import expectation  # noqa: E402
+from agent.core import lifecycle as lifecycle_tables  # noqa: E402
+from agent.core.playbook import PLAYBOOK  # noqa: E402
 from agent.hooks.routes import openapi  # noqa: E402
 
 CONFIGURATION = DOCS.parent / "packaging" / "reversald.toml"
@@ -25,7 +27,7 @@ CONFIGURATION = DOCS.parent / "packaging" / "reversald.toml"
 
 def configuration() -> str:
     """Every section and key: its default, what it may be, and the shipped file's own words about it."""
-    words = _words(CONFIGURATION.read_text())
+    said = _words(CONFIGURATION.read_text())
     lines = [
         "# Configuration",
         "",
@@ -36,10 +38,10 @@ def configuration() -> str:
     ]
     for name, kind in (settings.ALWAYS | settings.OPTIONAL).items():
         off = "" if name in settings.ALWAYS else " (off while it is left out)"
-        lines += ["", f"## [{name}]{off}", "", words[name], ""]
+        lines += ["", f"## [{name}]{off}", "", said[name], ""]
         lines += ["| key | default | may be | meaning |", "|---|---|---|---|"]
         for field in msgspec.structs.fields(kind):
-            meaning = words.get(f"{name}.{field.name}", "").replace("|", "\\|")
+            meaning = said.get(f"{name}.{field.name}", "").replace("|", "\\|")
             may_be = expectation(field.type)[0].replace("|", "\\|")
             lines.append(f"| `{field.name}` | {_default(field)} | {may_be} | {meaning} |")
     return "\n".join(lines) + "\n"
@@ -79,7 +81,70 @@ def local_api() -> str:
     return json.dumps(openapi(version), ensure_ascii=False, indent=2) + "\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration, "openapi.json": local_api}
+CAUSES = {
+    "go": "the gate said go", "never_sent": "it never got go: restart, or left lying", "timeout": "no answer in time",
+    "restart": "the agent or the machine started again", "late_approval": "an approval after the doubt",
+    "late_approval_after_wipe": "the same, when the card data is gone", "not_undone": "refused, used up, or the batch closed",
+    "resolved": "a person closed the case", "ordered": "an operator's order", "send": "committed before its bytes leave",
+    "kept": "silence, a lost line or a later-class answer, sends are left", "used_up": "the opportunity is used up",
+    "kept_exhausted": "the same as kept, in a later opportunity", "batch_closed": "the batch is settled or changed",
+    "start": "committed before its first byte leaves", "too_old": "it waited longer than a day",
+}
+
+
+def lifecycle() -> str:
+    """Which state may follow which: the tables that the core itself moves by, drawn."""
+    lines = [
+        "# Life cycles",
+        "",
+        "Drawn by `./dev docs` from `agent/core/lifecycle.py`, the tables the core itself moves by: a step that is not here",
+        "cannot happen. 状态流转图由程序自身的状态表生成。",
+    ]
+    for name, table in lifecycle_tables.TABLES.items():
+        lines += ["", f"## {name.capitalize()}", "", "```mermaid", "stateDiagram-v2"]
+        for state, following in table.items():
+            targets: dict[str, list[str]] = {}
+            for cause, target in following.items():
+                targets.setdefault(target, []).append(cause)
+            lines += [f"    {state} --> {target}: {', '.join(causes)}" for target, causes in targets.items()]
+        lines += ["```", "", "| state | 中文 | cause → next state |", "|---|---|---|"]
+        for state, following in table.items():
+            moves = "<br>".join(_move(cause, target) for cause, target in following.items()) or "final"
+            lines.append(f"| `{state}` | {_chinese(name, state)} | {moves} |")
+    return "\n".join(lines) + "\n"
+
+
+def _move(cause: str, target: str) -> str:
+    meaning = f" ({CAUSES[cause]})" if cause in CAUSES else ""
+    return f"{cause}{meaning} → `{target}`"
+
+
+def _chinese(table: str, state: str) -> str:
+    return words.WORDS["state" if table == "transaction" else table].get(state, ("",))[0]
+
+
+def playbook() -> str:
+    """Every advice a cashier can read, in both languages."""
+    lines = [
+        "# Playbook 处置指引",
+        "",
+        "Made by `./dev docs` from `agent/core/playbook.py`. P codes are the field's situations, N codes the moments between;",
+        "`v` is the same for a void. 每条提示都绑定金额、卡尾号、流水号和时间。",
+        "",
+        "| code | 简短 | 完整 | short | longer |",
+        "|---|---|---|---|---|",
+    ]
+    for code, row in PLAYBOOK.items():
+        lines.append(f"| {code} | {row.zh} | {row.zh_long} | {row.en} | {row.en_long} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration,
+    "lifecycle.md": lifecycle,
+    "openapi.json": local_api,
+    "playbook.md": playbook,
+}
 
 
 def main(arguments: list[str]) -> int:
