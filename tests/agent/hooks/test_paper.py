@@ -108,6 +108,33 @@ async def test_a_test_page_belongs_to_no_transaction(house: OpenHouse) -> None:
     assert [job.transaction for job in house.prints()] == [None]
 
 
+@housed()
+async def test_a_guarantee_note_is_two_copies_for_signatures_and_only_for_a_doubt(house: OpenHouse) -> None:
+    key = await house.doubt()
+    given = await house.post(f"/v1/transactions/{key}/guarantee", {"contact": "138 0013 8000"})
+    assert (given.status, len(given.body["jobs"])) == (202, 2)
+    await house.job_ends(given.body["jobs"][0], "CONFIRMED")
+    texts = ["\n".join(line.text for line in job.document.lines) for job in house.prints()]
+    assert ["顾客联" in text for text in texts] == [True, False]
+    assert all("138 0013 8000" in text and "622202*********0128" in text for text in texts)
+    await house.host_ends(key)
+    paid = await house.approved("000124")
+    refused = await house.post(f"/v1/transactions/{paid}/guarantee")
+    assert (refused.status, refused.code) == (409, "nothing-in-doubt")
+
+
+@housed()
+async def test_p24_a_blank_receipt_is_reported_then_copied(house: OpenHouse) -> None:
+    key = await house.approved(receipt=RECEIPT)
+    await house.job_ends(house.prints()[0].job, "CONFIRMED")
+    await house.post(f"/v1/transactions/{key}/reprint", {"blank": True})
+    assert (await house.get(f"/v1/transactions/{key}"))["advice"]["code"] == "P24"
+    assert len(house.prints()) == 1
+    await house.post(f"/v1/transactions/{key}/reprint")
+    assert [job.marked for job in house.prints()] == [False, True]
+    assert (await house.get(f"/v1/transactions/{key}"))["advice"]["code"] == "N3"
+
+
 TOO_LONG = [
     {"lines": [{"text": "行" * 200}] * 24},
     {"lines": [{"text": "x" * 200, "size": 2}] * 23},
