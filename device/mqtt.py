@@ -201,9 +201,9 @@ class MqttClient:
         """From the line."""
         self._hand(self._on_up, client, session)
 
-    def answered(self, number: int, packet_id: int, code: int, text: str) -> None:
+    def answered(self, packet_id: int, code: int, text: str) -> None:
         """From the line."""
-        self._hand(self._on_answer, number, packet_id, code, text)
+        self._hand(self._on_answer, packet_id, code, text)
 
     def arrived(self, topic: str, payload: bytes) -> None:
         """From the line."""
@@ -224,9 +224,7 @@ class MqttClient:
         self._live, self._session = client, session
         self._listener.on_connected(session)
 
-    def _on_answer(self, number: int, packet_id: int, code: int, text: str) -> None:
-        if self._session is None or self._session.number != number:
-            return
+    def _on_answer(self, packet_id: int, code: int, text: str) -> None:
         done = self._waiting.pop(packet_id, None)
         if done is not None:
             kind: Literal["taken", "nobody", "refused"] = "refused" if code >= FAILURE else "taken"

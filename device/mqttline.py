@@ -22,6 +22,7 @@ from device.broker import Broker
 INBOX: Final = 100  # messages of the broker's that wait for us
 MAX_INBOUND_BYTES: Final = 64 * 1024
 CONNECT_TIMEOUT_S: Final = 2.0
+CONNACK_TIMEOUT_S: Final = 10.0
 POLL_S: Final = 15.0  # how often an idle thread looks whether a keep-alive is due
 _HEADER_BYTES: Final = 32  # generous: fixed header, packet id, our properties
 
@@ -68,10 +69,10 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Owner(Protocol):
-    """What a line tells, from the network thread. Must return at once and raise nothing."""
+    """What a line tells, from the network thread, in order. Must return at once and raise nothing."""
 
     def up(self, client: Client, session: Session) -> None: ...
-    def answered(self, number: int, packet_id: int, code: int, text: str) -> None: ...
+    def answered(self, packet_id: int, code: int, text: str) -> None: ...
     def arrived(self, topic: str, payload: bytes) -> None: ...
     def unsubscribed(self, text: str) -> None: ...
 
@@ -123,8 +124,15 @@ class Line:
         client.connect(broker.host, broker.port, keepalive_s, clean_start=True, properties=properties)
         if self._stopping.is_set():
             client.disconnect()  # stop() came while there was no socket yet to say it on
-        client.loop(0)  # the one public call that makes the pair of sockets by which publish() wakes this thread
+        self._wait_for_connack(client)
         client.loop_forever(POLL_S)
+
+    def _wait_for_connack(self, client: Client) -> None:
+        """Also the one public way to get the pair of sockets by which publish() wakes paho's loop_forever()."""
+        deadline_s = time.monotonic() + CONNACK_TIMEOUT_S
+        while self.up_s is None and not client.loop(max(0.0, deadline_s - time.monotonic())):
+            if time.monotonic() >= deadline_s:
+                raise TimeoutError("the broker took the connection and said nothing")
 
     def _end(self, kind: EndingKind, code: int | None, text: str) -> Ending:
         """Note why it ended. The first reason is the true one; later ones are its consequences."""
@@ -161,7 +169,7 @@ class Line:
         self, _client: Client, _data: Any, packet_id: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         # Fires for refusals too, and for QoS 0 when the bytes have left: the owner knows which ids it waits for.
-        self._owner.answered(self.number, packet_id, reason.value, str(reason))
+        self._owner.answered(packet_id, reason.value, str(reason))
 
     def _on_subscribe(
         self, _client: Client, _data: Any, _packet_id: int, reasons: list[ReasonCode], _properties: Properties | None

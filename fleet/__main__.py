@@ -40,6 +40,8 @@ def _broker_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--fleet", metavar="F", help=f"Only this fleet (at most {MAX_FLEET} characters)."),
         click.option("--give-up", type=click.FloatRange(min=0), metavar="SECONDS",
                      help="End with 69 when the broker was out of reach for so long. Without it: try for ever."),
+        click.option("--retry", type=click.FloatRange(min=0.1), default=30.0, show_default=True, metavar="SECONDS",
+                     help="Longest wait between two attempts to reach the broker."),
     ]):  # fmt: skip
         command = option(command)
     return command
@@ -64,7 +66,7 @@ Examples:
               help="Our name at the broker, which collects for it for 7 days. One process for each name.")  # fmt: skip
 def serve(
     broker: str, ca: Path | None, cert: Path | None, key: Path | None, fleet: str | None, give_up: float | None,
-    database: Path, client_id: str,
+    retry: float, database: Path, client_id: str,
 ) -> None:  # fmt: skip
     """Keep every event once, in a database.
 
@@ -73,7 +75,7 @@ def serve(
     """
     address, topics = parse(broker, ca, cert, key), _topics(ingest.CHANNELS, fleet, None)
     store = SqliteStore(database)
-    link = Link(address, client_id, topics, _say, keep_s=SESSION_KEPT_S, give_up_s=give_up)
+    link = Link(address, client_id, topics, _say, keep_s=SESSION_KEPT_S, give_up_s=give_up, retry_s=retry)
     work = ingest.Ingest(link, store, _say)
     try:
         with _until_told(link) as told:
@@ -99,11 +101,11 @@ Examples:
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after so many lines.")
 def watch_command(
     broker: str, ca: Path | None, cert: Path | None, key: Path | None, fleet: str | None, give_up: float | None,
-    sn: str | None, as_json: bool, lang: Lang, count: int | None,
+    retry: float, sn: str | None, as_json: bool, lang: Lang, count: int | None,
 ) -> None:  # fmt: skip
     """Print each event as one line, as it comes. Keeps nothing."""
     address, topics = parse(broker, ca, cert, key), _topics(watch.CHANNELS, fleet, sn)
-    link = Link(address, f"watch-{uuid4().hex[:12]}", topics, _say, give_up_s=give_up)
+    link = Link(address, f"watch-{uuid4().hex[:12]}", topics, _say, give_up_s=give_up, retry_s=retry)
     work = watch.Watch(link, _show, _say, lang, as_json)
     try:
         with _until_told(link) as told:

@@ -27,7 +27,7 @@ WAITING: Final = 500  # messages handed out and not acknowledged; the broker hol
 WINDOW: Final = 20  # messages of ours that wait for the broker's answer
 KEEPALIVE_S: Final = 30
 CONNECT_TIMEOUT_S: Final = 5.0
-BACKOFF_S: Final = (1.0, 30.0)
+RETRY_S: Final = 1.0  # the first wait between attempts; it doubles up to `retry_s`
 STABLE_S: Final = 10.0  # a connection that stood so long is not one of a fight over our client id
 
 # Refusals that another attempt does not change: 0x84 protocol version, 0x85 client id, 0x86 password, 0x87 not
@@ -47,7 +47,7 @@ class Arrived(NamedTuple):
 
 
 class Link:
-    """`say` gets one progress line at a time. `give_up_s` None: try for ever."""
+    """`say` gets one progress line at a time. `give_up_s` None: try for ever. `retry_s`: the longest wait between two."""
 
     def __init__(
         self,
@@ -58,11 +58,11 @@ class Link:
         *,
         keep_s: int = 0,
         give_up_s: float | None = None,
-        backoff_s: tuple[float, float] = BACKOFF_S,
+        retry_s: float = 30.0,
     ) -> None:
         self.address = address
         self._client_id, self._topics, self._say, self._keep_s = client_id, topics, say, keep_s
-        self._give_up_s, self._backoff_s = give_up_s, backoff_s
+        self._give_up_s, self._retry_s = give_up_s, retry_s
         self._queue: SimpleQueue[Arrived | UnavailableError | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -123,23 +123,24 @@ class Link:
             raise
 
     def _keep_connected(self) -> None:
-        ceiling_s, began_s = self._backoff_s[0], time.monotonic()
+        first_s = min(RETRY_S, self._retry_s)
+        ceiling_s, began_s = first_s, time.monotonic()
         while not self._stopping.is_set():
             stood_s = self._connect_once()
             if self._ended is not None:
                 self._queue.put(self._ended)
                 return
             if stood_s >= STABLE_S:
-                ceiling_s = self._backoff_s[0]
+                ceiling_s = first_s
             if stood_s:
                 began_s = time.monotonic()
             elif self._give_up_s is not None and time.monotonic() - began_s >= self._give_up_s:
                 self._queue.put(UnavailableError(f"{self.address} cannot be reached: {self._end_text}"))
                 return
             delay_s = random.uniform(0.5, 1.0) * ceiling_s  # noqa: S311  (jitter, no secret)
-            ceiling_s = min(ceiling_s * 2, self._backoff_s[1])
+            ceiling_s = min(ceiling_s * 2, self._retry_s)
             if not self._stopping.is_set():
-                self._say(f"{self.address}: {self._end_text}; trying again in {delay_s:.0f} s")
+                self._say(f"{self.address}: {self._end_text}; trying again in {delay_s:.1f} s")
             self._stopping.wait(delay_s)
 
     def _connect_once(self) -> float:

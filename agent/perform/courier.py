@@ -96,7 +96,6 @@ class Courier:
         self._suspects: dict[int, str] = {}
         self._accused: set[int] = set()
         self._skipped: set[int] = set()
-        self._rewound: int | None = None
         self._done = self._saved = outbox.cursor()  # every row up to here is done; and so says the disk
         self._base: int | None = None  # the last published row among them; looked for when it is first needed
         self._go_back()
@@ -127,8 +126,7 @@ class Courier:
         base = self._last_published()
         if ack.hwm > base:
             self._confirm(ack.hwm)
-        elif ack.hwm < base and ack.hwm != self._rewound:  # once for each mark, or a stale one would keep us busy
-            self._rewound = ack.hwm
+        elif ack.hwm < base:
             self._report(f"the fleet holds less than it confirmed: sending again from {ack.hwm}")
             self._done = self._base = ack.hwm
             self._go_back()
@@ -273,7 +271,6 @@ class Courier:
             self._ready.clear()
             self._read = self._last = hwm
         self._finish(hwm)
-        self._rewound = None
         self._ack_s = self._pace.ack_min_s
         self._cancel("ack")
         self.poke()

@@ -232,7 +232,11 @@ class Telemetry:
 
     def _publish(self, channel: Channel, payload: bytes, done: Callable[[Outcome], None] | None = None) -> bool:
         rule = RULES[channel]
-        return self._client.publish(Message(self._topic(channel), payload, rule.qos, rule.retained, rule.expiry_s), done)
+        message = Message(self._topic(channel), payload, rule.qos, rule.retained, rule.expiry_s)
+        return self._client.publish(message, done or self._answered)
+
+    def _answered(self, _outcome: Outcome) -> None:
+        self._courier.poke()  # there is room again
 
     def _now(self) -> dict[str, Any]:
         now = self._clock.read()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from paho.mqtt.client import Client
 
 from device.broker import BrokerAddressError, parse_broker
 from device.mqtt import Backoff, Ending, Message, MqttClient, Outcome, Session
@@ -110,6 +111,28 @@ def test_many_messages_in_order_from_another_thread_than_the_one_that_writes(tmp
 
     with Mosquitto(tmp_path) as broker:
         asyncio.run(play(broker))
+
+
+def test_only_the_network_thread_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writers: set[str] = set()
+    write = Client._sock_send
+
+    def watched(self: Client, data: bytes) -> int:
+        writers.add(threading.current_thread().name)
+        return write(self, data)
+
+    async def play(broker: Mosquitto) -> None:
+        ear = Ear()
+        async with client(broker.url, ear, "a/b") as mqtt:
+            await ear.until(lambda: ear.sessions)
+            for _ in range(10):
+                mqtt.publish(Message("a/b", b"x"), ear.done)
+            await ear.until(lambda: len(ear.messages) == 10)
+
+    monkeypatch.setattr(Client, "_sock_send", watched)
+    with Mosquitto(tmp_path) as broker:
+        asyncio.run(play(broker))
+    assert writers == {"mqtt"}
 
 
 def test_a_negative_puback_is_a_refusal_although_paho_calls_it_published(tmp_path: Path) -> None:
@@ -367,6 +390,18 @@ def test_a_thread_that_died_is_started_again(tmp_path: Path) -> None:
         asyncio.run(play(broker))
     finally:
         broker.stop()
+
+
+def test_a_broker_that_takes_connections_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play(url: str) -> None:
+        ear = Ear()
+        async with client(url, ear):
+            await ear.until(lambda: len(ear.endings) == 2)
+            assert ear.endings[0] == Ending("unreachable", None, "the broker took the connection and said nothing")
+
+    monkeypatch.setattr("device.mqttline.CONNACK_TIMEOUT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asyncio.run(play(f"mqtt://127.0.0.1:{server.getsockname()[1]}"))
 
 
 def test_a_broker_that_says_nothing_does_not_hold_up_the_stop() -> None:

@@ -12,6 +12,7 @@ from agent.perform.courier import Pace
 from agent.perform.telemetry import Identity, Telemetry
 from device.broker import parse_broker
 from device.mqtt import Backoff, Message, MqttClient
+from fleet.__main__ import main
 from fleet.sqlite import SqliteStore
 from tests.support.broker import Mosquitto, free_port
 from tests.support.outbox import MemoryOutbox, StillClock
@@ -19,7 +20,7 @@ from tests.support.process import Process
 
 
 def serve(broker: Mosquitto, database: Path, *more: str) -> Process:
-    return Process("-m", "fleet", "serve", "--broker", broker.url, "--database", str(database), *more)
+    return Process("-m", "fleet", "serve", "--broker", broker.url, "--database", str(database), "--retry", "0.2", *more)
 
 
 def killed(when: str, number: int, broker: Mosquitto, database: Path) -> Process:
@@ -190,7 +191,7 @@ def test_it_waits_for_the_broker_with_a_line_for_each_attempt(tmp_path: Path) ->
     broker = Mosquitto(tmp_path / "mq")
     try:
         with serve(broker, tmp_path / "fleet.db") as process:
-            process.wait_for(f"{broker.url}: Connection refused; trying again in 1 s")
+            process.wait_for(f"{broker.url}: Connection refused; trying again in 0.")
             broker.start()
             process.wait_for(f"{broker.url}: connected")
             assert process.terminate() == 0
@@ -213,13 +214,15 @@ def test_it_waits_for_the_broker_with_a_line_for_each_attempt(tmp_path: Path) ->
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence_with_its_exit_code(
-    tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: int, says: str
 ) -> None:
     known = {"NOWHERE": f"mqtt://127.0.0.1:{free_port()}", "FILE": str(tmp_path / "fleet.db")}
-    with Process("-m", "fleet", "serve", *(known.get(argument, argument) for argument in arguments)) as process:
-        assert process.wait() == code
-        assert says in process.err[-1]
-        assert not any("Traceback" in line for line in process.err)
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", *(known.get(argument, argument) for argument in arguments)])
+    assert caught.value.code == code
+    told = capsys.readouterr().err
+    assert says in told.splitlines()[-1]
+    assert "Traceback" not in told
 
 
 def test_a_broker_that_will_not_have_us_ends_it_at_once(tmp_path: Path) -> None:
@@ -228,10 +231,11 @@ def test_a_broker_that_will_not_have_us_ends_it_at_once(tmp_path: Path) -> None:
         assert process.err == [f"reversald-fleet: {broker.url} refuses us: Not authorized (0x87)"]
 
 
-def test_the_help_has_examples_and_exit_codes() -> None:
+def test_the_help_has_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("serve", "watch"):
-        with Process("-m", "fleet", command, "--help") as process:
-            assert process.wait() == 0
-            text = "\n".join(process.out)
+        with pytest.raises(SystemExit) as caught:
+            main([command, "--help"])
+        assert caught.value.code == 0
+        text = capsys.readouterr().out
         assert f"reversald-fleet {command} --broker mqtt://127.0.0.1" in text
         assert "69 the broker cannot be" in text

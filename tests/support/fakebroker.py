@@ -78,7 +78,8 @@ class FakeBroker:
     def send(self, data: bytes) -> None:
         """Say this on every connection."""
         for connection in list(self._open):
-            connection.sendall(data)
+            with contextlib.suppress(OSError):
+                connection.sendall(data)
 
     def events(self) -> list[Published]:
         """What came on an `ev` topic."""
