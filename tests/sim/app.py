@@ -1,12 +1,14 @@
 """The payment app and the people at the till: asks permission, sends, reports until answered, prints only after `approved`."""
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.core.change import Decision, Rejected
-from agent.core.event import BatchChanged, Opened, ResultReported, SentAsked
+from agent.core.event import Opened, ResultReported, SentAsked
 from agent.core.model import Document, DocumentLine, Original
-from tests.sim.acquirer import DECLINES, Key
+from tests.sim.acquirer import DECLINES
+from tests.sim.attempt import Attempt
+from tests.sim.settlement import Settlement
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -16,29 +18,6 @@ RECEIPT = Document((DocumentLine("x"),))
 ANSWER_MS = 60_000  # the app's own time-out, shorter than the agent's
 GIVE_UP_MS = 400_000
 ATTEMPTS_MAX = 3  # payments tried for one basket
-
-
-class Attempt:
-    """One payment tried. `net_expected` follows from what the agent says of it in the end."""
-
-    __slots__ = (
-        "amount_fen", "answer", "asked_at", "basket", "contradicted", "eager", "go_at", "heard", "id", "key", "kind", "opened",
-        "original", "released", "replaces", "reported", "shown", "stan", "tardy", "tries", "unheard",
-    )
-
-    def __init__(self, basket: int, kind: str, amount_fen: int, original: "Attempt | None", replaces: str | None) -> None:
-        self.basket = basket
-        self.kind = kind
-        self.amount_fen = amount_fen
-        self.original = original
-        self.replaces = replaces
-        self.id = self.stan = ""
-        self.key: Key = ("", "")
-        self.opened = self.eager = self.tardy = self.released = self.reported = self.contradicted = self.unheard = False
-        self.asked_at: int | None = None
-        self.go_at: int | None = None
-        self.answer = self.heard = self.shown = None  # type: str | None
-        self.tries = 0
 
 
 class App:
@@ -51,7 +30,7 @@ class App:
         self.alive = True
         self.stan = 0
         self.batch = 1
-        self.settling = 0  # how far the settlement is: 0 not begun, then the steps that are done
+        self.settlement = Settlement(self)
         self.queue: deque[Attempt] = deque()
         self.attempts: list[Attempt] = []
         self.current: Attempt | None = None
@@ -64,7 +43,7 @@ class App:
     def start(self) -> None:
         """The day begins."""
         if self.world.faults.batch:
-            self.world.after(int(self.world.chance() * 90_000 * self.size), self._settle)
+            self.world.after(int(self.world.chance() * 90_000 * self.size), self.settlement.begin)
         self.world.mine(100, self._next, 0)
         if self.world.faults.people:
             self.world.people.start()
@@ -82,8 +61,7 @@ class App:
     def _back(self, epoch: int) -> None:
         if epoch == self.epoch:
             self.alive = True
-            if self.settling:
-                self._settle()
+            self.settlement.go_on()
             self._next(epoch)
 
     def _next(self, epoch: int) -> None:
@@ -107,7 +85,7 @@ class App:
 
     def _basket(self) -> Attempt:
         chance = self.world.chance
-        sold = [a for a in self.attempts if a.kind == "sale" and a.shown == "approved" and a.key[0] == self._batch()]
+        sold = [a for a in self.attempts if a.kind == "sale" and a.shown == "approved" and a.key[0] == self.batch_no()]
         if sold and chance() < 0.3:
             original = sold[int(chance() * len(sold))]
             if not any(a.original is original for a in self.attempts):
@@ -118,7 +96,8 @@ class App:
         """The attempt of this id."""
         return next(attempt for attempt in self.attempts if attempt.id == key)
 
-    def _batch(self) -> str:
+    def batch_no(self) -> str:
+        """F60.2 as it is now."""
         return f"{self.batch:06d}"
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,7 +113,7 @@ class App:
         """A new number; the agent draws its id at the way in."""
         self.stan += 1
         attempt.stan = f"{self.stan:06d}"
-        attempt.key = (self._batch(), attempt.stan)
+        attempt.key = (self.batch_no(), attempt.stan)
         attempt.id = f"t{self.stan}"
         attempt.opened = False
 
@@ -143,7 +122,7 @@ class App:
         if epoch != self.epoch:
             return
         world = self.world
-        if attempt.key[0] != self._batch():  # the batch was settled meanwhile: a new number in the new one
+        if attempt.key[0] != self.batch_no():  # the batch was settled meanwhile: a new number in the new one
             if attempt.opened:
                 self._report(attempt, "not_sent", None)
             else:
@@ -358,37 +337,3 @@ class App:
         self.waiting -= 1
         if self.current is None and self.alive:
             self._next(self.epoch)
-
-    # ── settlement ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _settle(self, _arg: object = None) -> None:
-        """Between two customers: settling, the host closes its batch, settled, and a new batch begins."""
-        if not self.alive:
-            return
-        if self.current is not None and self.settling == 0:
-            self.world.after(7_000, self._settle)
-            return
-        self.settling = max(self.settling, 1)
-        self._settle_step(self.epoch)
-
-    def _settle_step(self, epoch: int) -> None:
-        if epoch != self.epoch:
-            return
-        world, batch = self.world, self._batch()
-        what = {1: "settling", 3: "settled", 4: "changed"}.get(self.settling)
-        if self.settling == 2:
-            world.host.closed.add(batch)
-        elif what == "changed":
-            batch = f"{self.batch + 1:06d}"
-        if what is not None:
-            answer: Any = world.machine.submit(BatchChanged(batch=batch, what=what))  # type: ignore[arg-type]
-            if isinstance(answer, str):
-                if not world.machine.dead:
-                    world.mine(2_000, self._settle_step, epoch)
-                return
-        if self.settling == 4:
-            self.settling = 0
-            self.batch += 1
-            return
-        self.settling += 1
-        world.mine(1_000, self._settle_step, epoch)

@@ -26,8 +26,6 @@ def audit(world: "World", books: Journal) -> bool:
     if store is None:
         raise Violation("8", "the agent is not running")
     try:
-        if books.damaged:
-            raise Violation("5", f"the journal lost its tail: {store.seq} entries, {books.told_seq} were told")
         if world.seed % 4 == 0 or not _UNEVENTFUL.issuperset(world.drawn.names):
             _chain(store)
             _rows(store)

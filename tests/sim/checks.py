@@ -84,6 +84,8 @@ class Checks:
         for entry in entries:
             if entry.transaction is not None:
                 self._fact(entry.type, entry.transaction)
+                if entry.type == "transaction.opened":
+                    self.sealed[f"v{entry.transaction}"] = None
                 if entry.type.startswith("incident."):
                     self.incidents.add(entry.transaction)
 
@@ -123,8 +125,8 @@ class Checks:
 
     # ── on the wire ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def left(self, effect: SendReversal) -> None:
-        """The bytes of an 0400 leave."""
+    def left(self, effect: SendReversal, *, in_turn: bool) -> None:
+        """The bytes of an 0400 leave; not `in_turn` when an answer to an earlier send came since the commit."""
         world, key = self.world, effect.transaction
         state = world.machine.state
         transaction, row = state.transactions[key], state.reversals[key]
@@ -132,8 +134,9 @@ class Checks:
             raise Violation("12", f"0400 for {key} after it was {self.ended[key]}")
         if transaction.state in {"approved", "declined", "not_sent", "resolved"}:
             raise Violation("2", f"0400 for {key}, which is {transaction.state}")
-        self._identity(effect, transaction)
-        self._pace(row)
+        if in_turn and row.state == "sending":
+            self._identity(effect, transaction)
+            self._pace(row)
         world.log.append((world.now, "0400 left", key, effect.fields["39"]))
 
     def _identity(self, effect: SendReversal, transaction: Transaction) -> None:

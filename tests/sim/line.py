@@ -86,15 +86,22 @@ class Line:
 
     def send(self, effect: SendReversal | SendEcho) -> None:
         """The performer takes it after the commit."""
-        self.world.mine(1, self._send, (self.world.machine.life, effect))
+        number = self._number(effect)
+        self.world.mine(1, self._send, (self.world.machine.life, number, effect))
 
-    def _send(self, value: tuple[int, SendReversal | SendEcho]) -> None:
-        life, effect = value
+    def _number(self, effect: SendReversal | SendEcho) -> int:
+        """How many sends of this reversal were counted."""
+        return self.world.machine.state.reversals[effect.transaction].sends if isinstance(effect, SendReversal) else 0
+
+    def _send(self, value: tuple[int, int, SendReversal | SendEcho]) -> None:
+        life, number, effect = value
         world = self.world
         if life != world.machine.life:
             return
         faults, chance = world.faults, world.chance
         if isinstance(effect, SendReversal):
+            if effect.vault not in world.checks.sealed:
+                return  # settled since the commit by an answer to an earlier send: its secrets are gone, it cannot be made
             if faults.unpackable and chance() < 0.1:
                 self._failed(effect, "unpackable")
                 return
@@ -108,7 +115,7 @@ class Line:
             self.poke(1_000)
             return
         if isinstance(effect, SendReversal):
-            world.checks.left(effect)
+            world.checks.left(effect, in_turn=number == self._number(effect))
         if faults.cut and chance() < 0.2:
             world.mine(10, self._lost, self.connection)
         if self.down or (faults.loss and chance() < 0.3):

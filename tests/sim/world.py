@@ -142,7 +142,7 @@ class World:
         books.disk.cut_after = int(self.chance() * 40)
 
     def _suspend(self, _arg: object) -> None:
-        if self.faults.suspend:
+        if self.faults.suspend and self.now >= self.machine.asleep_until:
             ms = int(self.chance() * (10_000 if self.chance() < 0.5 else 2 * HOUR))
             self.note("suspend", ms)
             self.machine.asleep_until = self.now + ms

@@ -1,0 +1,75 @@
+"""What is shown of a world that broke a promise: its seed, the fewest faults that still break it, and what happened."""
+
+from typing import Any, NamedTuple
+
+from tests.sim.checks import Violation
+from tests.sim.faults import MEANING
+from tests.sim.world import World
+
+LINES_MAX = 80
+
+
+class Failure(NamedTuple):
+    """A broken promise. `rule` is the number of the invariant; `only` and `baskets` are the least that still breaks it."""
+
+    seed: int
+    journal: bool
+    rule: str
+    text: str
+    only: tuple[str, ...] | None = None
+    baskets: int | None = None
+
+
+def play(seed: int, *, journal: bool, only: tuple[str, ...] | None = None, baskets: int | None = None) -> Failure | World:
+    """One world: itself when all went well."""
+    world = World(seed, journal=journal, only=only, baskets=baskets)
+    try:
+        world.run()
+    except Violation as broken:
+        return Failure(seed, journal, broken.rule, str(broken), only, baskets)
+    return world
+
+
+def minimise(failure: Failure) -> Failure:
+    """Leave out one fault after the other, and sales, as long as the same promise still breaks."""
+    names = World(failure.seed, journal=failure.journal).drawn.names
+    best = failure
+    for baskets in (1, 2):
+        smaller = play(failure.seed, journal=failure.journal, only=names, baskets=baskets)
+        if isinstance(smaller, Failure) and smaller.rule == failure.rule:
+            best = smaller
+            break
+    for name in names:
+        fewer = tuple(other for other in (names if best.only is None else best.only) if other != name)
+        found = play(failure.seed, journal=failure.journal, only=fewer, baskets=best.baskets)
+        if isinstance(found, Failure) and found.rule == failure.rule:
+            best = found
+    return best
+
+
+def describe(failure: Failure) -> str:
+    """For a person: the promise, how to play it again, the faults in words, the timeline."""
+    least = minimise(failure)
+    world = World(least.seed, journal=least.journal, only=least.only, baskets=least.baskets)
+    try:
+        world.run()
+    except Violation as broken:
+        text = str(broken)
+    else:
+        text = failure.text
+    names = world.faults.names if least.only is None else least.only
+    again = f"./dev sim --seeds 1 --seed {failure.seed}" + (" --journal" if failure.journal else "")
+    lines = [f"seed {failure.seed}: {failure.text}", f"again: {again}"]
+    if text != failure.text:
+        lines.append(f"with less: {text}")
+    lines += [f"fault {name}: {MEANING[name]}" for name in names] or ["no fault at all"]
+    return "\n".join([*lines, *timeline(world.log)])
+
+
+def timeline(log: list[tuple[Any, ...]]) -> list[str]:
+    """Seconds and words, one line an entry; a long one loses its middle."""
+    lines = [f"{at / 1000:12.3f} s  {' '.join(str(word) for word in words if word is not None)}" for at, *words in log]
+    if len(lines) > LINES_MAX:
+        half = LINES_MAX // 2
+        lines = [*lines[:half], f"{'…':>14}  {len(lines) - LINES_MAX} lines left out", *lines[-half:]]
+    return lines

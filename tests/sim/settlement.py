@@ -1,0 +1,53 @@
+"""The payment app settles its batch between two customers: told before, the host closes it, told after, a new one begins."""
+
+from typing import TYPE_CHECKING
+
+from agent.core.event import BatchChanged
+
+if TYPE_CHECKING:
+    from tests.sim.app import App
+
+
+class Settlement:
+    """`step` is how far it is; the app remembers it over its own death."""
+
+    def __init__(self, app: "App") -> None:
+        self.app = app
+        self.step = 0
+
+    def begin(self, _arg: object = None) -> None:
+        """As soon as no customer stands there."""
+        if not self.app.alive:
+            return
+        if self.app.current is not None and self.step == 0:
+            self.app.world.after(7_000, self.begin)
+            return
+        self.step = max(self.step, 1)
+        self._do(self.app.epoch)
+
+    def go_on(self) -> None:
+        """The app is back: where was it?"""
+        if self.step:
+            self.begin()
+
+    def _do(self, epoch: int) -> None:
+        app = self.app
+        if epoch != app.epoch:
+            return
+        world, batch = app.world, app.batch_no()
+        if self.step == 2:
+            world.host.closed.add(batch)
+        else:
+            batch = f"{app.batch + 1:06d}" if self.step == 4 else batch
+            what = {1: "settling", 3: "settled", 4: "changed"}[self.step]
+            answer = world.machine.submit(BatchChanged(batch=batch, what=what))  # type: ignore[arg-type]
+            if isinstance(answer, str):
+                if not world.machine.dead:
+                    world.mine(2_000, self._do, epoch)
+                return
+        if self.step == 4:
+            self.step = 0
+            app.batch += 1
+            return
+        self.step += 1
+        world.mine(1_000, self._do, epoch)
