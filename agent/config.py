@@ -126,7 +126,8 @@ class _Reading:
         if isinstance(value, Path):
             return self._base / value
         if key == "port" and isinstance(value, str) and "://" not in value:
-            return str(self._base / value)
+            scheme = "unix:" if value.startswith("unix:") else ""
+            return scheme + str(self._base / value.removeprefix(scheme))
         return value
 
     def _wrong(self, key: str, kind: Any, value: object) -> None:

@@ -190,6 +190,13 @@ def _devices(config: Config) -> Iterator[Finding]:
         driver = config.printer.driver
         en, zh = f'is missing: driver "{driver}" needs it', f'缺少此键：驱动 "{driver}" 需要它'
         yield Finding(("printer.port", "printer.driver"), en, zh)
+    port = config.printer.port or ""
+    if config.printer.driver == "vendor" and port and not port.startswith(("unix:", *(f"tcp://{host}" for host in _LOOPBACK))):
+        en = 'must be unix:/path or tcp://127.0.0.1:port with driver "vendor": a bridge app is on this machine'
+        yield Finding(("printer.port", "printer.driver"), en, '驱动 "vendor" 下应为 unix:/路径 或 tcp://127.0.0.1:端口：桥接程序在本机')
+    if len(port.removeprefix("unix:").encode()) > _SOCKET_PATH_BYTES_MAX and port.startswith("unix:"):
+        en = f"is longer than {_SOCKET_PATH_BYTES_MAX} bytes as an absolute path: {port}"
+        yield Finding(("printer.port",), en, f"绝对路径超过 {_SOCKET_PATH_BYTES_MAX} 字节: {port}")
 
 
 def _ports(config: Config) -> Iterator[Finding]:

@@ -160,19 +160,19 @@ class Relay(Section, frozen=True, kw_only=True):
 
 
 class Printer(Section, frozen=True, kw_only=True):
-    """The receipt printer. `port` is a device file, or `tcp://host:9100`.
+    """The receipt printer. `port` is a device file, `tcp://host:9100`, or for a bridge app `unix:/path`.
 
     `profile` names the model; an empty one is the generic printer of that width. `columns` and `confirm` that are written
     in the file go before the profile's.
     """
 
-    driver: Literal["escpos", "disabled"] = "disabled"
+    driver: Literal["escpos", "vendor", "disabled"] = "disabled"
     port: (
         Annotated[
             str,
             _says(
-                "a device like /dev/ttyS1 or /dev/usb/lp0, or tcp://host:9100",
-                "设备文件，如 /dev/ttyS1 或 /dev/usb/lp0，或 tcp://主机:9100",
+                "a device like /dev/ttyS1 or /dev/usb/lp0, tcp://host:9100, or unix:/path of a bridge app",
+                "设备文件，如 /dev/ttyS1 或 /dev/usb/lp0，或 tcp://主机:9100，或桥接程序的 unix:/路径",
                 pattern=r"^(tcp://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}|(?![a-z]+://).+)\Z",
             ),
         ]

@@ -76,6 +76,15 @@ def test_a_network_printer_keeps_its_address(tmp_path):
     assert config.printer.port == "tcp://10.0.0.9:9100"
 
 
+def test_a_bridge_app_is_reached_over_a_socket_of_this_machine(tmp_path):
+    config = load(write(tmp_path, RIGHT + '[printer]\ndriver = "vendor"\nport = "unix:/run/bridge"\n'))
+    assert (config.printer.driver, config.printer.port) == ("vendor", "unix:/run/bridge")
+    config = load(write(tmp_path, RIGHT + '[printer]\ndriver = "vendor"\nport = "unix:bridge"\n'))
+    assert config.printer.port == f"unix:{tmp_path}/bridge"
+    config = load(write(tmp_path, RIGHT + '[printer]\ndriver = "vendor"\nport = "tcp://127.0.0.1:8740"\n'))
+    assert config.printer.port == "tcp://127.0.0.1:8740"
+
+
 def test_every_mistake_is_named_with_its_key_and_not_only_the_first(tmp_path):
     text = RIGHT + (
         '[terminal]\nfleet = "a/b"\nSn = "1"\n[recovery]\nmode = "drect"\nspacing_ms = -1\n'
@@ -166,6 +175,10 @@ def test_a_wrong_address_is_not_shown_back_when_it_may_hold_a_password(tmp_path)
         (RIGHT + f'[hook]\nsocket = "/{"s" * 107}"\n', "hook.socket"),
         (RIGHT + '[printer]\ndriver = "escpos"\n', "printer.port"),
         (RIGHT + '[printer]\nport = "tcp://p:99999"\n', "printer.port"),
+        (RIGHT + '[printer]\ndriver = "vendor"\n', "printer.port"),
+        (RIGHT + '[printer]\ndriver = "vendor"\nport = "/dev/ttyS1"\n', "printer.port"),
+        (RIGHT + '[printer]\ndriver = "vendor"\nport = "tcp://10.0.0.9:9100"\n', "printer.port"),
+        (RIGHT + f'[printer]\ndriver = "vendor"\nport = "unix:/{"s" * 107}"\n', "printer.port"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(tmp_path, text, key):

@@ -11,15 +11,16 @@ from tests.support.app import until
 
 
 class Paper:
-    """One simulated printer; `port` is where it is plugged in."""
+    """One simulated printer; `port` is where it is plugged in, or the socket of its bridge app."""
 
-    def __init__(self, folder: Path, *options: str, profile: str = "epson-tm") -> None:
+    def __init__(self, folder: Path, *options: str, profile: str = "epson-tm", bridge: bool = False) -> None:
         self.port = folder / "printer"
+        where = ["--bridge", f"unix:{self.port}"] if bridge else ["--link", str(self.port)]
         self.control = folder / "printer.control"
         self.slips = folder / "slips"
         self.log = folder / "printer.log"
         argv = [
-            *program(), "simulate", "printer", "--profile", profile, "--link", str(self.port), "--control", str(self.control),
+            *program(), "simulate", "printer", "--profile", profile, *where, "--control", str(self.control),
             "--output", str(self.slips), "--no-png", "--lines-per-s", "200", "--json", *options,
         ]
         with self.log.open("wb") as log:
