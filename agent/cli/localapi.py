@@ -48,12 +48,12 @@ def probe(path: Path) -> Daemon:
     return "running"
 
 
-def ask(call: Call, method: str, target: str) -> dict[str, Any]:
+def ask(call: Call, method: str, target: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """One call; the answer's object. Raises Failure when the daemon is not there, does not answer, or refuses."""
     path = call.config.hook.socket
     try:
-        code, body = _exchange(path, method, target, CALL_TIMEOUT_S)
-        value = json.loads(body)
+        code, raw = _exchange(path, method, target, CALL_TIMEOUT_S, body)
+        value = json.loads(raw)
     except PermissionError:
         raise call.fail(exits.UNAVAILABLE, "not_allowed", uid=os.getuid()) from None
     except (FileNotFoundError, ConnectionRefusedError):
@@ -69,10 +69,13 @@ def ask(call: Call, method: str, target: str) -> dict[str, Any]:
     return value
 
 
-def _exchange(path: Path, method: str, target: str, timeout_s: float) -> tuple[int, bytes]:
+def _exchange(
+    path: Path, method: str, target: str, timeout_s: float, body: dict[str, Any] | None = None
+) -> tuple[int, bytes]:
     connection = _Socket(path, timeout_s)
+    data = json.dumps(body or {}).encode() if method == "POST" else None
     try:
-        connection.request(method, target, headers={"Content-Length": "0"} if method == "POST" else {})
+        connection.request(method, target, data, {"Content-Type": "application/json"} if data else {})
         answer = connection.getresponse()
         return answer.status, answer.read(ANSWER_BYTES_MAX)
     finally:
@@ -89,4 +92,4 @@ def _refused(call: Call, code: int, problem: dict[str, Any]) -> Failure:
     return call.fail(exit_code, "refused", detail=detail)
 
 
-_KNOWN = frozenset({"no-such-transaction", "no-receipt", "no-printer"})
+_KNOWN = frozenset({"no-such-transaction", "no-receipt", "no-printer", "nothing-in-doubt", "spool-full"})

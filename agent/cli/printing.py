@@ -1,6 +1,7 @@
 """`reversald print`: what the daemon does at the printer for a technician, and how it came out."""
 
 import time
+from typing import Any
 
 import click
 
@@ -29,6 +30,7 @@ Examples:
   reversald print status
   reversald print test
   reversald print reprint 000123
+  reversald print guarantee 000123
 
 \b
 The daemon does the printing; without it these commands exit with 69.
@@ -66,17 +68,41 @@ def print_test(call: Call, *, wait_s: int) -> None:
 @common
 def reprint(call: Call, *, which: str, wait_s: int) -> None:
     """Print the receipt again, marked as a copy. While the original still waits, that one is printed."""
+    _order(call, f"/v1/transactions/{_single(call, which)}/reprint", wait_s)
+
+
+@print_group.command(
+    "guarantee",
+    epilog="""\b
+Examples:
+  reversald print guarantee 000123
+  reversald print guarantee 000123 --contact 13900000000 --copies 1
+""",
+)
+@click.argument("which", metavar="ID|STAN")
+@click.option("--contact", metavar="TEXT", help="How the customer can be reached; printed on the note.")
+@click.option("--copies", type=click.IntRange(1, 2), default=2, show_default=True, help="The customer's, and the merchant's.")
+@_wait
+@common
+def guarantee(call: Call, *, which: str, contact: str | None, copies: int, wait_s: int) -> None:
+    """Print the statement of facts of a transaction in doubt, for merchant and customer to sign."""
+    body = {"copies": copies} | ({"contact": contact} if contact else {})
+    _order(call, f"/v1/transactions/{_single(call, which)}/guarantee", wait_s, body)
+
+
+def _single(call: Call, which: str) -> str:
+    """The id of the one transaction that is meant."""
     with call.journal() as reader:
         found = call.one(reader, which)
     if len(found) > 1:
         ids = ", ".join(row.id for row in found[:5])
         raise call.fail(exits.USAGE, "several", text=which, count=len(found), ids=ids)
-    _order(call, f"/v1/transactions/{found[0].id}/reprint", wait_s)
+    return found[0].id
 
 
-def _order(call: Call, target: str, wait_s: int) -> None:
+def _order(call: Call, target: str, wait_s: int, body: dict[str, Any] | None = None) -> None:
     """Order a job, follow it in the journal, and leave with the exit code that says whether paper came out."""
-    answer = ask(call, "POST", target)
+    answer = ask(call, "POST", target, body)
     keys = [str(key) for key in answer.get("jobs", ())]
     if not call.as_json:
         click.echo(call.say("queued", printer=_printer(call, str(answer.get("printer")), str(answer.get("paper")))))

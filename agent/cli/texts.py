@@ -177,6 +177,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "refused": ("程序拒绝:{detail}", "the agent refused: {detail}"),
     "no-such-transaction": ("没有这笔交易", "there is no such transaction"),
     "no-receipt": ("收银程序没有交来这笔交易的签购单", "the payment app has not handed over a receipt for this transaction"),
+    "nothing-in-doubt": (
+        "这笔交易没有疑问,不需要情况说明",
+        "nothing about this transaction is in doubt: there is no statement to make",
+    ),
+    "spool-full": ("待打印已满,请先修好打印机", "too much waits for the printer: repair it first"),
     "no-printer": ("本终端未配置打印机", "this terminal has no printer"),
     "queued": ("已交打印:{printer}", "queued: {printer}"),
     "not_taken": ("待打印已满,未接受;请先修好打印机", "the print queue is full and took nothing; repair the printer first"),

@@ -81,14 +81,18 @@ def test_csv_opens_in_a_spreadsheet_with_chinese_and_without_formulas(story):
 
 def test_sqlite_answers_questions_in_plain_sql(story):
     connection = sqlite3.connect(exported(story, "sqlite"))
-    ask = lambda sql: connection.execute(sql).fetchall()
+
+    def ask(sql: str) -> list[tuple[object, ...]]:
+        return connection.execute(sql).fetchall()
+
     assert ask("SELECT count(*) FROM timeline") == [(story.store.seq,)]
     assert ask("SELECT stan, state, amount_fen FROM transactions ORDER BY number") == [
         ("000122", "approved", 2350),
         ("000123", "reversed", 100),
     ]
     assert ask("SELECT state, sends FROM reversals") == [("accepted", 1)]
-    assert ask(f"SELECT text FROM timeline WHERE \"transaction\" = '{LOST}' ORDER BY seq LIMIT 1")[0][0].startswith("登记消费")
+    (first,) = ask(f"SELECT text FROM timeline WHERE \"transaction\" = '{LOST}' ORDER BY seq LIMIT 1")
+    assert str(first[0]).startswith("登记消费")
     assert {row[0] for row in ask("SELECT state FROM jobs")} == {"SENT_UNCONFIRMED", "WAITING"}
     assert ask("SELECT count(*) FROM incidents") == [(len(story.state.incidents),)]
     columns = {row[1] for table in ("transactions", "reversals", "jobs") for row in ask(f"PRAGMA table_info({table})")}
