@@ -106,12 +106,18 @@ class Inbox:
         items = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
         if self._queue:
             self._schedule(asyncio.get_running_loop())
+        self._stumbled = False
+        self._take(items)
+        if self._failed is None:
+            self._arm()
+
+    def _take(self, items: list[_Item]) -> None:
+        """Step these, commit them together, answer, let happen."""
         if self._failed is not None:
             self._refuse(items, self._failed)
             return
         done: list[tuple[_Item, Decision]] = []
         steps: list[Stepped] = []
-        self._stumbled = False
         try:
             self._step_all(items, done, steps)
             if steps:
@@ -119,24 +125,34 @@ class Inbox:
         except StorageFailed as error:
             self.state.rollback()
             self._stop(error, items)
-            return
         except StorageFull as error:
-            self._undo(error, steps, done)
+            self._undo(steps)
+            self._refuse(items, error)
         except Exception as error:
             log.exception("a commit of %d events was undone", len(steps))
-            self._undo(_said(error), steps, done)
+            self._undo(steps)
+            self._retry_alone(items, error)
         else:
             self.state.settle()
             self._follow(done, steps)
-        self._arm()
 
-    def _undo(self, error: Exception, steps: list[Stepped], done: list[tuple[_Item, Decision]]) -> None:
-        """Nothing of this commit is on disk: take it back in memory too, and say so to everybody."""
+    def _undo(self, steps: list[Stepped]) -> None:
+        """Nothing of this commit is on disk: take it back in memory too."""
         self.state.rollback()
         for stepped in steps:
             self.state.forget(stepped.loaded)
         self._stumbled = True
-        self._refuse([item for item, _ in done], error)
+
+    def _retry_alone(self, items: list[_Item], error: Exception) -> None:
+        """One of them could not be written: each alone, so that it fails alone."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            self._refuse(items, Overloaded("another program holds the journal: try again"))
+        elif len(items) == 1:
+            self._refuse(items, Internal(f"{type(error).__name__} in a commit: it was undone"))
+        else:
+            for item in items:
+                if item.future.cancelled() or not item.future.done():  # whose caller has gone still happened
+                    self._take([item])
 
     def _follow(self, done: list[tuple[_Item, Decision]], steps: list[Stepped]) -> None:
         """What was committed is answered first, then let happen."""
@@ -280,13 +296,6 @@ class Inbox:
             self._timer.cancel()
             self._timer = None
         self._failed = self._failed or StorageFailed("the agent is stopping")
-
-
-def _said(error: Exception) -> Exception:
-    """What callers hear of a commit that was undone."""
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-        return Overloaded("another program holds the journal: try again")
-    return Internal(f"{type(error).__name__} in a commit: it was undone")
 
 
 def _takes(change: Change, sealed: Sealed) -> bool:

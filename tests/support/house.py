@@ -116,6 +116,8 @@ class OpenHouse:
         self.pokes = 0
         self.network_changes = 0
         self.effects: list[Effect] = []
+        self.perform: Callable[[Effect], None] = self.effects.append
+        self.commits = 0
         self.broken: list[StorageFailed] = []
         self._uids = frozenset({os.geteuid()}) if allowed_uids is None else allowed_uids
         self._token = token
@@ -129,7 +131,9 @@ class OpenHouse:
     async def start(self, *, listen: bool = False) -> None:
         """Load the journal and open the door."""
         self.store = Store.open(self.database)
-        self.inbox = Inbox(self.store, self.clock.read, self.effects.append, lambda: self.door.bell.ring(), self.broken.append)
+        self.inbox = Inbox(
+            self.store, self.clock.read, lambda effect: self.perform(effect), self._committed, self.broken.append
+        )
         house = House(
             inbox=self.inbox,
             vault=self.vault,
@@ -164,6 +168,10 @@ class OpenHouse:
             self.clock.boottime_ms = 1_000
         self.effects.clear()
         await self.start()
+
+    def _committed(self) -> None:
+        self.commits += 1
+        self.door.bell.ring()
 
     def _poke(self) -> None:
         self.pokes += 1

@@ -1,0 +1,409 @@
+"""The inbox: one commit for all that is queued, one failure for each that fails, memory that never knows more than the disk."""
+
+import asyncio
+import logging
+import os
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from agent import inbox as module
+from agent.core import event as e
+from agent.core.change import Effect, Internal, Overloaded, Rejected
+from agent.core.model import Evidence
+from agent.inbox import BATCH_MAX, QUEUE_MAX, REMEMBERED_MAX
+from agent.journal.database import StorageFailed, StorageFull
+from agent.journal.store import Idempotency
+from agent.vault import Sealed
+from tests.support.house import BATCH, MERCHANT, TERMINAL, OpenHouse, housed
+
+
+def sale(number: int, **more: Any) -> e.Opened:
+    """A sale whose id is its number."""
+    values: dict[str, Any] = {
+        "rail": "card", "kind": "sale", "amount_fen": 100, "currency": "156", "batch": BATCH, "terminal_id": TERMINAL,
+        "merchant_id": MERCHANT, "entry_mode": "051", "masked_pan": "622202*********0128", "last4": "0128",
+    }
+    return e.Opened(transaction=f"t{number}", stan=f"{number:06d}", **(values | more))
+
+
+def result(number: int, outcome: str = "declined", **more: Any) -> e.ResultReported:
+    """What the host said of it."""
+    return e.ResultReported(transaction=f"t{number}", outcome=outcome, **more)  # type: ignore[arg-type]
+
+
+def shown(number: int, **more: Any) -> e.EvidenceGiven:
+    """A debit message was shown."""
+    return e.EvidenceGiven(transaction=f"t{number}", evidence=Evidence(kind="debit_sms", **more))
+
+
+def everything(house: OpenHouse) -> dict[str, object]:
+    """All that memory holds."""
+    state = house.inbox.state
+    tables = (state.transactions, state.reversals, state.incidents, state.jobs)
+    rows = {key: row for table in tables for key, row in table.items()}
+    return rows | {"agent": state.agent, "line": state.line, "printer": state.printer, "keys": dict(state.keys)}
+
+
+async def outcome(future: "asyncio.Future[Any]") -> object:
+    """The decision or the error."""
+    return (await asyncio.gather(future, return_exceptions=True))[0]
+
+
+# ── together ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@housed()
+async def test_what_is_asked_at_once_is_committed_at_once(house: OpenHouse) -> None:
+    before = house.commits
+    await asyncio.gather(*(house.inbox.submit(sale(number)) for number in range(64)))
+    assert house.commits == before + 1
+    assert house.query("SELECT count(*) FROM transactions") == [(64,)]
+
+
+@housed()
+async def test_a_flush_has_a_limit_and_the_rest_follows(house: OpenHouse) -> None:
+    before = house.commits
+    await asyncio.gather(*(house.inbox.submit(sale(number)) for number in range(2 * BATCH_MAX + 1)))
+    assert house.commits == before + 3
+
+
+@housed()
+async def test_events_are_stepped_in_order_each_over_the_ones_before(house: OpenHouse) -> None:
+    before = house.commits
+    asked = [
+        house.inbox.submit(sale(1, ask=True)), house.inbox.submit(result(1, "approved")), house.inbox.submit(sale(2, ask=True)),
+    ]
+    decisions = await asyncio.gather(*asked)
+    assert [decision.proceed for decision in decisions] == ["go", None, "go"]
+    assert house.commits == before + 1
+
+
+@housed()
+async def test_nothing_is_answered_before_it_is_on_disk(house: OpenHouse) -> None:
+    seen: list[Any] = []
+    future = house.inbox.submit(sale(1))
+    future.add_done_callback(lambda _: seen.append(house.on_disk("t1")))
+    assert not future.done()
+    await future
+    assert seen == ["intent"]
+
+
+@housed()
+async def test_no_effect_happens_before_its_commit(house: OpenHouse) -> None:
+    seen: list[Any] = []
+    house.perform = lambda effect: seen.append((type(effect).__name__, house.on_disk("t1")))
+    await house.do(sale(1, ask=True))
+    await house.do(result(1, "no_answer"))
+    assert seen == [("WantLine", "in_doubt")]
+
+
+@housed()
+async def test_what_changes_nothing_is_answered_without_a_commit(house: OpenHouse) -> None:
+    await house.do(sale(1))
+    await house.do(result(1))
+    before = house.commits
+    await house.do(result(1))
+    await house.do(e.DeadlinePassed())
+    assert house.commits == before
+
+
+@housed()
+async def test_a_caller_who_has_gone_has_still_been_heard(house: OpenHouse) -> None:
+    future = house.inbox.submit(sale(1))
+    future.cancel()
+    await house.do(sale(2))
+    assert house.on_disk("t1") == "intent"
+
+
+@housed()
+async def test_the_queue_has_a_limit(house: OpenHouse) -> None:
+    taken = [house.inbox.submit(e.DeadlinePassed()) for _ in range(QUEUE_MAX)]
+    refused = house.inbox.submit(sale(1))
+    assert isinstance(await outcome(refused), Overloaded)
+    await asyncio.gather(*taken)
+    assert house.on_disk("t1") is None
+    await house.do(sale(1))
+
+
+@housed()
+async def test_a_turn_proves_that_it_moves_and_commits_nothing(house: OpenHouse) -> None:
+    flushes, commits = house.inbox.flushes, house.commits
+    house.inbox.turn()
+    await asyncio.sleep(0)
+    assert (house.inbox.flushes, house.commits) == (flushes + 1, commits)
+
+
+@housed()
+async def test_closing_flushes_what_is_queued_and_takes_nothing_more(house: OpenHouse) -> None:
+    queued = [house.inbox.submit(sale(number)) for number in range(3)]
+    house.inbox.close()
+    assert all(future.done() for future in queued)
+    assert house.on_disk("t2") == "intent"
+    assert isinstance(await outcome(house.inbox.submit(sale(9))), StorageFailed)
+
+
+# ── each for itself ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@housed()
+async def test_a_refused_event_refuses_only_itself(house: OpenHouse) -> None:
+    await house.do(sale(1))
+    before = house.commits
+    asked = [house.inbox.submit(event) for event in (sale(2), sale(1, amount_fen=7), result(99), sale(3))]
+    got = [await outcome(future) for future in asked]
+    assert [type(item).__name__ for item in got] == ["Decision", "Rejected", "Rejected", "Decision"]
+    assert house.commits == before + 1
+    assert sorted(house.inbox.state.transactions) == ["t1", "t2", "t3"]
+    assert house.inbox.state.transactions["t1"].amount_fen == 100
+
+
+@housed()
+async def test_an_event_that_breaks_an_invariant_is_undone_whole_and_alone(
+    house: OpenHouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = everything(house)
+    number = house.inbox.state.agent.next_number
+    asked = [house.inbox.submit(event) for event in (sale(1, amount_fen=0), sale(2))]
+    broken, fine = [await outcome(future) for future in asked]
+    assert isinstance(broken, Internal)
+    assert "AssertionError" in str(broken)
+    assert not isinstance(fine, Exception)
+    assert house.inbox.state.transactions["t2"].number == number, "not even a number was used up"
+    assert set(everything(house)) == {*before, "t2"}
+    assert "the step of a Opened was undone" in caplog.text
+
+
+@housed()
+async def test_an_event_that_cannot_be_written_fails_alone(house: OpenHouse) -> None:
+    await house.do(sale(1))
+    asked = [house.inbox.submit(event) for event in (sale(2), shown(1, text="\ud800"), sale(3))]
+    gone = house.inbox.submit(sale(4))
+    gone.cancel()
+    got = [await outcome(future) for future in asked]
+    assert [type(item).__name__ for item in got] == ["Decision", "Internal", "Decision"]
+    assert house.inbox.state.transactions["t1"].evidence == ()
+    assert [house.on_disk(f"t{number}") for number in (2, 3, 4)] == ["intent"] * 3
+
+
+@housed()
+async def test_an_effect_that_fails_takes_neither_answers_nor_other_effects_with_it(
+    house: OpenHouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    def clumsy(effect: Effect) -> None:
+        house.effects.append(effect)
+        raise OSError("no such device")
+
+    house.perform = clumsy
+    await house.doubt()
+    await house.do(e.HostReachable())
+    assert [type(effect).__name__ for effect in house.effects] == ["WantLine", "SendReversal"]
+    assert "a SendReversal was not performed" in caplog.text
+    await house.pass_time(30_000)
+    assert len(house.sends()) == 2, "its deadline asks again"
+
+
+# ── storage ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def shut(house: OpenHouse) -> None:
+    """No further page for the database."""
+    (pages,) = next(iter(house.store.database.execute("PRAGMA page_count")))
+    house.store.database.execute(f"PRAGMA max_page_count={pages}")
+
+
+@housed()
+async def test_a_full_disk_undoes_the_whole_commit_in_memory_too_and_answers_everybody(house: OpenHouse) -> None:
+    await house.do(sale(0))
+    shut(house)
+    before, head = everything(house), house.head()
+    asked = [house.inbox.submit(sale(number)) for number in range(1, 101)]
+    asked.append(house.inbox.submit(result(0, "no_answer")))
+    assert {type(await outcome(future)) for future in asked} == {StorageFull}
+    assert everything(house) == before
+    assert house.head() == head
+    assert house.broken == []
+    house.store.database.execute("PRAGMA max_page_count=1000000")
+    await asyncio.gather(*(house.inbox.submit(sale(number)) for number in range(1, 101)))
+
+
+@housed(answer_timeout_ms=1_000)
+async def test_a_deadline_that_finds_the_disk_full_is_not_tried_in_a_circle(house: OpenHouse) -> None:
+    await house.do(sale(0, ask=True))
+    filler = [house.inbox.submit(sale(number)) for number in range(1, 30)]
+    await asyncio.gather(*filler)
+    shut(house)
+    house.clock.pass_ms(1_000)
+    failed = [house.inbox.submit(event) for event in (e.DeadlinePassed(), *(sale(number) for number in range(100, 200)))]
+    assert {type(await outcome(future)) for future in failed} == {StorageFull}
+    timer = house.inbox._timer
+    assert timer is not None
+    assert timer.when() - asyncio.get_running_loop().time() > module.RETRY_S / 2
+    house.store.database.execute("PRAGMA max_page_count=1000000")
+    await house.do(e.DeadlinePassed())
+    assert house.on_disk("t0") == "in_doubt"
+
+
+@housed()
+async def test_a_lock_of_another_program_is_a_try_again(house: OpenHouse) -> None:
+    house.store.database.execute("PRAGMA busy_timeout=1")
+    with closing(sqlite3.connect(house.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        asked = [house.inbox.submit(sale(number)) for number in range(3)]
+        assert {type(await outcome(future)) for future in asked} == {Overloaded}
+        other.execute("ROLLBACK")
+    assert house.inbox.state.transactions == {}
+    await house.do(sale(1))
+
+
+@housed()
+async def test_a_journal_that_cannot_be_read_stops_the_agent(house: OpenHouse) -> None:
+    await asyncio.gather(*(house.inbox.submit(sale(number)) for number in range(200)))
+    await asyncio.gather(*(house.inbox.submit(result(number)) for number in range(200)))
+    await house.restart()
+    house.store.database.checkpoint("TRUNCATE")
+    os.truncate(house.database, 8_192)
+    asked = [house.inbox.submit(event) for event in map(shown, range(200))]
+    got = {type(await outcome(future)) for future in asked}
+    assert got == {StorageFailed}, "all of that flush"
+    assert len(house.broken) == 1
+    assert isinstance(await outcome(house.inbox.submit(sale(900))), StorageFailed)
+
+
+# ── memory ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def many_closed(house: OpenHouse, first: int = 0, count: int = 3 * REMEMBERED_MAX) -> None:
+    """Sales that came and went."""
+    numbers = range(first, first + count)
+    await asyncio.gather(*(house.inbox.submit(event) for number in numbers for event in (sale(number, ask=True), result(number))))
+
+
+@housed(slips=False)
+async def test_closed_families_are_forgotten_and_read_again_when_they_are_needed(house: OpenHouse) -> None:
+    await house.do(sale(1000, ask=True))
+    await house.do(result(1000, "no_answer"))
+    await house.do(e.HostReachable())
+    await house.host_answers("t1000", "00")
+    await many_closed(house)
+    state = house.inbox.state
+    assert len(state.transactions) <= 2 * REMEMBERED_MAX
+    assert "t0" not in state.transactions
+    assert "t1000" not in state.reversals
+
+    assert (await house.do(result(0, "approved"))).conflict == "contradiction"
+    assert (await house.do(result(1000, "approved"))).conflict == "in-doubt"
+    await house.do(shown(1))
+    assert state.transactions["t1"].evidence
+    (incident,) = [item for item in state.open_incidents.values() if item.transaction == "t0"]
+    await many_closed(house, first=2000)
+    assert "t1" not in state.transactions
+    await house.do(e.IncidentResolved(incident=incident.id, transaction="t0", resolution="no_action", by="w"))
+    assert house.differences() == []
+
+
+@housed()
+async def test_what_is_read_for_nothing_is_forgotten_at_once(house: OpenHouse) -> None:
+    await many_closed(house)
+    before = everything(house)
+    commits = house.commits
+    await house.do(result(0))
+    assert isinstance(await outcome(house.inbox.submit(sale(1))), Rejected)
+    assert isinstance(await outcome(house.inbox.submit(e.SentAsked(transaction="t2"))), Rejected)
+    key = Idempotency(0, "k", b"d")
+    await house.inbox.submit(result(3), None, key)
+    assert everything(house) == before
+    assert house.commits == commits + 1, "only the key was written"
+    await house.do(result(3, "approved"))
+    assert house.told("evidence.contradiction")[0].input is not None
+    loaded = house.told("evidence.contradiction")[0].input
+    assert loaded is not None
+    assert [kind for kind, _ in loaded["loaded"]] == ["Transaction"], "the journal has all that replaying needs"
+
+
+@housed()
+async def test_looking_remembers_nothing(house: OpenHouse) -> None:
+    await many_closed(house)
+    before = everything(house)
+    assert house.inbox.view("t0").transactions["t0"].state == "declined"
+    assert house.inbox.view("nothing").transactions == {}
+    assert everything(house) == before
+
+
+@housed()
+async def test_the_answer_of_a_doubled_reply_to_a_forgotten_reversal_is_the_same_in_the_replay(house: OpenHouse) -> None:
+    await house.do(sale(5000, ask=True))
+    await house.do(result(5000, "no_answer"))
+    await house.do(e.HostReachable())
+    await house.host_answers("t5000", "00")
+    house.inbox.state.forget_closed(0)
+    await many_closed(house)
+    await house.host_answers("t5000", "00")
+    assert house.told("host.doubled_reply")
+    assert house.differences() == []
+
+
+@housed()
+async def test_secrets_that_no_row_refers_to_are_not_written(house: OpenHouse) -> None:
+    await house.do(sale(1))
+    await house.inbox.submit(result(1), Sealed("nowhere", {"55": b"sealed"}))
+    assert house.query("SELECT count(*) FROM vault") == [(0,)]
+    await house.inbox.submit(sale(2, vault="ref"), Sealed("ref", {"2": b"sealed"}))
+    assert house.query("SELECT ref, field FROM vault") == [("ref", "2")]
+    await house.do(result(2))
+    assert house.query("SELECT count(*) FROM vault") == [(0,)]
+
+
+# ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def until_state(house: OpenHouse, key: str, state: str) -> None:
+    """Wait for what happens by itself."""
+    for _ in range(10_000):
+        if house.on_disk(key) == state:
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError(f"{key} did not become {state}")
+
+
+@housed()
+async def test_a_deadline_comes_by_itself(house: OpenHouse) -> None:
+    await house.do(sale(1, ask=True))
+    house.clock.pass_ms(64_999)
+    house.inbox.turn()
+    await asyncio.sleep(0)
+    timer = house.inbox._timer
+    assert timer is not None
+    house.clock.pass_ms(1)
+    await until_state(house, "t1", "in_doubt")
+
+
+@housed()
+async def test_a_long_suspend_is_noticed_though_the_loops_clock_stood_still(
+    house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLEEP_MAX_S", 0.01)
+    await house.do(sale(1, ask=True))
+    house.clock.pass_ms(8 * 3_600_000)
+    await until_state(house, "t1", "in_doubt")
+
+
+@housed()
+async def test_with_nothing_due_nobody_is_woken(house: OpenHouse) -> None:
+    await house.do(e.TerminalChanged(what="rebooted"))
+    assert house.inbox._timer is None
+    await house.do(sale(1, ask=True))
+    assert house.inbox._timer is not None
+    await house.do(result(1))
+    assert house.inbox._timer is None
+
+
+@housed()
+async def test_what_nobody_waits_for_is_logged_when_it_fails(house: OpenHouse, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, "reversald.inbox"):
+        house.inbox.tell(sale(1, rail="wallet"))
+        await house.do(e.DeadlinePassed())
+        await asyncio.sleep(0)
+    assert "rail wallet is not configured" in caplog.text
