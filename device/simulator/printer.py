@@ -161,6 +161,7 @@ class TcpWire(asyncio.Protocol):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._transport: asyncio.Transport | None = None
+        self._taken = False
         self._pending = bytearray()
         self._paused = False
         engine.reply = self._reply
@@ -176,6 +177,7 @@ class TcpWire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._transport = None
+        self._taken = False
         self._pending.clear()
 
     def _push(self) -> None:
@@ -192,10 +194,17 @@ class TcpWire(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
-    @property
-    def taken(self) -> bool:
-        """True while somebody is connected."""
-        return self._transport is not None
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def answer(self) -> asyncio.Protocol:
+        """Who takes the next call."""
+        if self._taken:
+            return _Refuse()
+        self._taken = True
+        return self
 
 
 async def open_pty(engine: Engine, baud: int) -> tuple[str, Callable[[], None]]:
@@ -207,8 +216,13 @@ async def open_pty(engine: Engine, baud: int) -> tuple[str, Callable[[], None]]:
 async def open_tcp(engine: Engine, host: str, port: int) -> tuple[str, Callable[[], None]]:
     """A TCP port (0: any free one); its address as the printer's configuration writes it, and how to end it."""
     wire = TcpWire(engine)
-    server = await asyncio.get_running_loop().create_server(lambda: _Refuse() if wire.taken else wire, host, port)
-    return f"tcp://{host}:{server.sockets[0].getsockname()[1]}", server.close
+    server = await asyncio.get_running_loop().create_server(wire.answer, host, port)
+
+    def end() -> None:
+        server.close()
+        wire.close()
+
+    return f"tcp://{host}:{server.sockets[0].getsockname()[1]}", end
 
 
 class _Refuse(asyncio.Protocol):
@@ -220,7 +234,7 @@ async def control(engine: Engine, path: Path) -> asyncio.Server:
     """Take orders on a Unix socket, one JSON object per line; every line is answered."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, ValueError):  # gone, or a line that is too long
+        with contextlib.suppress(ConnectionError, ValueError, asyncio.CancelledError):  # gone, a line too long, or the end
             while line := await reader.readline():
                 try:
                     answer: dict[str, object] = {"ok": True, **engine.order(line)}

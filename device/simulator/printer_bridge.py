@@ -35,7 +35,7 @@ class Bridge:
         if self._writer is not None:
             self._writer.close()
         self._writer = writer
-        with contextlib.suppress(ConnectionError, ValueError):
+        with contextlib.suppress(ConnectionError, ValueError, asyncio.CancelledError):  # gone, a line too long, or the end
             while line := await reader.readline():
                 if line.endswith(b"\n"):
                     with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError, binascii.Error):  # no request: no answer
@@ -43,6 +43,11 @@ class Bridge:
         writer.close()
         if self._writer is writer:
             self._writer = None
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._writer is not None:
+            self._writer.transport.abort()
 
     def _obey(self, line: bytes) -> None:
         request = msgspec.json.decode(line)
@@ -114,7 +119,13 @@ async def open_bridge(engine: Engine, address: str) -> tuple[str, Callable[[], N
     bridge = Bridge(engine)
     if address.startswith("unix:"):
         server = await asyncio.start_unix_server(bridge.talk, address.removeprefix("unix:"), limit=LINE_BYTES_MAX)
-        return address, server.close
-    host, _, port = address.removeprefix("tcp://").rpartition(":")
-    server = await asyncio.start_server(bridge.talk, host, int(port), limit=LINE_BYTES_MAX)
-    return f"tcp://{host}:{server.sockets[0].getsockname()[1]}", server.close
+    else:
+        host, _, port = address.removeprefix("tcp://").rpartition(":")
+        server = await asyncio.start_server(bridge.talk, host, int(port), limit=LINE_BYTES_MAX)
+        address = f"tcp://{host}:{server.sockets[0].getsockname()[1]}"
+
+    def end() -> None:
+        server.close()
+        bridge.close()
+
+    return address, end

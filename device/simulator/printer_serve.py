@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from device.errors import PortUnavailable
 from device.printer.profile import PrinterProfile
@@ -27,6 +28,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     baud: int = 115_200
     lines_per_s: float = 20.0
     lines: int = ROLL_LINES  # of paper on the roll
+    slip_idle_ms: int = 2000  # a slip that is not cut ends when nothing more comes for so long
     seed: int = 0
     tcp: str | None = None  # host:port
     bridge: str | None = None  # unix:/path or tcp://127.0.0.1:port
@@ -38,7 +40,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 async def serve(options: Options, tell: Tell, stop: asyncio.Event) -> None:
     """Play until `stop`. Raises PictureError before anything starts, PortUnavailable when an address cannot be had."""
-    model = PrinterModel(traits_of(options.profile, options.lines_per_s), lines=options.lines, seed=options.seed)
+    traits = replace(traits_of(options.profile, options.lines_per_s), slip_idle_ms=options.slip_idle_ms)
+    if options.bridge is not None:
+        traits = replace(traits, process_id=True)  # its bridge app has its own way to know
+    if options.bridge is not None:  # the service behind a bridge knows when a job is out, unless the profile is a mute one
+        traits = replace(traits, process_id=not options.profile.mute)
+    model = PrinterModel(traits, lines=options.lines, seed=options.seed)
     files = SlipFiles(options.output, model.traits, pictures=options.pictures)
     engine = Engine(model, files, tell)
     with contextlib.ExitStack() as ends:

@@ -1,6 +1,7 @@
-"""Random bad days of a printer, 400 here and PRINTER_SEEDS of them where somebody asks for more: nothing is printed twice, nothing is lost, and nothing is said that paper denies.
+"""Random bad days of a printer: nothing is printed twice, nothing is lost, and nothing is said that paper denies.
 
-The spool here keeps the rules of the real one in five lines: WAITING and UNPRINTED jobs go by themselves, nothing else ever does.
+The spool here keeps the rules of the real one in five lines: WAITING and UNPRINTED jobs go by themselves, nothing else ever
+does. 400 days here; PRINTER_SEEDS of them where somebody asks for more.
 """
 
 import os
