@@ -78,7 +78,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 async def _serve(house: House, bell: Bell, response: web.StreamResponse, last: int) -> None:
     """Send what the journal holds after `last`, then wait for more. A slow listener holds up only itself."""
     while not bell.closed:
-        entries = house.inbox.store.read_after(last, CHUNK)
+        entries = house.inbox.store.entries_after(last, CHUNK)
         for entry in entries:
             await response.write(_event(house, entry))
             last = entry.seq

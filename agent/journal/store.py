@@ -300,9 +300,16 @@ class Store:
     # ── the outbox ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def read_after(self, seq: int, limit: int) -> list[Entry]:
-        """Up to `limit` entries after `seq`, in order."""
-        query = self.database.execute("SELECT body FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
-        return [_ENTRY.decode(body) for (body,) in query]
+        """Up to `limit` entries after `seq` for telemetry: in order, without those that no broker takes."""
+        return self._entries("WHERE seq > ? AND seq NOT IN (SELECT seq FROM poison)", seq, limit)
+
+    def entries_after(self, seq: int, limit: int) -> list[Entry]:
+        """Up to `limit` entries after `seq`, all of them, in order."""
+        return self._entries("WHERE seq > ?", seq, limit)
+
+    def _entries(self, where: str, seq: int, limit: int) -> list[Entry]:
+        query = f"SELECT body FROM journal {where} ORDER BY seq LIMIT ?"  # noqa: S608  (a constant of this class)
+        return [_ENTRY.decode(body) for (body,) in self.database.execute(query, (seq, limit))]
 
     def cursor(self) -> int:
         """The last entry that telemetry is done with."""

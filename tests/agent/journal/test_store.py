@@ -356,7 +356,7 @@ def test_the_outbox_is_a_cursor_over_the_journal(tmp_path: Path) -> None:
     store.move(2)
     store.skip(3, "refused by the broker")
     again = Store.open(path)
-    assert (again.cursor(), again.read_after(again.cursor(), 1)[0].seq) == (2, 3)
+    assert (again.cursor(), again.read_after(again.cursor(), 1)[0].seq) == (2, 4)
     assert again.epoch == store.epoch
 
 
@@ -383,3 +383,11 @@ def test_one_fdatasync_a_commit() -> None:
     for number in range(10):
         book.open(f"t{number}", stan=f"{number:06d}", ask=False)
     assert system.disk.syncs - before == 10
+
+
+def test_an_entry_that_no_broker_takes_is_left_out_for_telemetry_and_for_nobody_else(tmp_path: Path) -> None:
+    book = Book(Store.open(tmp_path / "j.db"))
+    book.open()
+    book.store.skip(2, "refused")
+    assert 2 not in [entry.seq for entry in book.store.read_after(0, 100)]
+    assert 2 in [entry.seq for entry in book.store.entries_after(0, 100)]
