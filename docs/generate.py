@@ -21,6 +21,8 @@ from agent.config import expectation  # noqa: E402
 from agent.core import lifecycle as lifecycle_tables  # noqa: E402
 from agent.core.playbook import PLAYBOOK  # noqa: E402
 from agent.hooks.routes import openapi  # noqa: E402
+from device.simulator.paper_picture import PictureError  # noqa: E402
+from docs import slips  # noqa: E402
 
 CONFIGURATION = DOCS.parent / "packaging" / "reversald.toml"
 
@@ -144,6 +146,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "lifecycle.md": lifecycle,
     "openapi.json": local_api,
     "playbook.md": playbook,
+    **slips.texts(),
 }
 
 
@@ -154,10 +157,20 @@ def main(arguments: list[str]) -> int:
         for name in stale:
             (DOCS / name).write_text(PAGES[name]())
             print(f"wrote docs/{name}")
+        if any(name.startswith("receipts/") for name in stale):
+            _draw(DOCS / "receipts")
         return 0
     for name in stale:
         print(f"docs/{name} is not what the code says; run: ./dev docs", file=sys.stderr)
     return 1 if stale else 0
+
+
+def _draw(folder: Path) -> None:
+    """The pictures of the slips, drawn anew when the slips changed."""
+    try:
+        slips.pictures(folder)
+    except PictureError as error:
+        sys.exit(f"the pictures in docs/{folder.name} were not drawn: {error}")
 
 
 def _same(path: Path, text: str) -> bool:

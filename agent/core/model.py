@@ -177,12 +177,14 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DocumentLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One printed line; `size` 2 is double width and height."""
+    """One printed line; `size` 2 is double width and height. `right` stands at the right edge, `fill` before it."""
 
     text: str
     align: Literal["left", "center", "right"] = "left"
     size: Literal[1, 2] = 1
     bold: bool = False
+    right: str | None = None
+    fill: Literal[" ", "-", "=", "_", "."] = " "
 
 
 class Document(msgspec.Struct, frozen=True, omit_defaults=True):

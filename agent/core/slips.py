@@ -25,7 +25,9 @@ RESULTS = {
     "approved_not_completed": "冲正中 REVERSING",
 }
 
-
+RULE = DocumentLine("", right="", fill="-")
+BLANK = DocumentLine("")
+SIGNED = ("商户签章", "顾客签名", "日期")
 GUARANTEED = frozenset({"in_doubt", "reversing", "approved_not_completed", "unresolved", "reversed", "no_original"})
 SHOWN = {"debit_sms": "扣款短信", "refund_sms": "退款短信", "wallet_record": "钱包账单"}
 
@@ -51,33 +53,43 @@ def _add(state: State, transaction: Transaction, what: str, title: str, english:
 
 def _slip(state: State, row: Transaction, title: str, english: str) -> Document:
     policy = state.agent.policy
-    sent = row.sent or row.opened
     incident = incident_id("in_doubt", row.id)[:8].upper()
     reversal = state.reversals.get(row.id)
-    texts = [
-        f"商户 {policy.merchant_name}" if policy.merchant_name else None,
-        f"商户号 {row.merchant_id}",
-        f"终端号 {row.terminal_id}",
-        f"类型 {KINDS.get(row.kind, row.kind)}",
-        f"卡号 {row.masked_pan or '****' + (row.last4 or '')}",
-        f"批次号 {row.batch}  凭证号 {row.stan}",
-        f"参考号 {row.rrn}" if row.rrn else None,
-        f"时间 {local_time(policy, sent)}",
-        f"金额 RMB {yuan(row.amount_fen)}",
-        f"结果 {RESULTS.get(row.state, row.state)}",
-        f"应答码 {reversal.response_code or '--'}  次数 {reversal.sends}" if reversal else None,
-        "以发卡行 T+1 对账结果为准",
-        "SUBJECT TO ISSUER T+1 SETTLEMENT",
-        f"事件号 {incident}",
-        f"客服 {policy.hotline}" if policy.hotline else None,
-    ]
-    lines = (
+    answer = _pair("应答码 CODE", reversal.response_code or "--") if reversal else None
+    lines = [
         DocumentLine(title, align="center", size=2, bold=True),
         DocumentLine(english, align="center"),
         DocumentLine("非交易凭证 NOT A RECEIPT", align="center"),
-        *(DocumentLine(text) for text in texts if text is not None),
-    )
-    return Document(lines, qr=f"RV1:{incident}:{row.terminal_id}:{row.batch}:{row.stan}")
+        RULE,
+        _pair("商户", policy.merchant_name),
+        _pair("商户号 MERCHANT", row.merchant_id),
+        _pair("终端号 TERMINAL", row.terminal_id),
+        RULE,
+        _pair("类型", KINDS.get(row.kind, row.kind)),
+        _pair("卡号", row.masked_pan or "****" + (row.last4 or "")),
+        _pair("批次号 BATCH", row.batch),
+        _pair("凭证号 STAN", row.stan),
+        _pair("参考号 RRN", row.rrn),
+        _pair("时间", local_time(policy, row.sent or row.opened)),
+        _pair("金额", f"RMB {yuan(row.amount_fen)}", bold=True),
+        RULE,
+        _pair("结果", RESULTS.get(row.state, row.state), bold=True),
+        answer,
+        _pair("冲正次数 SENT", str(reversal.sends)) if reversal else None,
+        RULE,
+        DocumentLine("以发卡行 T+1 对账结果为准", align="center"),
+        DocumentLine("SUBJECT TO ISSUER T+1 SETTLEMENT", align="center"),
+        RULE,
+        _pair("事件号 INCIDENT", incident),
+        _pair("客服 HOTLINE", policy.hotline),
+    ]
+    listed = tuple(line for line in lines if line is not None)
+    return Document(listed, qr=f"RV1:{incident}:{row.terminal_id}:{row.batch}:{row.stan}")
+
+
+def _pair(label: str, value: str | None, *, bold: bool = False) -> DocumentLine | None:
+    """Label and value at the two edges; nothing without a value."""
+    return DocumentLine(label, right=value, bold=bold) if value else None
 
 
 def guarantee(state: State, event: GuaranteeAsked, row: Transaction) -> Decision:
@@ -97,17 +109,18 @@ def guarantee(state: State, event: GuaranteeAsked, row: Transaction) -> Decision
 def _guarantee(state: State, row: Transaction, copy: str, contact: str | None) -> Document:
     slip = _slip(state, row, "情况说明", "STATEMENT OF FACTS")
     shown = [evidence for evidence in row.evidence if evidence.kind in SHOWN]
-    texts = [
-        copy,
-        f"顾客出示 {'、'.join(dict.fromkeys(SHOWN[evidence.kind] for evidence in shown)) or '无'}",
-        f"联系方式 {contact or '______________'}",
-        "如经对账确认重复入账,商户承诺于____个工作日内原路退款。",
-        "本说明不影响持卡人向发卡行查询及申诉的权利。",
-        "商户签章 ______________",
-        "顾客签名 ______________",
-        "日期 ______________",
-    ]
-    return Document((*slip.lines, *(DocumentLine(text) for text in texts)), qr=slip.qr)
+    lines = (
+        RULE,
+        _pair("顾客出示", "、".join(dict.fromkeys(SHOWN[evidence.kind] for evidence in shown)) or "无"),
+        DocumentLine("联系方式 ", right=contact or "", fill=" " if contact else "_"),
+        BLANK,
+        DocumentLine("如经对账确认重复入账,商户承诺于____个工作日内原路退款。"),
+        DocumentLine("本说明不影响持卡人向发卡行查询及申诉的权利。"),
+        *(line for label in SIGNED for line in (BLANK, DocumentLine(label + " ", right="", fill="_"))),
+        BLANK,
+        DocumentLine(copy, align="center", bold=True),
+    )
+    return Document((*slip.lines, *(line for line in lines if line is not None)), qr=slip.qr)
 
 
 def yuan(amount_fen: int) -> str:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from agent.core.change import PrintJob, WatchPrinter
 from agent.core.event import Event, JobFinished, PrinterSeen
+from agent.core.model import Document
 from device import printer as device
 from device.errors import PortError
 from device.printer.encoder import encode
@@ -118,7 +119,7 @@ class PrinterThread:
             self._tell(PrinterSeen(fault=status.fault, paper=status.paper))
 
     def _print(self, effect: PrintJob) -> None:
-        data = encode(_document(effect), self._profile)
+        data = encode(paper_of(effect.document), self._profile)
         number = UUID(effect.job).int & 0xFFFFFFFF
         if self._open():
             outcome = self._printer.print(data, number)
@@ -142,9 +143,10 @@ class PrinterThread:
             self._loop.call_soon_threadsafe(self._tell_on_loop, event)
 
 
-def _document(effect: PrintJob) -> device.Document:
-    lines = tuple(device.Line(line.text, line.align, line.size, line.bold) for line in effect.document.lines)
-    return device.Document(lines, qr=effect.document.qr)
+def paper_of(document: Document) -> device.Document:
+    """A document of the core's as the printer's encoder takes it."""
+    lines = (device.Line(line.text, line.align, line.size, line.bold, line.right, line.fill) for line in document.lines)
+    return device.Document(tuple(lines), qr=document.qr)
 
 
 def _finished(effect: PrintJob, level: device.Level, accepted: int, total: int, status: device.Status) -> JobFinished:

@@ -21,12 +21,17 @@ JOB_BYTES_MAX = 32 * 1024
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line of a slip; longer text is wrapped, a newline ends it. `size` 2 is double width and height."""
+    """One line of a slip; longer text is wrapped, a newline ends it. `size` 2 is double width and height.
+
+    With `right` the line has two ends: `text` at the left edge, `right` at the right one, and `fill` between them.
+    """
 
     text: str
     align: Literal["left", "center", "right"] = "left"
     size: Literal[1, 2] = 1
     bold: bool = False
+    right: str | None = None
+    fill: Literal[" ", "-", "=", "_", "."] = " "
 
 
 class Document(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ below 40, and a raster QR code is drawn so coarse that no single dot stands alon
 """
 
 from device.printer import JOB_BYTES_MAX, Document, Line
-from device.printer.layout import ENCODING, sayable, width, wrap
+from device.printer.layout import ENCODING, sayable, two_columns, wrap
 from device.printer.profile import PrinterProfile
 
 LINES_MAX = 300
@@ -36,7 +36,7 @@ def encode(document: Document, profile: PrinterProfile) -> bytes:
         wanted = (_ALIGN[line.align], line.size, line.bold)
         out += _style(style, wanted)
         style = wanted
-        texts = wrap(sayable(line.text), profile.columns // line.size)
+        texts = _laid(line, profile.columns // line.size)
         rows += len(texts)
         for text in texts:
             out += text.encode(ENCODING) + b"\n"
@@ -54,6 +54,13 @@ def encode(document: Document, profile: PrinterProfile) -> bytes:
     if len(out) > JOB_BYTES_MAX:
         raise DocumentSizeError(f"a slip has at most {JOB_BYTES_MAX} bytes, this one {len(out)}")
     return bytes(out)
+
+
+def _laid(line: Line, columns: int) -> list[str]:
+    """The rows of one line on paper that is so wide."""
+    if line.right is None:
+        return wrap(sayable(line.text), columns)
+    return two_columns(line.text, line.right, columns, line.fill).split("\n")
 
 
 def _style(old: tuple[int, int, bool], new: tuple[int, int, bool]) -> bytes:
@@ -116,4 +123,4 @@ def block_bytes_max(profile: PrinterProfile) -> int:
 
 def fits(line: Line, profile: PrinterProfile) -> bool:
     """True when the line needs no wrapping on this printer."""
-    return width(sayable(line.text)) * line.size <= profile.columns
+    return len(_laid(line, profile.columns // line.size)) == 1

@@ -85,11 +85,15 @@ def _may_break(before: str, after: str) -> bool:
     return before == " " or width(before) == 2 or width(after) == 2
 
 
-def two_columns(left: str, right: str, columns: int) -> str:
-    """`left` and `right` at the two edges of a line; on lines of their own, split by a newline, when they do not fit."""
+def two_columns(left: str, right: str, columns: int, fill: str = " ") -> str:
+    """`left` and `right` at the two edges of a line; on lines of their own, split by a newline, when they do not fit.
+
+    The column of ASCII `fill` stands between them: with "-" and two empty texts it is a rule, with "_" a line to write on.
+    """
+    assert width(fill) == 1, "what fills a gap is one column wide"
     left, right = sayable(left), sayable(right)
     gap = columns - width(left) - width(right)
     if gap >= 1 and "\n" not in left + right:
-        return left + " " * gap + right
+        return left + fill * gap + right
     rest = wrap(right, columns)
     return "\n".join([*wrap(left, columns), *(" " * (columns - width(line)) + line for line in rest)])

@@ -9,7 +9,7 @@ from tests.agent.core.world import MORNING_MS, SECOND, World
 
 
 def texts(world: World) -> str:
-    return "\n".join(line.text for job in world.state.jobs.values() for line in job.document.lines)
+    return "\n".join(f"{line.text} {line.right or ''}" for job in world.state.jobs.values() for line in job.document.lines)
 
 
 def test_the_reversal_notice_says_what_happened() -> None:
@@ -19,8 +19,9 @@ def test_the_reversal_notice_says_what_happened() -> None:
     world.reply("00")
     text = texts(world)
     for expected in (
-        "冲正通知", "非交易凭证", "测试便利店", "12345678", "898310148160001", "622202*********0128", "凭证号 000001",
-        "RMB 1.00", "冲正已受理", "应答码 00  次数 1", "以发卡行 T+1 对账结果为准", "400-000-0000", "2026-03-02 10:00:00",
+        "冲正通知", "非交易凭证", "测试便利店", "12345678", "898310148160001", "622202*********0128", "凭证号 STAN 000001",
+        "RMB 1.00", "冲正已受理", "应答码 CODE 00", "冲正次数 SENT 1",
+        "以发卡行 T+1 对账结果为准", "400-000-0000", "2026-03-02 10:00:00",
     ):
         assert expected in text
     job = next(iter(world.state.jobs.values()))

@@ -63,7 +63,7 @@ def test_the_guarantee_note_is_the_merchants_word_in_two_copies() -> None:
     world.result("no_answer")
     world.do(e.GuaranteeAsked(transaction="a", jobs=("g1", "g2"), contact="13800000000"))
     copies = [world.state.jobs[key].document for key in ("g1", "g2")]
-    texts = ["\n".join(line.text for line in copy.lines) for copy in copies]
+    texts = ["\n".join(f"{line.text}{line.right or ''}" for line in copy.lines) for copy in copies]
     assert ["顾客联" in texts[0], "商户联" in texts[1]] == [True, True]
     for text in texts:
         assert "商户承诺于____个工作日内原路退款" in text
