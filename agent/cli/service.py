@@ -43,9 +43,6 @@ def run(file: Path | None, log_level: str) -> None:
         problems = file_problems(config)
         if problems:
             raise ConfigError(tuple(problems))  # noqa: TRY301  (one place tells every mistake)
-        if config.recovery.mode != "direct":
-            click.echo(f'{file}: recovery.mode: this version has only "direct": the agent owns a line of its own', err=True)
-            sys.exit(exits.CONFIGURATION)
         for warning in config.warnings:
             logging.getLogger("reversald").warning("%s: %s", warning.key, warning.en)
         from agent.daemon import serve

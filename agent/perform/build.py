@@ -34,7 +34,7 @@ def host_line(config: Config, store: Store, vault: Vault | None, tell: Callable[
         return None
     acquirer, mac = config.acquirer, config.mac
     profile = msgspec.structs.replace(UNIONPAY, tpdu=acquirer.tpdu, header=acquirer.header)
-    link = Link(acquirer.host, acquirer.port, tls=_tls(config), framing=profile.framing)
+    link = Link(acquirer.host, acquirer.port, tls=_tls(config), server_name=acquirer.tls_server_name, framing=profile.framing)
 
     def secrets(ref: str) -> Mapping[str, str]:
         return vault.open(ref, store.sealed(ref))

@@ -27,12 +27,13 @@ class Link:
     """
 
     def __init__(
-        self, host: str, port: int, *, tls: ssl.SSLContext | None = None, connect_timeout_ms: int = 3_000,
-        framing: Framing = UNIONPAY.framing,
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None, server_name: str | None = None,
+        connect_timeout_ms: int = 3_000, framing: Framing = UNIONPAY.framing,
     ) -> None:
         self.host = host
         self.port = port
         self._tls = tls
+        self._server_name = server_name if tls else None  # what the certificate must say, when it is not `host`
         self._connect_timeout_ms = connect_timeout_ms
         self._framing = framing
         self._stream: _Stream | None = None
@@ -124,6 +125,7 @@ class Link:
         # asyncio sets TCP_NODELAY on every TCP connection: a frame leaves at once.
         return await loop.create_connection(
             lambda: _Stream(self._framing), self.host, self.port, ssl=self._tls, ssl_handshake_timeout=handshake,
+            server_hostname=self._server_name,
             ssl_shutdown_timeout=CLOSE_TIMEOUT_MS / 1000 if self._tls else None,
         )
 
