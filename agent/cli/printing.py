@@ -8,6 +8,7 @@ import click
 from agent import exits
 from agent.cli.base import Call, common, emit, facts
 from agent.cli.localapi import ask
+from agent.cli.repair import repair
 from agent.core.model import Job, Printer
 from agent.core.receipt import READY
 from agent.words import word
@@ -31,13 +32,17 @@ Examples:
   reversald print test
   reversald print reprint 000123
   reversald print guarantee 000123
+  reversald print repair
 
 \b
-The daemon does the printing; without it these commands exit with 69.
+The daemon does the printing; without it these commands exit with 69, but for repair, which reads the journal.
 """,
 )
 def print_group() -> None:
     """The receipt printer: test page, status, marked copies."""
+
+
+print_group.add_command(repair)
 
 
 @print_group.command("status", epilog="\b\nExample:\n  reversald print status --json\n")

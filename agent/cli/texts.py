@@ -185,6 +185,20 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "no-printer": ("本终端未配置打印机", "this terminal has no printer"),
     "queued": ("已交打印:{printer}", "queued: {printer}"),
     "not_taken": ("待打印已满,未接受;请先修好打印机", "the print queue is full and took nothing; repair the printer first"),
+    "repair_note": ("送修单", "Repair note"),
+    "repair_sn": ("序列号", "serial number"),
+    "repair_fault": ("最近故障", "last fault"),
+    "repair_no_fault": ("无记录", "none on record"),
+    "repair_printed": ("已打印", "printed"),
+    "repair_wear": ("{jobs} 单,{lines} 行,约 {metres} 米", "slips: {jobs}, lines: {lines}, paper: about {metres} m"),
+    "repair_failures": ("未完整打出", "failed prints"),
+    "repair_jobs": ("待打印", "not printed yet"),
+    "repair_untold": ("未上报", "not reported yet"),
+    "repair_go": ("本机没有未了结的事,可以送修。", "Nothing is pending on this terminal: it may be sent for repair."),
+    "repair_stay": (
+        "本机还有未了结的事,处理完再送修;仍可收款,小票已存。",
+        "Something is still pending on this terminal: settle it before repair. It can still take payments; receipts are kept.",
+    ),
     "print_status": ("打印机:{printer};待打印 {jobs} 单", "printer: {printer}; {jobs} waiting"),
 }
 

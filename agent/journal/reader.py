@@ -154,6 +154,14 @@ class Reader:
             state.absorb(self._transactions("terminal_id = ? AND batch = ? AND stan = ?", of))
         return state
 
+    def doubtful(self) -> list[Transaction]:
+        """Transactions whose outcome is open, oldest first."""
+        return sorted((row for row in self._open(Transaction) if row.state in DOUBTFUL), key=lambda row: row.number)
+
+    def open_jobs(self) -> list[Job]:
+        """Print jobs that may still come out by themselves, oldest first."""
+        return sorted(self._open(Job), key=lambda job: job.number)
+
     def job(self, key: str) -> Job | None:
         """The print job with this id."""
         rows = self.database.all("SELECT body FROM jobs WHERE id = ?", (key,))
@@ -206,6 +214,11 @@ class Reader:
             for *columns, body in rows:
                 yield self._entry(body), tuple(columns)
             after = rows[-1][0]
+
+    def latest(self, type_: str, limit: int) -> list[Entry]:
+        """The newest `limit` entries of one type, newest first."""
+        rows = self.database.all("SELECT body FROM journal WHERE type = ? ORDER BY seq DESC LIMIT ?", (type_, limit))
+        return [self._entry(_bytes(body)) for (body,) in rows]
 
     def newest(self, limit: int) -> list[Entry]:
         """The newest `limit` entries, oldest first."""
