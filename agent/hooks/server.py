@@ -14,8 +14,8 @@ from agent.hooks.ports import House
 from agent.hooks.problems import Problem, http_problem, respond
 from agent.hooks.routes import ROUTES
 from agent.hooks.stream import BELL, Bell
-from agent.hooks.wire import Wire, of_exception
-from agent.journal.database import StorageFailed, StorageFull
+from agent.hooks.wire import Wire, log_defect, of_exception
+from agent.journal.database import StorageFailed, StorageFull, classify
 
 BODY_BYTES_MAX = 64 * 1024
 BACKLOG = 128
@@ -88,10 +88,14 @@ class Door:
         except StorageFull:
             return respond(Problem(507, "disk-full", "the disk is full; nothing was written, send it again later").body)
         except (StorageFailed, Overloaded):
-            busy = Problem(503, "unavailable", "the agent cannot take this now; nothing was confirmed, send it again")
-            return respond(busy.body, {"Retry-After": "1"})
+            return _unavailable()
         except Internal as error:
             return respond(Problem(500, "internal", f"a defect of the agent: {error}; nothing was changed").body)
+        except Exception as error:
+            if classify(error) is None:
+                raise
+            log_defect(error)
+            return _unavailable()
 
     def _admit(self, request: web.Request) -> None:
         """Raises Problem 401 or 403 for whom the call is not open."""
@@ -106,6 +110,11 @@ class Door:
         wanted = f"Bearer {self._token}".encode()
         if self._token is None or not hmac.compare_digest(given.encode(errors="replace"), wanted):
             raise Problem(401, "token-wanted", "send `Authorization: Bearer` with the token of hook.token_file", BEARER)
+
+
+def _unavailable() -> web.Response:
+    busy = Problem(503, "unavailable", "the agent cannot take this now; nothing was confirmed, send it again")
+    return respond(busy.body, {"Retry-After": "1"})
 
 
 def _clear_stale(path: Path) -> None:

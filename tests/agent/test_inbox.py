@@ -145,6 +145,13 @@ async def test_closing_flushes_what_is_queued_and_takes_nothing_more(house: Open
     assert isinstance(await outcome(house.inbox.submit(sale(9))), StorageFailed)
 
 
+@housed()
+async def test_keys_of_two_users_in_one_flush_are_two_keys(house: OpenHouse) -> None:
+    mine = house.inbox.submit(sale(1), None, Idempotency(1000, "k", b"same"))
+    theirs = house.inbox.submit(sale(2), None, Idempotency(1001, "k", b"same"))
+    assert [decision.transaction for decision in await asyncio.gather(mine, theirs)] == ["t1", "t2"]
+
+
 # ── each for itself ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -260,16 +267,16 @@ async def test_a_lock_of_another_program_is_a_try_again(house: OpenHouse) -> Non
 
 @housed()
 async def test_a_journal_that_cannot_be_read_stops_the_agent(house: OpenHouse) -> None:
-    await asyncio.gather(*(house.inbox.submit(sale(number)) for number in range(200)))
-    await asyncio.gather(*(house.inbox.submit(result(number)) for number in range(200)))
+    await many_closed(house)
     await house.restart()
     house.store.database.checkpoint("TRUNCATE")
     os.truncate(house.database, 8_192)
-    asked = [house.inbox.submit(event) for event in map(shown, range(200))]
-    got = {type(await outcome(future)) for future in asked}
-    assert got == {StorageFailed}, "all of that flush"
-    assert len(house.broken) == 1
-    assert isinstance(await outcome(house.inbox.submit(sale(900))), StorageFailed)
+    asked = [house.inbox.submit(event) for event in (sale(900), e.SentAsked(transaction="t0"), sale(901))]
+    assert {type(await outcome(future)) for future in asked} == {StorageFailed}
+    assert "cannot be read" in str(house.broken[0])
+    assert isinstance(await outcome(house.inbox.submit(sale(902))), StorageFailed)
+    reading = await house.call("GET", "/v1/transactions/t1")
+    assert (reading.status, reading.code) == (503, "unavailable")
 
 
 # ── memory ───────────────────────────────────────────────────────────────────────────────────────────────────────────
