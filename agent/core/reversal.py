@@ -86,7 +86,8 @@ def batch_closed(state: State, closed: str | None, current: str | None, terminal
             continue
         if row.batch != closed and (current is None or row.batch == current):
             continue
-        if row.state in {"sending", "no_original"}:  # the answer is awaited; a late approval only tells the settlement
+        # An answer is awaited; a late approval only tells the settlement; an order sends once more and no oftener.
+        if row.state in {"sending", "no_original", "refused"}:
             if not row.batch_closed:
                 state.put(replace(row, batch_closed=True))
                 state.tell("reversal.batch_closed", row.id, batch=row.batch)

@@ -206,7 +206,7 @@ class App:
         if world.faults.late and world.chance() < 0.5:
             delay = int(world.chance() * (59_000 - (world.now - attempt.go_at)))
         elif world.faults.tardy and world.chance() < 0.5:
-            delay = 61_000 + int(world.chance() * 200_000)
+            delay = 61_000 + int(world.chance() * (200_000 if world.chance() < 0.7 else 1_200_000))
             attempt.tardy = True
         world.after(delay, self._arrived, (epoch, attempt))
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.core import playbook
 from agent.core.change import Change, Decision, SendReversal
-from agent.core.event import Event, Opened
+from agent.core.event import BatchChanged, Event, Opened
 from agent.core.model import Incident, Reversal, Transaction
 from agent.journal.chain import Entry
 
@@ -46,6 +46,7 @@ class Checks:
         self.last_left: dict[str, tuple[int, int, int, int]] = {}  # boot, life, opportunity, boot time
         self.sends: dict[tuple[str, int, int], int] = {}
         self.bypassed = False
+        self.closing: dict[str, int] = {}  # sends counted when the batch closed: there must be no more
 
     # ── every commit ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -69,15 +70,24 @@ class Checks:
             self.sealed[event.vault] = None
         for ref in change.wiped:
             self.sealed.pop(ref, None)
+        if type(event) is BatchChanged and event.what != "settling":
+            self._batch_closed(machine, event)
         for effect in change.effects:
             if type(effect) is SendReversal:
                 self._ordered(machine, effect)
+
+    def _batch_closed(self, machine: "Machine", event: BatchChanged) -> None:
+        for row in machine.state.reversals.values():
+            if row.batch == event.batch if event.what == "settled" else row.batch != event.batch:
+                self.closing.setdefault(row.id, row.sends)
 
     def _fact(self, type_: str, key: str) -> None:
         if type_ in NEVER_AGAIN:
             self.ended[key] = NEVER_AGAIN[type_]
         elif type_ in REFUSALS:
             self.refused.add(key)
+        elif type_ == "reversal.ordered":
+            self.closing.pop(key, None)  # what a person orders is not automatic
 
     def found(self, entries: list[Entry]) -> None:
         """A commit whose outcome was unknown turned out to be on disk."""
@@ -132,8 +142,12 @@ class Checks:
         transaction, row = state.transactions[key], state.reversals[key]
         if key in self.ended:
             raise Violation("12", f"0400 for {key} after it was {self.ended[key]}")
+        if row.sends > self.closing.get(key, row.sends):
+            raise Violation("12", f"0400 for {key} after its batch was closed")
         if transaction.state in {"approved", "declined", "not_sent", "resolved"}:
             raise Violation("2", f"0400 for {key}, which is {transaction.state}")
+        if transaction.sent is None and not world.app.find(key).eager:
+            raise Violation("1", f"0400 for {key}, which was never allowed to be sent")
         if in_turn and row.state == "sending":
             self._identity(effect, transaction)
             self._pace(row)

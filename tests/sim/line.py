@@ -120,7 +120,7 @@ class Line:
             world.mine(10, self._lost, self.connection)
         if self.down or (faults.loss and chance() < 0.3):
             return
-        delay = 20 + (int(chance() * 40_000) if faults.delay and chance() < 0.3 else 0)
+        delay = 20 + (int(chance() * 75_000) if faults.delay and chance() < 0.3 else 0)
         world.after(delay, self._arrived, (self.connection, effect))
 
     def _failed(self, effect: SendReversal, why: str) -> None:
@@ -172,7 +172,7 @@ class Line:
         faults, chance = world.faults, world.chance
         if self.down or (faults.loss and chance() < 0.3):
             return
-        delay = 20 + (int(chance() * 40_000) if faults.delay and chance() < 0.3 else 0)
+        delay = 20 + (int(chance() * 75_000) if faults.delay and chance() < 0.3 else 0)
         world.mine(delay, self._heard, (connection, event))
         if faults.double and chance() < 0.3:
             world.mine(delay + int(chance() * 5_000), self._heard, (connection, event))

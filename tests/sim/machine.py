@@ -22,6 +22,7 @@ WALL_MS = 1_772_416_800_000
 CUTOFF_MS = WALL_MS + 13 * 3_600_000  # the host's day ends at 23:00
 POLICY = Policy()
 STEPS_MAX = 4_000
+REMEMBERED_MAX = 1  # closed families kept in memory: few, so that they must be found again
 Answer = Decision | Rejected | Literal["down", "full"]
 
 
@@ -192,6 +193,7 @@ class Machine:
             return self._not_committed(outcome, loaded)
         state.settle()
         if world.journal:
+            state.forget_closed(REMEMBERED_MAX)
             world.fleet.poke()
         if world.replaying and change.facts:
             self.replayed.append((event, now))

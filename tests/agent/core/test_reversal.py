@@ -232,6 +232,22 @@ def test_an_operator_sends_a_refused_reversal_again_and_nobody_else() -> None:
     assert world.states() == ("reversed", "accepted")
 
 
+def test_an_order_after_the_batch_closed_sends_once_and_no_oftener() -> None:
+    world = World()
+    world.doubt()
+    world.connect()
+    world.reply("94")
+    world.do(e.BatchChanged(batch="000002", what="changed"))
+    assert world.states() == ("unresolved", "refused")
+    world.go_to(MINUTE)
+    world.do(e.ReversalOrdered(transaction="a", by="ops"))
+    assert len(world.sends()) == 2
+    world.reply("96")
+    assert world.states() == ("unresolved", "expired")
+    world.go_to(DAY)
+    assert len(world.sends()) == 2
+
+
 @pytest.mark.parametrize("settled_by", ["accepted", "expired", "nothing"])
 def test_an_order_for_what_cannot_be_sent_is_409(settled_by: str) -> None:
     world = World()

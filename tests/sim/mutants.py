@@ -1,0 +1,178 @@
+"""Small deliberate defects of the core and the journal: a world that lets one of them live is not strict enough.
+
+Each takes one function and changes one piece of its text, as a hasty hand would. `covers` names the shipped app's defect
+(T1 … T16) or the invariant that it breaks.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from agent.core import answers, card, gate, model, people, playbook, receipt, reversal, schedule
+from agent.journal.database import Database
+from agent.journal.store import Store
+from agent.vault import Vault
+from tests.sim.report import Failure, play
+
+SEEDS = 1_500  # every mutant is caught within so many worlds of the core,
+JOURNAL_SEEDS = 300  # or of the journal
+CRASHES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class Mutant(NamedTuple):
+    """`old` stands exactly once in the function; `new` takes its place."""
+
+    covers: str
+    what: str
+    function: Callable[..., Any]
+    old: str
+    new: str
+    journal: bool = False
+    only: tuple[str, ...] | None = None  # these faults in every world: for what needs a rare meeting of them
+
+    @property
+    def name(self) -> str:
+        """For the test report."""
+        return f"{self.covers}: {self.what}"
+
+
+def _property(kind: type, name: str) -> Callable[..., Any]:
+    getter = getattr(kind, name).fget
+    assert getter is not None
+    return getter  # type: ignore[no-any-return]
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    # ── the shipped apps' defects ────────────────────────────────────────────────────────────────────────────────────
+    Mutant("T1", "any answer settles the reversal", answers._answered, "if _accepts(state, event):", "if event.code:"),
+    Mutant("T2", "a record of another day is passed over", schedule.run, "if row.pending]",
+           "if row.pending and state.transactions[row.id].opened.day == state.business_day()]"),
+    Mutant("T3", "given up after the limit without an incident", answers._used_up,
+           'not_undone(state, state.transactions[row.id], "operator", "decide_and_compare_settlement")',
+           'incidents.close_one(state, "in_doubt", row.id, "given_up")'),
+    Mutant("T4", "the save failed, the sale went out anyway", Database.transaction.__wrapped__,  # type: ignore[attr-defined]
+           "raise classify(error) or error from error", "return", journal=True),
+    Mutant("T5", "a new doubt takes the only slot", reversal.begin,
+           'incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")',
+           'incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")\n'
+           '    for other in state.reversals_by_age():\n'
+           '        state.put(replace(other, state="fenced", vault=None, due_ms=None))'),
+    Mutant("T6", "go is given before sent is on disk", card._ask, 'state=move(TRANSACTION, transaction.state, "go")',
+           "state=transaction.state"),
+    Mutant("T6", "what never got its go is reversed", card._intent_left, "if state.agent.policy.sent_reporting:", "if False:"),
+    Mutant("T7", "an answer with another STAN is taken", answers.received, "for key in MATCHED", 'for key in ("3", "41", "42")'),
+    Mutant("T8", "nothing is synced", Database.configure, '"synchronous=FULL"', '"synchronous=OFF"', journal=True),
+    Mutant("T9", "no original is asked for ever", answers._no_original, "elif same_window and not row.asked_again:",
+           "elif same_window:"),
+    Mutant("T10", "a new sale goes first", gate.ask, "row.blocks and", "False and"),
+    Mutant("T11", "what cannot be packed is dropped", answers.not_sent, "unpackable(state, row)",
+           'state.put(replace(row, state="fenced", vault=None, due_ms=None, sends_left=0))'),
+    Mutant("T12", "settlement clears what is pending", reversal.expire,
+           'not_undone(state, state.transactions[row.id], "operator", "compare_settlement")',
+           'incidents.close_one(state, "in_doubt", row.id, "settled")'),
+    Mutant("T13", "codes are compared by a part", answers._accepts, "event.code in policy.accepted",
+           "any(event.code and event.code[0] in good for good in policy.accepted)", only=("codes", "loss")),
+    Mutant("T14", "a start drops the queue", reversal.restarted, "now_ms = state.now.boottime_ms",
+           'now_ms = state.now.boottime_ms\n    row = state.put(replace(row, state="fenced", vault=None, due_ms=None))'),
+    Mutant("T15", "a reversal that failed blocks every sale", _property(model.Reversal, "blocks"),
+           "and not self.first_used ", ""),
+    Mutant("T16", "an early no original is believed", answers._no_original, "age_ms >= policy.no_original_after_ms", "True",
+           only=("late", "power")),
+    Mutant("T16", "no original is believed on any day", answers._no_original, "and state.is_today(sent)", "",
+           only=("forgets", "loss", "down")),
+    Mutant("T16", "no original is believed after settlement", answers._no_original,
+           "_batch_is_open(state, row) and", ""),
+    Mutant("T16", "no original is believed against an approval", answers._was_approved,
+           'return late or transaction.doubt == "approved_not_completed"', "return False",
+           only=("tardy", "delay", "cut", "keys")),
+    # ── the invariants ───────────────────────────────────────────────────────────────────────────────────────────────
+    Mutant("1", "a doubt has no incident", reversal.begin,
+           'incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")', "pass"),
+    Mutant("1", "the row of a doubt is not written", Store._write_row,
+           "case Transaction():", 'case Transaction() if row.state != "in_doubt":', journal=True),
+    Mutant("2", "an approval counts after the doubt", card.result,
+           'if transaction.state not in {"intent", "sent"}:', 'if transaction.state in {"approved", "declined", "not_sent"}:'),
+    Mutant("3", "two are in flight", schedule.run, 'if not any(row.state == "sending" for row in pending):', "if True:"),
+    Mutant("3", "a resend takes a new STAN", schedule._send, '{**row.fields, "39": row.reason}',
+           '{**row.fields, "11": f"{row.sends:06d}", "39": row.reason}'),
+    Mutant("3", "a resend after a refusal says 98", schedule._send, '"39": row.reason', '"39": "98"'),
+    Mutant("4", "the youngest goes first", schedule.run, "min(ready, key=_age)", "max(ready, key=_age)"),
+    Mutant("4", "the spacing is forgotten", reversal.spaced_ms, "row.last_send_ms is None", "True"),
+    Mutant("4", "a sale goes beside another", gate._another_is_sent, 'other.state == "sent"', "False"),
+    Mutant("4", "sales go on while the batch is settled", gate.ask, 'agent.batch_state == "settling"', "False",
+           only=("batch", "slow")),
+    Mutant("5", "an entry is tied to nothing", Store._write_facts, "link(hash_, seq, body)", "link(body, seq, body)",
+           journal=True),
+    Mutant("5", "rows are written, the story is not", Store._write_facts, "for fact in stepped.change.facts:",
+           "for fact in stepped.change.facts[:2]:", journal=True),
+    Mutant("6", "a job at the printer goes again after a start", receipt.restarted,
+           'state=move(JOB, job.state, "restart")', 'state="WAITING"'),
+    Mutant("6", "a copy is not marked", receipt.reprint, "original.document, marked=marked", "original.document, marked=False"),
+    Mutant("6", "a job is printed again when part of it had left", receipt.finished,
+           "move(JOB, job.state, event.level)", 'event.level.replace("PARTIAL", "WAITING")'),
+    Mutant("7", "goods go out in doubt", playbook._hold_goods, 'row.state != "approved"', 'row.state == "unresolved"'),
+    Mutant("7", "pay again while unresolved", playbook._may_pay_again, "row.state in _PAYABLE",
+           'row.state in {*_PAYABLE, "unresolved"}'),
+    Mutant("8", "the line is never wanted", schedule.run, "_want(state, wanted)", '_want(state, "watch")'),
+    Mutant("8", "the back-off has no end", answers._next_backoff, "return min(", "return 86_400_000 + min("),
+    Mutant("8", "an answer is waited for without end", card.deadline, 'transaction.state == "sent"', "False"),
+    Mutant("9", "a wrong MAC counts as a decline", card._cause, "return event.outcome",
+           'return "declined" if event.outcome == "bad_mac" else event.outcome'),
+    Mutant("9", "what may have left is called not sent", card.result, 'transaction.state == "intent":\n        _end',
+           'transaction.state in {"intent", "sent"}:\n        _end'),
+    Mutant("10", "the outbox skips an event", Store.read_after, "WHERE seq > ? AND", "WHERE seq > ? + (seq % 7 = 0) AND",
+           journal=True),
+    Mutant("11", "the secrets are never wiped", reversal.wipe, "state.wiped.append(vault)", "pass"),
+    Mutant("11", "the vault stores clear text", Vault.seal, "self._aead.encrypt(nonce, text.encode(), ",
+           "(lambda _n, clear, _a: clear)(nonce, text.encode(), ", journal=True),
+    Mutant("11", "the scrub leaves the WAL", Database.scrub, "self._spill(self.wal_bytes())", "pass", journal=True),
+    Mutant("12", "a closed case is sent again", reversal.fence, "row is None or", "True or"),
+    Mutant("12", "a batch that closed is sent on", reversal.batch_closed, "elif row.pending:", "elif False:"),
+    Mutant("13", "another may be paid while the host may still take the first", playbook._may_pay_again,
+           "row.state in _PAYABLE", 'row.state in {*_PAYABLE, "in_doubt"}'),
+    Mutant("14", "the earlier customer's prompt does not say so", playbook.advise,
+           "transaction.number < state.agent.newest", "False"),
+    Mutant("14", "the prompt shows the amount of nobody", playbook.advise, "amount_fen=transaction.amount_fen, last4",
+           "amount_fen=0, last4"),
+    Mutant("8", "a refusal by a person's order is lost", people.resolved, "reversal.fence(state, row.id)", "pass"),
+    Mutant("5", "a closed reversal is not found again", Store.missing, "elif isinstance(event, HostReply):",
+           "elif isinstance(event, HostReply):\n        wanted = ()\n    elif False:", journal=True,
+           only=("double", "loss", "delay")),
+)
+
+
+@contextmanager
+def applied(mutant: Mutant) -> Iterator[None]:
+    """While inside, the function has its defect, wherever it was imported to."""
+    function = mutant.function
+    assert isinstance(function, FunctionType)
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(mutant.old) == 1, f"{mutant.name}: {mutant.old!r} stands {source.count(mutant.old)} times in it"
+    lines = source.replace(mutant.old, mutant.new).splitlines()
+    while lines[0].startswith("@"):
+        del lines[0]
+    made: dict[str, Any] = {}
+    exec("\n".join(lines), function.__globals__, made)
+    sound = function.__code__
+    function.__code__ = made[function.__name__].__code__
+    try:
+        yield
+    finally:
+        function.__code__ = sound
+
+
+def catch(mutant: Mutant, first: int = 1) -> tuple[int, str] | None:
+    """(how many worlds it took, what broke), or None when the mutant survived them all."""
+    limit = JOURNAL_SEEDS if mutant.journal else SEEDS
+    with applied(mutant):
+        for count in range(limit):
+            try:
+                world = play(first + count, journal=mutant.journal, only=mutant.only)
+            except CRASHES as error:
+                return count + 1, f"crash {error!r}"
+            if isinstance(world, Failure):
+                return count + 1, world.text
+    return None
