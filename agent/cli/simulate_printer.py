@@ -81,14 +81,20 @@ def printer(
 
 
 def _check_addresses(tcp: str | None, bridge: str | None, link: Path | None) -> None:
-    if tcp is not None and not re.fullmatch(r"(tcp://)?[^:/]*:\d{1,5}", tcp):
+    if tcp is not None and not (re.fullmatch(r"(tcp://)?[^:/]*:\d{1,5}", tcp) and _port(tcp) < 65536):
         raise click.UsageError(f"--tcp takes HOST:PORT, like 127.0.0.1:9100, not {tcp!r}")
-    if bridge is not None and not re.fullmatch(r"unix:.+|tcp://(127\.0\.0\.1|localhost):\d{1,5}", bridge):
+    bridges = r"unix:.+|tcp://(127\.0\.0\.1|localhost):\d{1,5}"
+    if bridge is not None and not (re.fullmatch(bridges, bridge) and _port(bridge) < 65536):
         raise click.UsageError(f"--bridge takes unix:/path or tcp://127.0.0.1:port, not {bridge!r}")
     if tcp is not None and bridge is not None:
         raise click.UsageError("--tcp and --bridge are two kinds of printer: choose one")
     if link is not None and (tcp or bridge):
         raise click.UsageError("--link is for the pseudo terminal: it has no meaning with --tcp or --bridge")
+
+
+def _port(address: str) -> int:
+    number = address.rpartition(":")[2]
+    return int(number) if number.isdigit() and not address.startswith("unix:") else 0
 
 
 def _print_json(event: dict[str, object]) -> None:

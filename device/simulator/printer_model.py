@@ -83,6 +83,7 @@ class PrinterModel:
         for part in (self._buffer, self._dle, self._pending, self._replies):
             part.clear()
         self._printing = None
+        self._starved = False
         self._auto_mask = 0
         self.condition.waiting = False
         self._stopped_by_xoff = False
@@ -106,6 +107,7 @@ class PrinterModel:
             else:
                 self._buffer += data[:taken]
             self._fed_at_ms = now_ms
+            self._starved = False
             self._busy_until_ms = max(self._busy_until_ms, now_ms)
             self._run()
             self._flow()
@@ -174,7 +176,7 @@ class PrinterModel:
         """When something will happen by itself; None: only when something comes."""
         moments: list[int] = []
         moments += [at_ms for at_ms in (self.condition.hot_until_ms, self._boots_at_ms) if at_ms is not None]
-        if not self.condition.stopped and (self._printing or self._buffer or self._pending):
+        if not (self.condition.stopped or self._starved) and (self._printing or self._buffer or self._pending):
             moments.append(self._busy_until_ms)
         elif self.rows and self.idle:
             moments.append(self._idle_from_ms + self.traits.slip_idle_ms)
@@ -182,8 +184,9 @@ class PrinterModel:
 
     @property
     def idle(self) -> bool:
-        """Nothing is being printed and nothing waits."""
-        return not (self._printing or self._buffer or self._pending or self._head.line_open)
+        """Nothing is being printed and nothing waits to be."""
+        waits = self._buffer and not self._starved
+        return not (self._printing or waits or self._pending or self._head.line_open)
 
     @property
     def _idle_from_ms(self) -> int:
@@ -197,6 +200,7 @@ class PrinterModel:
                 self._finish(self._printing)
                 continue
             op = self._pending.pop() if self._pending else self._decoder.take(self._buffer)
+            self._starved = op is None  # what is there is the beginning of a command
             if op is None:
                 return
             self._execute(op)
