@@ -8,6 +8,7 @@ import click
 from agent import exits
 from agent.cli.base import Call, common, emit, facts
 from agent.cli.localapi import ask
+from agent.cli.probing import probe
 from agent.cli.repair import repair
 from agent.core.model import Job, Printer
 from agent.core.receipt import READY
@@ -33,9 +34,11 @@ Examples:
   reversald print reprint 000123
   reversald print guarantee 000123
   reversald print repair
+  reversald print probe --output printer.toml
 
 \b
-The daemon does the printing; without it these commands exit with 69, but for repair, which reads the journal.
+The daemon does the printing; without it these commands exit with 69, but for
+repair, which reads the journal, and probe, which needs the printer for itself.
 """,
 )
 def print_group() -> None:
@@ -43,6 +46,7 @@ def print_group() -> None:
 
 
 print_group.add_command(repair)
+print_group.add_command(probe)
 
 
 @print_group.command("status", epilog="\b\nExample:\n  reversald print status --json\n")

@@ -199,6 +199,39 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "本机还有未了结的事,处理完再送修;仍可收款,小票已存。",
         "Something is still pending on this terminal: settle it before repair. It can still take payments; receipts are kept.",
     ),
+    "yes": ("有", "yes"),
+    "no": ("无", "no"),
+    "probe_no_port": ("未指明打印机;请用 --port", "no printer is named; use --port"),
+    "probe_held": (
+        "打印机端口 {port} 正被占用;请先停止程序(systemctl stop reversald)再试",
+        "the printer's port {port} is in use; stop the agent first (systemctl stop reversald), then try again",
+    ),
+    "probe_port": ("打印机端口不可用:{detail}", "the printer cannot be used: {detail}"),
+    "probe_fault": (
+        "打印机还不能打印({fault});请先处理再试", "the printer cannot print now ({fault}); see to it, then try again",
+    ),
+    "probe_heard": (
+        "应答:状态 {status};顺序应答 {fence};作业号 {process_id};主动上报 {asb}",
+        "it answers: status {status}; fence {fence}; process id {process_id}; automatic status {asb}",
+    ),
+    "probe_readable": (
+        "刚打出的一行看得清吗(打印机测试 PRINTER 0123456789)?", "can the line be read (打印机测试 PRINTER 0123456789)?",
+    ),
+    "probe_one_line": ("数字尺(到 48)是在一行里吗?", "does the ruler (up to 48) stand on one line?"),
+    "probe_qr_native": ("打出二维码了吗?", "did a QR code come out?"),
+    "probe_qr_raster": ("这次打出二维码了吗?", "and did one come out this time?"),
+    "probe_cut": ("纸切断了吗?", "was the paper cut?"),
+    "probe_unreadable": (
+        "看不清就无法继续:请核对 --baud,或此打印机不是 ESC/POS",
+        "without a readable line there is nothing to find out: check --baud, or it is no ESC/POS printer",
+    ),
+    "probe_bad_answer": ("--answers 只能是 yes 或 no,不是 {text}", "--answers takes yes and no, not {text}"),
+    "probe_few_answers": ("--answers 不够,还要回答:{question}", "--answers ends too early; still asked: {question}"),
+    "probe_name": ("实测,{columns} 列", "probed, {columns} columns"),
+    "probe_written": (
+        '已写入 {path};在配置的 [printer] 中写 profile = "{path}"',
+        'written to {path}; now write profile = "{path}" under [printer] in the configuration',
+    ),
     "print_status": ("打印机:{printer};待打印 {jobs} 单", "printer: {printer}; {jobs} waiting"),
 }
 

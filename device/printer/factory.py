@@ -26,7 +26,7 @@ def open_printer(driver: Driver, port: str | None, baud: int, profile: PrinterPr
         return DisabledPrinter()
     if not port:
         raise ValueError(f"the printer driver {driver!r} needs a port: a device like /dev/ttyS1, or tcp://host:9100")
-    line = _port(port, baud, profile)
+    line = open_port(port, baud, profile)
     if driver == "vendor":
         host = port.removeprefix("tcp://").rsplit(":", 1)[0].strip("[]")
         if not (port.startswith("unix:") or (port.startswith("tcp://") and host in _LOOPBACK)):
@@ -37,7 +37,8 @@ def open_printer(driver: Driver, port: str | None, baud: int, profile: PrinterPr
     return EscPosPrinter(line, profile)
 
 
-def _port(port: str, baud: int, profile: PrinterProfile) -> Port:
+def open_port(port: str, baud: int, profile: PrinterProfile) -> Port:
+    """The port by its name in the configuration, not opened yet. Raises ValueError when the name makes no sense."""
     if port.startswith("tcp://"):
         host, _, number = port.removeprefix("tcp://").rpartition(":")
         if not host or not number.isdigit() or not 0 < int(number) < 65536:
