@@ -264,4 +264,4 @@ def _tomorrow(state: State) -> str:
         return "次日"
     policy = state.agent.policy
     moment = datetime.fromtimestamp(state.now.wall_ms // 1000, UTC) + timedelta(minutes=policy.utc_offset_minutes, days=1)
-    return moment.strftime("%m-%d")
+    return moment.isoformat()[5:10]

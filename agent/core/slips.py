@@ -133,4 +133,4 @@ def local_time(policy: Policy, stamp: Stamp) -> str:
     if stamp.wall_ms is None:
         return "时间未知 UNKNOWN"
     moment = datetime.fromtimestamp(stamp.wall_ms // 1000, UTC) + timedelta(minutes=policy.utc_offset_minutes)
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
+    return moment.isoformat(" ")[:19]

@@ -9,7 +9,7 @@ from agent.core.model import Incident, Reversal, Transaction
 from agent.journal.chain import Entry
 
 if TYPE_CHECKING:
-    from tests.sim.app import Attempt
+    from tests.sim.attempt import Attempt
     from tests.sim.machine import Machine
     from tests.sim.world import World
 

@@ -20,7 +20,7 @@ class PowerCut(BaseException):
 
 def _error(error: apsw.Error, code: int) -> apsw.Error:
     """apsw fills in the code only of errors that come from SQLite itself."""
-    error.result, error.extendedresult = code & 0xFF, code
+    vars(error).update(result=code & 0xFF, extendedresult=code)
     return error
 
 

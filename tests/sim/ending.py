@@ -10,7 +10,7 @@ from tests.sim.books import Journal
 from tests.sim.checks import LIVE, Violation
 
 if TYPE_CHECKING:
-    from tests.sim.app import Attempt
+    from tests.sim.attempt import Attempt
     from tests.sim.world import World
 
 FINAL = frozenset(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from random import Random
+from typing import TYPE_CHECKING
 
 NAMES = (
     # the network between host, app and agent
@@ -84,6 +85,11 @@ class Faults:
     """Which faults may happen; one attribute per name."""
 
     __slots__ = NAMES
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> bool:
+            """Each name is a bool."""
 
     def __init__(self, on: Iterable[str] = ()) -> None:
         names = frozenset(on)

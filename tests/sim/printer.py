@@ -1,6 +1,6 @@
 """The printer and its paper: what was handed to it, how far it came, and what it says about that."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from agent.core.change import PrintJob
 from agent.core.event import JobFinished, PrinterSeen
@@ -57,11 +57,11 @@ class Printer:
         event = JobFinished(
             job=effect.job,
             transaction=effect.transaction,
-            level=level,
-            accepted_bytes=accepted,  # type: ignore[arg-type]
+            level=cast("Any", level),
+            accepted_bytes=accepted,
             total_bytes=BYTES,
             fault=self.fault,
-            paper=paper,
+            paper=cast("Any", paper),
         )
         self.world.mine(700, self._report, (life, event))
 

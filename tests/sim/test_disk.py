@@ -95,11 +95,11 @@ def test_a_full_disk_and_a_failing_one_speak_as_sqlite_does() -> None:
     disk = Disk(room=10)
     with pytest.raises(apsw.FullError) as full:
         disk.check_room(11)
-    assert full.value.extendedresult == apsw.SQLITE_FULL
+    assert vars(full.value)["extendedresult"] == apsw.SQLITE_FULL
     disk.fail_after = 0
     with pytest.raises(apsw.IOError) as failed:
         disk.operation()
-    assert failed.value.extendedresult & 0xFF == apsw.SQLITE_IOERR
+    assert vars(failed.value)["extendedresult"] & 0xFF == apsw.SQLITE_IOERR
     disk.operation()  # once only
 
 
