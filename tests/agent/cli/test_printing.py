@@ -120,6 +120,7 @@ def test_the_printer_says_how_it_is_in_both_languages(agent):
 def test_a_receipt_is_printed_again_and_marked_as_a_copy(agent, printer):
     _, sale = agent.app.open("000301", 100)
     agent.app.approve(sale["id"])
+    until(lambda: agent.app.get(f"/v1/transactions/{sale['id']}")["jobs"][0]["state"] == "FENCED")  # before, it is the answer
     said = run(agent.config, "print", "reprint", "301", "--lang", "en")
     assert said.code == exits.DONE
     assert "receipt  " in said.out
