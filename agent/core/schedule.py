@@ -88,7 +88,7 @@ def _want(state: State, wanted: str) -> None:
 def _send(state: State, row: Reversal) -> None:
     """Commit the send before its bytes leave. A new opportunity begins when the last one is used up."""
     policy, now_ms = state.agent.policy, state.now.boottime_ms
-    if row.sends_left == 0 or row.waiting_sign_in:
+    if row.sends_left == 0 or (row.waiting_sign_in and row.key_answers):  # no sign-in came: the back-off opens another one
         row = replace(
             row, sends_left=policy.sends_per_opportunity, opportunities=row.opportunities + 1, key_answers=0
         )

@@ -260,6 +260,22 @@ def test_without_a_sign_in_it_is_tried_again_after_the_back_off() -> None:
     assert len(world.sends()) == 2
 
 
+@pytest.mark.parametrize("what", ["restart", "early 25"])
+def test_a_send_without_a_sign_in_that_is_repeated_is_the_same_opportunity(what: str) -> None:
+    world = sending(no_original_after_ms=100_000)
+    world.reply("A0")
+    world.go_to(60 * SECOND)
+    assert (world.reversal().opportunities, world.reversal().sends_left) == (2, 2)
+    if what == "restart":
+        world.boot()
+        world.connect()
+    else:
+        world.reply("25")
+        world.go_to(100 * SECOND)
+    assert len(world.sends()) == 3
+    assert world.reversal().opportunities == 2
+
+
 def test_after_three_key_answers_in_an_opportunity_it_is_a_later_answer() -> None:
     world = sending()
     for _ in range(3):
