@@ -13,7 +13,7 @@ import msgspec
 
 from agent import exits
 from agent.config import Config, ConfigError, ensure_key, load
-from agent.core.change import AskSignIn, Effect, PrintJob, WatchPrinter
+from agent.core.change import AskReceipt, AskSignIn, Effect, PrintJob, WatchPrinter
 from agent.core.event import Booted, Configured
 from agent.core.model import Now
 from agent.core.policy import Policy
@@ -23,13 +23,14 @@ from agent.hooks.views import status_of
 from agent.inbox import Inbox
 from agent.journal.database import StorageError, StorageFailed
 from agent.journal.store import Store
-from agent.perform.build import host_line, printer_thread, telemetry
+from agent.perform.build import host_line, payapp_line, printer_thread, telemetry
 from agent.perform.host import HostLine
 from agent.vault import Vault
 from device.clock import Reading, SystemClock
 from device.connectivity import NetworkEar
 
 if TYPE_CHECKING:
+    from agent.perform.payapp import PayappLine
     from agent.perform.printer import PrinterThread
     from agent.perform.telemetry import Telemetry
 
@@ -64,6 +65,7 @@ class Daemon:
         self.inbox = Inbox(self._store, self._now, self._dispatch, self._committed, self._broken)
         self._host: HostLine | None = host_line(config, self._store, self._vault, self.inbox.tell)
         self._printer: PrinterThread | None = printer_thread(config, self.inbox.tell)
+        self._payapp: PayappLine | None = payapp_line(config, self.inbox.tell)
         self._ear = NetworkEar(self._poke_line)
         house = House(
             inbox=self.inbox, vault=self._vault, version=version, line_down=self._line_down, poke_line=self._refresh_line,
@@ -120,6 +122,8 @@ class Daemon:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                if self._payapp is not None:
+                    await self._payapp.stop()
                 if self._printer is not None:
                     await asyncio.to_thread(self._printer.stop)
         except TimeoutError:
@@ -147,6 +151,9 @@ class Daemon:
         if isinstance(effect, PrintJob | WatchPrinter):
             if self._printer is not None:
                 self._printer.perform(effect)
+        elif isinstance(effect, AskReceipt):
+            if self._payapp is not None:
+                self._payapp.perform(effect)
         elif isinstance(effect, AskSignIn):
             log.warning("the host refuses our MAC: the payment app must sign in")
         elif self._host is not None:

@@ -176,6 +176,10 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "{what:what}等待过久,不再自动打印",
         "Waited too long, no longer printed by itself: {what:what}",
     ),
+    "receipt.wanted": (
+        "本机没有这笔的签购单,已请收银程序提供(流水号 {stan},批次 {batch})",
+        "The receipt is not here: the payment app is asked for it (STAN {stan}, batch {batch})",
+    ),
     "receipt.blank": ("小票空白:请翻转纸卷后重打印", "The paper was blank: turn the roll, then order a copy"),
     "printer.state": ("打印机:{fault:fault},{paper:paper}", "Printer: {fault:fault}, {paper:paper}"),
     "printer.watched": ("打印机:{wanted:watched}", "Printer: {wanted:watched}"),

@@ -143,6 +143,7 @@ WORDS: Mapping[str, Words] = {
         "check_route": ("检查本机线路", "check this terminal's route"),
         "look_at_printer": ("查看打印机", "look at the printer"),
         "repair_printer": ("维修打印机", "repair the printer"),
+        "check_payapp": ("检查收银程序", "look at the payment app"),
         "sign_in": ("在终端上签到", "sign in on the terminal"),
     },
     "incident": {
@@ -158,6 +159,7 @@ WORDS: Mapping[str, Words] = {
         "unpackable": ("冲正报文无法组包", "the reversal cannot be packed"),
         "printer": ("打印机异常", "printer trouble"),
         "spool_full": ("待打印过多", "print queue full"),
+        "payapp": ("收银程序不应答", "payment app does not answer"),
     },
     "resolution": {
         "reversed": ("已冲正", "reversed"),
@@ -166,6 +168,7 @@ WORDS: Mapping[str, Words] = {
         "collected": ("已补收", "collected"),
         "written_off": ("已核销", "written off"),
         "no_action": ("无需处理", "no action needed"),
+        "receipt_given": ("签购单已交来", "the receipt was handed over"),
         "printer_ready": ("打印机恢复", "the printer is ready again"),
         "signed_in": ("已签到", "signed in"),
         "key_changed": ("密钥已更换", "keys changed"),

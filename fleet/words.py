@@ -43,6 +43,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "receipt.fenced": ("小票:打印机已处理完", "the printer worked through the receipt"),
     "receipt.confirmed": ("小票:已打印", "receipt printed"),
     "receipt.expired": ("小票:等待过久,不再自动打印", "receipt waited too long"),
+    "receipt.wanted": ("小票:已请收银程序提供", "the payment app is asked for the receipt"),
     "receipt.blank": ("小票:纸面空白", "the receipt was blank"),
     "receipt.unknown": ("小票:不知是否打出", "receipt: unknown whether it came out"),
     "printer.state": ("打印机状态", "printer"),

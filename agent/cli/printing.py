@@ -115,6 +115,9 @@ def _order(call: Call, target: str, wait_s: int, body: dict[str, Any] | None = N
     keys = [str(key) for key in answer.get("jobs", ())]
     if not call.as_json:
         click.echo(call.say("queued", printer=_printer(call, str(answer.get("printer")), str(answer.get("paper")))))
+    if not keys:  # a genuine receipt that the agent does not hold
+        emit({"jobs": []}) if call.as_json else click.echo(call.say("receipt_wanted"))
+        click.get_current_context().exit(exits.TRY_LATER)
     jobs, printer = _followed(call, keys, wait_s)
     if not jobs:
         raise call.fail(exits.TRY_LATER, "not_taken")

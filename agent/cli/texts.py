@@ -184,6 +184,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "spool-full": ("待打印已满,请先修好打印机", "too much waits for the printer: repair it first"),
     "no-printer": ("本终端未配置打印机", "this terminal has no printer"),
     "queued": ("已交打印:{printer}", "queued: {printer}"),
+    "receipt_wanted": (
+        "本机没有这笔的签购单,已请收银程序提供,交来即打",
+        "the receipt is not here; the payment app was asked for it and it prints as soon as it comes",
+    ),
     "not_taken": ("待打印已满,未接受;请先修好打印机", "the print queue is full and took nothing; repair the printer first"),
     "repair_note": ("送修单", "Repair note"),
     "repair_sn": ("序列号", "serial number"),

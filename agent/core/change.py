@@ -40,6 +40,14 @@ class AskSignIn(msgspec.Struct, frozen=True):
     """Ask the payment app to sign in; the agent never does it itself."""
 
 
+class AskReceipt(msgspec.Struct, frozen=True):
+    """Ask the payment app for the genuine receipt of a transaction, where it has a port of its own."""
+
+    transaction: str
+    stan: str
+    batch: str
+
+
 class PrintJob(msgspec.Struct, frozen=True):
     """Hand this job to the printer; its INTENT is on disk."""
 
@@ -55,7 +63,7 @@ class WatchPrinter(msgspec.Struct, frozen=True):
     wanted: bool
 
 
-Effect = WantLine | SendReversal | SendEcho | AskSignIn | PrintJob | WatchPrinter
+Effect = WantLine | SendReversal | SendEcho | AskSignIn | AskReceipt | PrintJob | WatchPrinter
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -88,6 +88,12 @@ class ReprintAsked(_Event, frozen=True):
     blank: bool = False
 
 
+class ReceiptAskFailed(_Event, frozen=True):
+    """The payment app was asked for a receipt over its own port and did not take the request."""
+
+    transaction: str
+
+
 class GuaranteeAsked(_Event, frozen=True):
     """A person orders the guarantee note (情况说明/退款承诺), the customer's copy and the merchant's."""
 
@@ -228,6 +234,7 @@ Event = (
     | ResultReported
     | ReceiptGiven
     | ReprintAsked
+    | ReceiptAskFailed
     | GuaranteeAsked
     | EvidenceGiven
     | DispositionGiven

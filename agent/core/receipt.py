@@ -7,7 +7,7 @@ is marked. Genuine receipts go first; the agent's own slips only when no sale is
 from msgspec.structs import replace
 
 from agent.core import incidents
-from agent.core.change import Decision, PrintJob, Rejected, WatchPrinter
+from agent.core.change import AskReceipt, Decision, PrintJob, Rejected, WatchPrinter
 from agent.core.event import JobFinished, PrinterSeen, ReceiptGiven, ReprintAsked, TestPrintAsked
 from agent.core.lifecycle import JOB, move
 from agent.core.model import Document, DocumentLine, Job, Transaction
@@ -51,6 +51,7 @@ def given(state: State, event: ReceiptGiven, transaction: Transaction) -> Decisi
             409, "not-approved", f"the transaction is {transaction.state}: a receipt belongs to an approved one"
         )
     need_printer(state)
+    incidents.close_one(state, "payapp", transaction.id, "receipt_given")
     printed = any(job.what == "receipt" for job in state.jobs_of(transaction.id))
     for key in event.jobs:
         add(state, key, transaction.id, "receipt", event.document, marked=printed)
@@ -61,10 +62,15 @@ def given(state: State, event: ReceiptGiven, transaction: Transaction) -> Decisi
 def reprint(state: State, event: ReprintAsked, transaction: Transaction) -> Decision:
     """A person orders a copy. While the original has not left, that one is the answer and no copy is made.
 
-    Blank paper is only noted: the roll must be turned round first, then a person orders the copy.
+    Blank paper is only noted: the roll must be turned round first, then a person orders the copy. A genuine receipt that we
+    do not hold is asked of the payment app; when it hands it over, that is the original.
     """
     need_printer(state)
     receipts = [job for job in state.jobs_of(transaction.id) if job.what == "receipt"]
+    if not receipts and transaction.state == "approved" and not event.blank:
+        state.tell("receipt.wanted", transaction.id, stan=transaction.stan, batch=transaction.batch)
+        state.do(AskReceipt(transaction.id, transaction.stan, transaction.batch))
+        return Decision(transaction=transaction.id)
     if not receipts:
         raise Rejected(409, "no-receipt", "the payment app has not handed over a receipt for this transaction")
     original = receipts[0]
@@ -80,6 +86,12 @@ def reprint(state: State, event: ReprintAsked, transaction: Transaction) -> Deci
     marked = any(job.state != "EXPIRED" for job in receipts)
     add(state, event.job, transaction.id, "receipt", original.document, marked=marked)
     return Decision(transaction=transaction.id, jobs=(event.job,))
+
+
+def ask_failed(state: State, transaction: Transaction) -> None:
+    """The payment app did not take the wish for a receipt: somebody must look at it, unless the receipt has come meanwhile."""
+    if not any(job.what == "receipt" for job in state.jobs_of(transaction.id)):
+        incidents.open_one(state, "payapp", transaction.id, "technician", "check_payapp")
 
 
 def test_page(state: State, event: TestPrintAsked) -> Decision:

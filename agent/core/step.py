@@ -151,6 +151,10 @@ def _reprint(state: State, event: e.ReprintAsked) -> Decision:
     return receipt.reprint(state, event, card.find(state, event.transaction))
 
 
+def _ask_failed(state: State, event: e.ReceiptAskFailed) -> None:
+    receipt.ask_failed(state, card.find(state, event.transaction))
+
+
 def _guarantee(state: State, event: e.GuaranteeAsked) -> Decision:
     return slips.guarantee(state, event, card.find(state, event.transaction))
 
@@ -169,6 +173,7 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.ResultReported: card.result,
     e.ReceiptGiven: _given,
     e.ReprintAsked: _reprint,
+    e.ReceiptAskFailed: _ask_failed,
     e.GuaranteeAsked: _guarantee,
     e.EvidenceGiven: people.evidence_given,
     e.DispositionGiven: people.disposition_given,

@@ -21,6 +21,7 @@ from device.acquirer.message import Codec
 from device.acquirer.profile import UNIONPAY
 
 if TYPE_CHECKING:
+    from agent.perform.payapp import PayappLine
     from agent.perform.printer import PrinterThread
     from agent.perform.telemetry import Clock, Telemetry
 
@@ -63,6 +64,16 @@ def printer_thread(config: Config, tell: Callable[[Event], None]) -> "PrinterThr
     if "printer.confirm" in config.written:
         profile = msgspec.structs.replace(profile, confirm=printer.confirm)
     return PrinterThread(open_printer(printer.driver, printer.port, printer.baud, profile), profile, tell)
+
+
+def payapp_line(config: Config, tell: Callable[[Event], None]) -> "PayappLine | None":
+    """The payment app's own port, or None for an app that reads our wishes from the event stream."""
+    if config.payapp is None:
+        return None
+    from agent.perform.payapp import PayappLine
+    from device.payapp import Payapp
+
+    return PayappLine(Payapp(config.payapp.url), tell)
 
 
 def telemetry(

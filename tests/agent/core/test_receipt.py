@@ -3,7 +3,7 @@
 import pytest
 
 from agent.core import event as e
-from agent.core.change import Rejected, WatchPrinter
+from agent.core.change import AskReceipt, Rejected, WatchPrinter
 from agent.core.receipt import JOBS_WAITING_MAX, MARK
 from tests.agent.core.world import RECEIPT, World
 
@@ -91,12 +91,43 @@ def test_a_reprint_before_the_original_left_is_the_original() -> None:
     assert set(world.state.jobs) == {"r"}
 
 
-def test_a_reprint_without_a_receipt_is_409() -> None:
+def wanted() -> World:
+    """An approved sale whose receipt the app never handed over, and somebody who wants it."""
     world = World()
     world.open()
     world.result("approved")
+    assert world.do(e.ReprintAsked(transaction="a", job="copy")).jobs == ()
+    return world
+
+
+def test_a_receipt_that_we_do_not_hold_is_asked_of_the_payment_app_and_prints_as_the_original() -> None:
+    world = wanted()
+    assert world.effects[-1] == AskReceipt("a", "000001", "000001")
+    fact = world.facts[-1]
+    assert (fact.type, fact.transaction, fact.data) == ("receipt.wanted", "a", {"stan": "000001", "batch": "000001"})
+    assert world.do(e.ReceiptGiven(transaction="a", jobs=("r",), document=RECEIPT)).jobs == ("r",)
+    assert not world.state.jobs["r"].marked
+
+
+def test_an_app_that_did_not_take_the_wish_is_the_technicians_until_the_receipt_comes() -> None:
+    world = wanted()
+    world.do(e.ReceiptAskFailed(transaction="a"))
+    incident = world.incident("payapp")
+    assert (incident.open, incident.owner, incident.next_action) == (True, "technician", "check_payapp")
+    world.do(e.ReceiptGiven(transaction="a", jobs=("r",), document=RECEIPT))
+    assert not world.incident("payapp").open
+    world.do(e.ReceiptAskFailed(transaction="a"))
+    assert not world.incident("payapp").open, "the receipt is here: a late failure is no news"
+
+
+@pytest.mark.parametrize("blank", [False, True])
+def test_only_an_approved_transaction_without_blank_paper_has_a_receipt_to_ask_for(blank: bool) -> None:
+    world = World()
+    world.open()
+    if blank:
+        world.result("approved")
     with pytest.raises(Rejected) as refused:
-        world.do(e.ReprintAsked(transaction="a", job="copy"))
+        world.do(e.ReprintAsked(transaction="a", job="copy", blank=blank))
     assert refused.value.code == "no-receipt"
 
 

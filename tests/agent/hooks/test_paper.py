@@ -114,7 +114,7 @@ async def test_a_guarantee_note_is_two_copies_for_signatures_and_only_for_a_doub
     given = await house.post(f"/v1/transactions/{key}/guarantee", {"contact": "138 0013 8000"})
     assert (given.status, len(given.body["jobs"])) == (202, 2)
     await house.job_ends(given.body["jobs"][0], "CONFIRMED")
-    texts = ["\n".join(line.text for line in job.document.lines) for job in house.prints()]
+    texts = ["\n".join(f"{line.text}{line.right or ''}" for line in job.document.lines) for job in house.prints()]
     assert ["顾客联" in text for text in texts] == [True, False]
     assert all("138 0013 8000" in text and "622202*********0128" in text for text in texts)
     await house.host_ends(key)

@@ -1,0 +1,41 @@
+"""The payment app's own HTTP port: what only the app can do is asked of it there, in one short call that may fail.
+
+The call asks for something; the answer that matters comes back over the agent's local API. An app without a port reads the same
+wish from the event stream.
+"""
+
+import aiohttp
+
+from device.errors import DeviceError
+
+ASK_S = 5.0  # from the first try to connect to the end of the answer
+
+
+class PayappError(DeviceError):
+    """The payment app was not reached, did not answer in time, or refused. It or its port in the configuration is at fault."""
+
+
+class Payapp:
+    """The app at `url`, as `payapp.url` has it."""
+
+    def __init__(self, url: str, timeout_s: float = ASK_S) -> None:
+        self._url = url.rstrip("/")
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+
+    async def ask_receipt(self, stan: str, batch: str) -> None:
+        """Ask for the genuine receipt of a transaction: POST {url}/reprint {stan, batch}. Raises PayappError."""
+        await self._post("reprint", {"stan": stan, "batch": batch})
+
+    async def _post(self, call: str, body: dict[str, str]) -> None:
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=self._timeout) as session,
+                session.post(f"{self._url}/{call}", json=body, allow_redirects=False) as answer,
+            ):
+                status = answer.status
+        except TimeoutError:
+            raise PayappError(f"the payment app at {self._url} did not answer within {self._timeout.total:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise PayappError(f"the payment app at {self._url} cannot be reached: {type(error).__name__}") from None
+        if not 200 <= status < 300:
+            raise PayappError(f"the payment app at {self._url} refused {call}: HTTP {status}")
