@@ -15,9 +15,8 @@ class Problem(Exception):
     """An answer that is not a success; `code` becomes the stable `type`."""
 
     def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
-        # A caller's odd bytes must not break the answer, nor its long ones delay it: what is masked twice over is enough.
-        sayable = detail[: 2 * DETAIL_MAX].encode(errors="replace").decode()
-        said = masked(sayable, longer_too=True)[:DETAIL_MAX]
+        # Cut before, so that a long one is no work, and behind, so that no half of a card number is left at the end.
+        said = masked(detail[: 2 * DETAIL_MAX], longer_too=True)[:DETAIL_MAX]
         super().__init__(said)
         self.body = ProblemBody(
             type=f"urn:reversald:problem:{code}", title=http.HTTPStatus(status).phrase, status=status, detail=said

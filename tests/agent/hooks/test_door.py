@@ -97,6 +97,14 @@ async def test_on_loopback_nothing_goes_without_the_token(house: OpenHouse) -> N
     assert (await house.call("GET", "/v1/status")).status == 200, "the socket needs no token"
 
 
+@housed(listen=True, token="s3cret")
+async def test_a_token_of_odd_bytes_is_only_a_wrong_token(house: OpenHouse) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.door.port)
+    writer.write(b"GET /v1/status HTTP/1.1\r\nHost: till\r\nAuthorization: Bearer \xff\xfe\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+    writer.close()
+
+
 @housed(listen=True)
 async def test_without_a_token_loopback_is_shut(house: OpenHouse) -> None:
     async with aiohttp.ClientSession(f"http://127.0.0.1:{house.door.port}") as app:
