@@ -92,7 +92,7 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
         state.put(
             replace(
                 row, state=move(REVERSAL, row.state, "no_original"), response_code=code, sends_left=0,
-                due_ms=state.now.boottime_ms + policy.no_original_keep_ms,
+                waiting_sign_in=False, due_ms=state.now.boottime_ms + policy.no_original_keep_ms,
             )
         )
         transaction = state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "no_original")))

@@ -276,6 +276,20 @@ def test_a_send_without_a_sign_in_that_is_repeated_is_the_same_opportunity(what:
     assert world.reversal().opportunities == 2
 
 
+def test_no_original_ends_the_waiting_for_a_sign_in_also_for_a_reversal_that_is_reopened() -> None:
+    world = sending()
+    world.reply("A0")
+    world.go_to(60 * SECOND)
+    world.reply("25")
+    assert world.states() == ("no_original", "no_original")
+    world.result("approved")
+    world.at(70 * SECOND)
+    world.do(e.TerminalChanged(what="signed_in"))
+    assert len(world.sends()) == 2, "the spacing holds"
+    world.go_to(120 * SECOND)
+    assert len(world.sends()) == 3
+
+
 def test_after_three_key_answers_in_an_opportunity_it_is_a_later_answer() -> None:
     world = sending()
     for _ in range(3):
