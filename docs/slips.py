@@ -20,7 +20,8 @@ from device.printer.profile import load_profile
 from device.simulator.paper import as_text
 from device.simulator.paper_picture import MARGIN_DOTS, Painter
 from device.simulator.printer import traits_of
-from device.simulator.printer_model import PrinterModel, Slip
+from device.simulator.printer_model import PrinterModel
+from device.simulator.printer_traits import Slip
 
 PROFILES = {32: "generic-58mm", 48: "generic-80mm"}
 MORNING_MS = 1_772_416_800_000  # 2026-03-02 10:00 in China

@@ -16,8 +16,9 @@ import msgspec
 
 from device.printer.profile import PrinterProfile
 from device.simulator.printer_control import ORDER_BYTES_MAX, OrderError, obey, state
-from device.simulator.printer_model import PrinterModel, Traits
+from device.simulator.printer_model import PrinterModel
 from device.simulator.printer_output import SlipFiles
+from device.simulator.printer_traits import Traits
 
 Tell = Callable[[dict[str, object]], None]
 READ_BYTES_MAX = 4096

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from device.simulator.printer_model import ROLL_LINES, PrinterModel
+from device.simulator.printer_model import PrinterModel
+from device.simulator.printer_traits import ROLL_LINES
 
 ORDER_BYTES_MAX = 4096
 HOT_MS = 5000

@@ -6,50 +6,16 @@ and replies that are garbage. Times are milliseconds on the caller's clock and n
 """
 
 import random
-from typing import NamedTuple
-
-import msgspec
 
 from device.simulator.escpos_decoder import Decoder, Op
 from device.simulator.paper import LINE_DOTS, Head, Row
 from device.simulator.printer_status import Condition, auto_status, ordered_status, real_time_status
+from device.simulator.printer_traits import ROLL_LINES, Slip, Traits
 
 XON, XOFF = b"\x11", b"\x13"
 REPLY_BYTES_MAX = 4096
 CUT_MS = 300
 BOOT_MS = 2000  # from switched on to listening
-ROLL_LINES = 4000  # 15 m of paper at 3.75 mm a line
-
-
-class Traits(msgspec.Struct, frozen=True, kw_only=True):
-    """What kind of printer it is."""
-
-    columns: int = 32
-    dots: int = 384
-    buffer_bytes: int = 4096
-    lines_per_s: float = 20.0  # 75 mm/s
-    status: tuple[int, ...] = (1, 2, 3, 4)  # which 10 04 n it answers; empty and no asb, no fence: a mute printer
-    asb: bool = True  # knows automatic status back
-    fence: bool = True  # answers GS r
-    process_id: bool = True  # knows GS ( H
-    xonxoff: bool = False
-    cutter: bool = True
-    resumes_by_itself: bool = True  # after new paper or a closed cover; otherwise it waits for 10 05 01
-    slip_idle_ms: int = 2000  # a slip that is not cut ends when nothing more comes for so long
-
-    @property
-    def dots_per_s(self) -> float:
-        return self.lines_per_s * LINE_DOTS
-
-
-MUTE = Traits(status=(), asb=False, fence=False, process_id=False, cutter=False)
-
-
-class Slip(NamedTuple):
-    """One piece of paper that a person can take."""
-
-    rows: tuple[Row, ...]
-    cut: bool
 
 
 class PrinterModel:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from device.simulator.paper import as_text
 from device.simulator.paper_picture import Painter
-from device.simulator.printer_model import Slip, Traits
+from device.simulator.printer_traits import Slip, Traits
 
 
 class SlipFiles:

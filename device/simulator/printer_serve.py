@@ -14,8 +14,9 @@ from device.errors import PortUnavailable
 from device.printer.profile import PrinterProfile
 from device.simulator.printer import Engine, Tell, control, open_pty, open_tcp, traits_of
 from device.simulator.printer_bridge import open_bridge
-from device.simulator.printer_model import ROLL_LINES, PrinterModel
+from device.simulator.printer_model import PrinterModel
 from device.simulator.printer_output import SlipFiles
+from device.simulator.printer_traits import ROLL_LINES
 
 Listener = TypeVar("Listener")
 Wire = tuple[str, Callable[[], None]]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from device.simulator.escpos_decoder import Decoder, Op
 from device.simulator.paper import Row, as_text, qr_matrix
-from device.simulator.printer_model import PrinterModel, Traits
+from device.simulator.printer_model import PrinterModel
+from device.simulator.printer_traits import Traits
 
 
 def ops(data: bytes) -> list[Op]:

@@ -4,7 +4,8 @@ import pytest
 
 from device.simulator.paper import LINE_DOTS, as_text
 from device.simulator.printer_control import ORDERS, OrderError, obey, state
-from device.simulator.printer_model import BOOT_MS, MUTE, PrinterModel, Traits
+from device.simulator.printer_model import BOOT_MS, PrinterModel
+from device.simulator.printer_traits import MUTE, Traits
 
 LINES = b"".join(b"line %d\n" % number for number in range(8))
 

@@ -11,8 +11,9 @@ from device.printer.profile import load_profile
 from device.simulator.paper import qr_matrix
 from device.simulator.paper_picture import INK, MARGIN_DOTS, Painter, PictureError, find_font
 from device.simulator.printer import traits_of
-from device.simulator.printer_model import PrinterModel, Slip
+from device.simulator.printer_model import PrinterModel
 from device.simulator.printer_output import SlipFiles
+from device.simulator.printer_traits import Slip
 
 CONTENT = "https://example.cn/7F3A"
 DOCUMENT = Document((Line("签购单", "center", 2), Line("金额 RMB 1.00", bold=True)), CONTENT)
