@@ -169,5 +169,5 @@ class Database:
         return space.f_bavail * space.f_frsize < FREE_BYTES_MIN
 
     def close(self) -> None:
-        """Close. SQLite checkpoints if it can; when it cannot, the next start finds the same as after a kill."""
+        """Close. The last connection's close also checkpoints; nothing depends on it: after a kill the WAL is read instead."""
         self._connection.close()
