@@ -11,7 +11,7 @@ from aiohttp import web
 from agent.core.change import Internal, Overloaded, Rejected
 from agent.hooks.api import HOUSE, NOBODY, Handler, uid_of
 from agent.hooks.ports import House
-from agent.hooks.problems import Problem, http_problem, respond
+from agent.hooks.problems import Problem, respond
 from agent.hooks.routes import ROUTES
 from agent.hooks.stream import BELL, Bell
 from agent.hooks.wire import Wire, log_defect, of_exception
@@ -83,8 +83,6 @@ class Door:
         except web.HTTPException as error:
             refused = of_exception(error)
             return respond(refused.body, refused.headers)
-        except web.RequestPayloadError:
-            return respond(http_problem(400).body)
         except StorageFull:
             return respond(Problem(507, "disk-full", "the disk is full; nothing was written, send it again later").body)
         except (StorageFailed, Overloaded):

@@ -8,6 +8,7 @@ import logging
 import traceback
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from agent.hooks.problems import Problem, http_problem, respond
 
@@ -16,6 +17,7 @@ log = logging.getLogger("reversald.hook")
 LINE_BYTES_MAX = 8_190  # request line, and each header field
 HEADERS_MAX = 64
 KEEPALIVE_S = 300.0
+_CALLERS_FAULT = (web.RequestPayloadError, HttpProcessingError)  # a body that breaks off or is wrongly chunked
 
 def of_exception(error: web.HTTPException) -> Problem:
     """The problem for a refusal that the router raised."""
@@ -45,6 +47,8 @@ class Wire(web.RequestHandler):
     ) -> web.StreamResponse:
         """Whatever fails outside the calls: bytes that are no HTTP, or a defect. Closes the connection."""
         del message  # repeats the bytes that were not understood
+        if isinstance(exc, _CALLERS_FAULT):
+            status = 400
         if status >= 500:
             log_defect(exc)
         if request.writer.output_size > 0:
@@ -67,4 +71,5 @@ class Wire(web.RequestHandler):
     def log_exception(self, *_args: object, **kw: object) -> None:
         """Never with content."""
         error = kw.get("exc_info")
-        log_defect(error if isinstance(error, BaseException) else None)
+        if not isinstance(error, _CALLERS_FAULT):
+            log_defect(error if isinstance(error, BaseException) else None)

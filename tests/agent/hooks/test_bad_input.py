@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.hooks import api
 from agent.hooks.routes import ROUTES
 from tests.support.house import CHIP, PAN, RECEIPT, SALE, Answer, OpenHouse, housed, open_house
 
@@ -444,6 +445,22 @@ def test_what_is_not_http_gets_a_problem_and_is_not_repeated(
     (answer,) = _answers(besieged.send(raw))
     assert (answer.status, answer.code) == (400, "not-http")
     assert not _shows_card(caplog.text)
+
+
+@housed()
+async def test_a_body_that_goes_wrong_on_its_way_is_no_defect_of_ours(
+    house: OpenHouse, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "BODY_S", 0.01)
+    reader, writer = await asyncio.open_unix_connection(str(house.socket))
+    writer.write(b"POST /v1/batch HTTP/1.1\r\nHost: till\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{ \r\n")
+    for _ in range(40):
+        await asyncio.sleep(0)
+    writer.write(b"zz\r\n" + PAN.encode() + b"\r\n")
+    assert (await reader.readline()).split()[1] in {b"400", b"408"}, "which, depends on the parser at hand"
+    assert b"application/problem+json" in await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("path", ["/v1/batch", "/nowhere"])
