@@ -7,24 +7,19 @@ from typing import Literal
 
 from device.descriptor import WRITE_BYTES_MAX, Port
 from device.errors import PortLost, PortStalled
-from device.printer import JOB_BYTES_MAX, READY, SILENT, UNAVAILABLE, Heard, Level, Outcome, Proof, Status
+from device.printer import JOB_BYTES_MAX, READY, UNAVAILABLE, Heard, Outcome, Status
+from device.printer.dialogue import COMMAND_S, SETTLE_S, Dialogue
 from device.printer.encoder import COMMAND_BYTES_MAX, block_bytes_max
 from device.printer.profile import PrinterProfile
-from device.printer.proof import FENCE_REQUEST, FENCES_MAX, Proofs, process_id_request
-from device.printer.status import Auto, Flow, Noise, Ordered, Parser, ProcessId, RealTime, Reply, from_auto, from_real_time
+from device.printer.proof import FENCE_REQUEST, FENCES_MAX, process_id_request
 
 ASB_ON = b"\x1d\x61\x0e"
 RESUME, CLEAR = b"\x10\x05\x01", b"\x10\x05\x02"
 
 LINE_S = 3.0  # added to twice the time that the bytes take on the line
-COMMAND_S = 0.5  # three bytes on the slowest line, twice over
 FENCE_S_MAX = 120.0  # a fence that is not answered by then was lost: the printer's whole buffer is out sooner
-SETTLE_S = 0.15  # answers to one burst of requests come closer together than this
 STATUS_EVERY_S = 1.0  # while waiting for a proof: has something come between?
-LATE_S = 1.5  # so long after a question without an answer, what comes is not trusted to be the next one's
-STATUS_ROUNDS = 2  # silence, or an answer in noise: asked once more
-STALE_READS_MAX = 16
-ANSWERS_MAX = 8  # more than that is babble
+TAIL_BYTES_MAX = 64  # what a job needs besides its own bytes and the filler: fences, automatic status, process id
 
 Torn = Literal["", "perhaps", "surely"]
 
@@ -35,17 +30,9 @@ class EscPosPrinter:
     def __init__(self, port: Port, profile: PrinterProfile) -> None:
         self.profile = profile
         self._port = port
-        self._parser = Parser()
-        self._proofs = Proofs()
-        self._proved: list[Proof] = []
-        self._answers: list[int] = []  # to 10 04 n, since last asked
-        self._auto: Status | None = None  # reported unasked and not told to anybody yet
-        self._noise = 0
-        self._late_until_s = 0.0
-        self._held = False  # XOFF
+        self._dialogue = Dialogue(port, profile)
         self._torn: Torn = "perhaps"  # a job before us may have left the printer in the middle of a command
         self._fenced_at_s = 0.0
-        self._synced = False  # every fence that was ever sent has been answered or given up
 
     @property
     def is_open(self) -> bool:
@@ -55,8 +42,7 @@ class EscPosPrinter:
         if self._port.is_open:
             return
         self._port.open()
-        self._parser = Parser()
-        self._held, self._synced = False, False
+        self._dialogue.start()
         self._torn = self._torn or "perhaps"
         if self.profile.asb:
             self._command(ASB_ON)
@@ -71,17 +57,11 @@ class EscPosPrinter:
         self._port.interrupt()
 
     def deadline_s(self, size: int) -> float:
-        profile = self.profile
-        line_bytes = size + block_bytes_max(profile) + 32  # and the tail that proves it
-        proof_s = 0.0 if profile.confirm == "none" else profile.confirm_timeout_ms / 1000 + self._status_s
+        profile, status_s = self.profile, self._dialogue.status_s
+        line_bytes = size + block_bytes_max(profile) + TAIL_BYTES_MAX
+        proof_s = 0.0 if profile.confirm == "none" else profile.confirm_timeout_ms / 1000 + status_s + SETTLE_S
         sync_s = LINE_S + profile.status_timeout_ms / 1000 + SETTLE_S if profile.confirm == "fence" else 0.0
-        return 2 * self._status_s + 2 * line_bytes / self._port.bytes_per_s + 2 * LINE_S + sync_s + proof_s
-
-    @property
-    def _status_s(self) -> float:
-        """The bound of one `status`."""
-        per_round = len(self.profile.status) * (self.profile.status_timeout_ms / 1000 + COMMAND_S) + LATE_S
-        return STATUS_ROUNDS * per_round + COMMAND_S
+        return 2 * status_s + 2 * line_bytes / self._port.bytes_per_s + 2 * LINE_S + sync_s + proof_s
 
     # --- what it says -------------------------------------------------------------------------------------------------
 
@@ -93,93 +73,26 @@ class EscPosPrinter:
         if self.profile.mute:
             return Status()
         try:
-            for _ in range(STATUS_ROUNDS):
-                if (status := self._ask()) is not None:
-                    return status
+            return self._dialogue.status()
         except PortStalled:
             self._give_up_sending()
             return Status(silent=True, busy=True)
         except PortLost:
             self._port.close()
             return UNAVAILABLE
-        return SILENT
-
-    def _ask(self) -> Status | None:
-        """One round of `10 04 n`. None when nothing came, or nothing to be trusted.
-
-        Not trusted: noise, more answers than questions, and a round in which one question was left without an answer,
-        because an answer that comes late would be taken for the next question's.
-        """
-        self._forget_stale()
-        self._noise = 0
-        answers: dict[int, int] = {}
-        for n in self.profile.status:
-            self._answers.clear()
-            self._port.write(bytes([0x10, 0x04, n]), self._port.now_s() + COMMAND_S)
-            until_s = self._port.now_s() + self.profile.status_timeout_ms / 1000
-            while not self._answers and self._port.now_s() < until_s and not self._port.interrupted:
-                self._pump(until_s)
-            if len(self._answers) != 1:
-                self._late_until_s = self._port.now_s() + LATE_S
-                return None
-            answers[n] = self._answers[0]
-        return None if self._noise else from_real_time(answers)
-
-    def _forget_stale(self) -> None:
-        """Answers to questions of a former round or a former process. After an unanswered one, give it time to come."""
-        self._listen_until(self._late_until_s)
-        for _ in range(STALE_READS_MAX):
-            if not self._pump(self._port.now_s()):
-                break
 
     def wait(self, timeout_s: float | None) -> Heard:
-        if self._proved or self._auto is not None:
-            timeout_s = 0
-        woken = self._port.sleep(timeout_s)
-        status = None
+        woken = self._port.sleep(0 if self._dialogue.news else timeout_s)
+        lost = None
         if self._port.is_open:
             try:
-                if self._pump(self._port.now_s()):
-                    self._listen_until(self._port.now_s() + SETTLE_S)
+                if self._dialogue.pump(self._port.now_s()):
+                    self._dialogue.listen_until(self._port.now_s() + SETTLE_S)
             except PortLost:
                 self._port.close()
-                status = UNAVAILABLE
-        heard = Heard(status or self._auto, tuple(self._proved), woken)
-        self._auto = None
-        self._proved.clear()
-        return heard
-
-    def _pump(self, until_s: float) -> bool:
-        """Take what has arrived, waiting for it until `until_s`. A wait without a byte ends an unfinished reply."""
-        waits = until_s > self._port.now_s()
-        data = self._port.read(until_s)
-        replies = self._parser.feed(data) if data or not waits else self._parser.give_up()
-        for reply in replies:
-            self._hear(reply)
-        return bool(data)
-
-    def _listen_until(self, until_s: float) -> None:
-        while self._port.now_s() < until_s and not self._port.interrupted:
-            self._pump(until_s)
-
-    def _hear(self, reply: Reply) -> None:
-        match reply:
-            case RealTime(byte):
-                if len(self._answers) < ANSWERS_MAX:
-                    self._answers.append(byte)
-            case Auto(data):
-                self._auto = from_auto(data)
-            case Ordered():
-                self._proved += self._proofs.heard_fence()
-            case ProcessId(text):
-                self._proved += self._proofs.heard_id(text)
-            case Flow(stop):
-                self._held = stop and self.profile.flow == "xonxoff"  # from any other printer it is noise
-            case Noise():  # a noise byte could have passed for a fence's answer, or have been one
-                self._noise += 1
-                self._proofs.forget_fences()
-                self._proved = [proof for proof in self._proved if proof.level != "FENCED"]
-                self._synced = False
+                lost = UNAVAILABLE
+        status, proofs = self._dialogue.take_news()
+        return Heard(lost or status, proofs, woken)
 
     # --- what it prints -----------------------------------------------------------------------------------------------
 
@@ -187,7 +100,7 @@ class EscPosPrinter:
         if not 0 < len(data) <= JOB_BYTES_MAX:
             raise ValueError(f"a job has 1 to {JOB_BYTES_MAX} bytes, this one {len(data)}")
         status = self.status()
-        self._auto = None  # older than what we were just told
+        self._dialogue.auto = None  # older than what we were just told
         if not status.ready or self._port.interrupted:
             return Outcome("UNPRINTED", 0, len(data), status)
         if not self._settle_line():
@@ -205,7 +118,7 @@ class EscPosPrinter:
             return Outcome("PARTIAL", accepted, len(data), self._stopped())
         if accepted == len(data + tail):
             if self.profile.confirm == "process-id":
-                self._proofs.sent_id(job_id)
+                self._dialogue.proofs.sent_id(job_id)
             elif fenced:
                 self._fence_sent(job_id)
         return self._prove(job_id, len(data), status)
@@ -222,31 +135,32 @@ class EscPosPrinter:
 
     def _sync(self) -> bool:
         """True when the next answer to a fence can only be the next fence's: a burst was sent, and enough answers came."""
-        if self._synced:
+        dialogue, proofs = self._dialogue, self._dialogue.proofs
+        if dialogue.synced:
             return True
         if self._port.now_s() > self._fenced_at_s + FENCE_S_MAX:
-            self._proofs.forget_fences()
-        open_before, burst = self._proofs.fences_open, self._proofs.burst
+            proofs.forget_fences()
+        open_before, burst = proofs.fences_open, proofs.burst
         if burst > FENCES_MAX or self._send(FENCE_REQUEST * burst)[1] < len(FENCE_REQUEST) * burst:
             return False
         self._fence_sent(None, burst)
-        self._noise = 0
+        dialogue.noise = 0
         try:
             until_s = self._port.now_s() + self.profile.status_timeout_ms / 1000
-            while self._proofs.fences_open > open_before and self._port.now_s() < until_s and not self._port.interrupted:
-                self._pump(until_s)
-            self._listen_until(self._port.now_s() + SETTLE_S)
+            while proofs.fences_open > open_before and self._port.now_s() < until_s and not self._port.interrupted:
+                dialogue.pump(until_s)
+            dialogue.listen_until(self._port.now_s() + SETTLE_S)
         except PortLost:
             self._port.close()
             return False
-        if self._noise or self._proofs.fences_open > open_before:
+        if dialogue.noise or proofs.fences_open > open_before:
             return False  # its buffer is not worked off, or it knows no fence: print, and promise less
-        self._proofs.forget_fences()
-        self._synced = True
+        proofs.forget_fences()
+        dialogue.synced = True
         return True
 
     def _fence_sent(self, job_id: int | None, count: int = 1) -> None:
-        self._proofs.sent_fence(job_id, count)
+        self._dialogue.proofs.sent_fence(job_id, count)
         self._fenced_at_s = self._port.now_s()
 
     def _send(self, data: bytes) -> tuple[bool, int]:
@@ -271,15 +185,15 @@ class EscPosPrinter:
 
     def _may_go_on(self, deadline_s: float) -> bool:
         """Hear what came meanwhile; wait while the printer asks us to (XOFF). False when it still does at the deadline."""
-        self._pump(self._port.now_s())
-        while self._held and self._port.now_s() < deadline_s and not self._port.interrupted:
-            self._pump(deadline_s)
-        return not self._held
+        self._dialogue.pump(self._port.now_s())
+        while self._dialogue.held and self._port.now_s() < deadline_s and not self._port.interrupted:
+            self._dialogue.pump(deadline_s)
+        return not self._dialogue.held
 
     def _give_up_sending(self) -> int:
         """Throw away what the line did not take; otherwise it would come out later, in the middle of something else."""
         self._torn = "surely"
-        self._synced = self._held = False
+        self._dialogue.synced = self._dialogue.held = False
         return self._port.discard()
 
     def _stopped(self) -> Status:
@@ -289,39 +203,31 @@ class EscPosPrinter:
 
     def _prove(self, job_id: int, total: int, status: Status) -> Outcome:
         """Wait for the proof that was asked for; end early when a fault says that it will not come by itself."""
-        until_s = self._port.now_s() + self.profile.confirm_timeout_ms / 1000
-        if not self._proofs.owed(job_id):
-            until_s = 0.0
+        dialogue = self._dialogue
+        owed = dialogue.proofs.owed(job_id)
+        until_s = self._port.now_s() + self.profile.confirm_timeout_ms / 1000 if owed else 0.0
         ask_s = self._port.now_s() + STATUS_EVERY_S
         try:
             while self._port.is_open and self._port.now_s() < until_s and not self._port.interrupted:
-                self._pump(min(until_s, ask_s))
-                if not self._proofs.owed(job_id) and self.profile.confirm == "fence":
-                    self._listen_until(self._port.now_s() + SETTLE_S)  # an answer in the middle of noise is none
-                if level := self._level(job_id):
-                    return Outcome(level, total, total, self._auto or status)
-                if self._auto is not None and not self._auto.ready:
+                dialogue.pump(min(until_s, ask_s))
+                if self.profile.confirm == "fence" and not dialogue.proofs.owed(job_id):
+                    dialogue.listen_until(self._port.now_s() + SETTLE_S)  # an answer in the middle of noise is none
+                if level := dialogue.take_level(job_id):
+                    return Outcome(level, total, total, dialogue.auto or status)
+                if dialogue.auto is not None and not dialogue.auto.ready:
                     break
                 if self._port.now_s() >= ask_s:
                     status = self.status()  # and may hear the proof meanwhile
-                    if not (status.ready or status.silent) or not self._proofs.owed(job_id):
+                    if not (status.ready or status.silent) or not dialogue.proofs.owed(job_id):
                         break
                     ask_s = self._port.now_s() + STATUS_EVERY_S
         except PortLost:
             self._port.close()
         status = self.status()
-        level = self._level(job_id)
+        level = dialogue.take_level(job_id)
         if level is None and self.profile.confirm == "fence":
-            self._synced = False
+            dialogue.synced = False
         return Outcome(level or "SENT_UNCONFIRMED", total, total, status)
-
-    def _level(self, job_id: int) -> Level | None:
-        """The proof of this job, taken out of those that `wait` will tell."""
-        for proof in self._proved:
-            if proof.job_id == job_id:
-                self._proved.remove(proof)
-                return proof.level
-        return None
 
     # --- what a person orders -----------------------------------------------------------------------------------------
 
@@ -331,8 +237,8 @@ class EscPosPrinter:
 
     def clear(self) -> Status:
         self._command(CLEAR)
-        self._proofs.forget()
-        self._torn, self._synced = "perhaps", False
+        self._dialogue.proofs.forget()
+        self._torn, self._dialogue.synced = "perhaps", False
         return self.status()
 
     def _command(self, command: bytes) -> None:

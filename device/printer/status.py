@@ -96,7 +96,7 @@ class Parser:
         return found
 
     def _take(self, byte: int, found: list[Reply]) -> None:
-        if byte in {XON, XOFF} and self._open != "block":
+        if byte in {XON, XOFF}:  # these come whenever the printer likes, also inside of a reply
             found.append(Flow(byte == XOFF))
         elif self._open == "auto":
             self._take_auto(byte, found)

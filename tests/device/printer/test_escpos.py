@@ -1,5 +1,7 @@
 """The driver asks first, sends once and tells the truth, whatever the printer does."""
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
@@ -194,6 +196,59 @@ def test_a_printer_that_knows_no_fence_still_prints_and_promises_less() -> None:
     assert world.print(2).level == "SENT_UNCONFIRMED"
     world.later()
     assert world.times_printed(1) == world.times_printed(2) == 1
+
+
+def test_the_answer_to_an_older_fence_is_not_taken_for_that_of_a_job_behind_it() -> None:
+    """The paper is slow: while the first job is still being printed, the second one is sent."""
+    world = World(replace(load_profile("generic-58mm"), confirm_timeout_ms=500), lines_per_s=2)
+    assert world.print(1, lines=12).level == "SENT_UNCONFIRMED"
+    assert world.print(2, lines=12).level == "SENT_UNCONFIRMED"
+    while not world.came_out(2, lines=12):
+        assert not any(proof.job_id == 2 for heard in world.later(0.5) for proof in heard.proofs)
+    world.later(10)
+    assert world.print(3).level in {"FENCED", "SENT_UNCONFIRMED"}
+
+
+def test_fences_that_were_lost_again_and_again_are_given_up_after_a_while() -> None:
+    profile = replace(load_profile("generic-58mm"), confirm_timeout_ms=500)
+    world = World(profile, lines_per_s=2)
+    for number in range(8):
+        world.print(number, lines=12)
+    world.model.power(world.port.now_ms, on=False)
+    world.model.power(world.port.now_ms, on=True)
+    world.later(5)
+    assert world.print(20, lines=1).level == "SENT_UNCONFIRMED"
+    assert world.later(125) == []
+    world.print(21, lines=1)
+    assert [proof.job_id for heard in world.later(10) for proof in heard.proofs] == [21]
+
+
+def saying(world: World, change: Callable[[bytes], bytes]) -> World:
+    """The printer's answers, changed on their way."""
+    say = world.model._say
+    world.model._say = lambda data: say(change(data))  # type: ignore[method-assign]
+    return world
+
+
+def test_good_answers_among_noise_are_not_believed() -> None:
+    assert saying(World(), lambda data: b"\xff" + data).printer.status().fault == "silent"
+    assert saying(World(), lambda data: data + b"\xff").printer.status().fault == "silent"
+
+
+def test_two_answers_to_one_question_are_not_believed() -> None:
+    assert saying(World(), lambda data: data + data).printer.status().fault == "silent"
+
+
+def test_a_stray_xoff_does_not_hold_a_printer_that_knows_no_flow_control() -> None:
+    world = World("mute-58mm")
+    world.port._arrived += b"\x13"
+    assert world.print(1).level == "SENT_UNCONFIRMED"
+
+
+def test_a_fault_in_mid_job_is_told_long_before_the_proof_would_be_overdue() -> None:
+    world = World("generic-58mm", events={1: paper_ends})
+    assert world.print(1, lines=8).status.fault == "paper_out"
+    assert world.port.now_s() < world.profile.confirm_timeout_ms / 1000 / 2
 
 
 def test_a_fence_lost_with_the_power_does_not_prove_the_next_job() -> None:

@@ -95,13 +95,19 @@ class Day:
         if outcome.level != "UNPRINTED":
             self.waiting.pop(0)
             if outcome.level in SURE:
-                self.sure.add(job)
+                self.believe(job)
 
     def hear(self, seconds: float) -> None:
         if not self.world.printer.is_open and self.world.port.plugged:
             self.world.printer.open()
         for heard in self.world.later(seconds):
-            self.sure |= {proof.job_id for proof in heard.proofs}
+            for proof in heard.proofs:
+                self.believe(proof.job_id)
+
+    def believe(self, job: int) -> None:
+        """It was said to be out: then it is out now, and not only later."""
+        assert self.world.came_out(job, self.sizes[job]), f"job {job} was said to be out and is not"
+        self.sure.add(job)
 
     def check(self) -> None:
         world = self.world

@@ -51,7 +51,8 @@ def test_a_stream_of_all_kinds_is_taken_apart_in_order() -> None:
     assert parsed(stream) == [RealTime(0x12), auto, Ordered(0x0C), Flow(True), process_id, Flow(False), RealTime(0x12)]
 
 
-def test_flow_control_may_come_in_the_middle_of_automatic_status() -> None:
+def test_flow_control_may_come_in_the_middle_of_a_reply() -> None:
+    assert parsed(b"7\x22ab\x11cd\x00") == [Flow(stop=False), ProcessId(b"abcd")]
     assert parsed(b"\x10\x00\x13\x00\x0f") == [Flow(stop=True), Auto(b"\x10\x00\x00\x0f")]
 
 
