@@ -6,7 +6,7 @@ from agent.core import answers, fields, gate
 from agent.core.change import SendEcho, SendReversal, WantLine
 from agent.core.event import HostReachable
 from agent.core.lifecycle import REVERSAL, TRANSACTION, move
-from agent.core.model import Reversal
+from agent.core.model import PENDING, Reversal
 from agent.core.state import State
 
 
@@ -50,8 +50,10 @@ def run(state: State) -> None:
     """At the end of every step: send what is due, and want the line as long as there is a reason."""
     if state.agent.policy.mode != "direct" or not state.agent.boot_id:
         return
-    pending = [row for row in state.open_reversals.values() if row.pending]
     line = state.line
+    if not state.open_reversals and line.wanted == "none" and line.echo == "none":
+        return
+    pending = [row for row in state.open_reversals.values() if row.state in PENDING]
     if not pending and line.wanted == "none" and line.echo == "none":
         return
     wanted: str = "now"

@@ -57,7 +57,7 @@ class Checks:
         log.append((now, type(event).__name__, getattr(event, "transaction", None)))
         for fact in change.facts:
             type_, key = fact.type, fact.transaction
-            log.append((now, " " + type_, key, fact.data.get("code")))
+            log.append((now, type_, key, fact.data.get("code")))
             if key is not None:
                 self._fact(type_, key)
         for row in change.rows:

@@ -48,8 +48,8 @@ def _property(kind: type, name: str) -> Callable[..., Any]:
 MUTANTS: tuple[Mutant, ...] = (
     # ── the shipped apps' defects ────────────────────────────────────────────────────────────────────────────────────
     Mutant("T1", "any answer settles the reversal", answers._answered, "if _accepts(state, event):", "if event.code:"),
-    Mutant("T2", "a record of another day is passed over", schedule.run, "if row.pending]",
-           "if row.pending and state.transactions[row.id].opened.day == state.business_day()]"),
+    Mutant("T2", "a record of another day is passed over", schedule.run, "if row.state in PENDING]",
+           "if row.state in PENDING and state.transactions[row.id].opened.day == state.business_day()]"),
     Mutant("T3", "given up after the limit without an incident", answers._used_up,
            'not_undone(state, state.transactions[row.id], "operator", "decide_and_compare_settlement")',
            'incidents.close_one(state, "in_doubt", row.id, "given_up")'),

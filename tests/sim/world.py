@@ -33,7 +33,7 @@ class World:
         self.random = random = Random(seed)
         self.chance = random.random
         drawn = swarm.draw(random)
-        size = (1, 1, 1, 1, 2, 2, 3, 6)[int(random.random() * 8)]
+        size = (1, 1, 1, 1, 1, 2, 3, 6)[int(random.random() * 8)]
         self.faults = self.drawn = drawn if only is None else swarm.Faults(only)
         self.journal = journal
         self.now = 0
