@@ -5,15 +5,14 @@ speed of the paper, paper that ends in the middle of a line and is carried on fr
 and replies that are garbage. Times are milliseconds on the caller's clock and never go back.
 """
 
-import random
-
 from device.simulator.escpos_decoder import Decoder, Op
 from device.simulator.paper import LINE_DOTS, Head, Row
-from device.simulator.printer_status import Condition, auto_status, ordered_status, real_time_status
+from device.simulator.printer_realtime import Part, RealTimeFilter
+from device.simulator.printer_status import Condition, ordered_status, real_time_status
 from device.simulator.printer_traits import ROLL_LINES, Slip, Traits
+from device.simulator.printer_voice import Voice
 
 XON, XOFF = b"\x11", b"\x13"
-REPLY_BYTES_MAX = 4096
 CUT_MS = 300
 BOOT_MS = 2000  # from switched on to listening
 
@@ -27,14 +26,10 @@ class PrinterModel:
         self.rows: list[Row] = []  # of the slip being printed
         self.drawer_kicks = 0
         self.condition = Condition(paper_dots=lines * LINE_DOTS)
-        self._random = random.Random(seed)  # noqa: S311 - garbage, not a secret
+        self.voice = Voice(self.condition, seed)
         self._buffer = bytearray()
-        self._dle = bytearray()
-        self._replies = bytearray()
         self._pending: list[Op] = []
         self._printing: Row | None = None
-        self._auto_mask = 0
-        self._auto_told = b""
         self._stopped_by_xoff = False
         self._now_ms = 0
         self._busy_until_ms = 0
@@ -46,11 +41,12 @@ class PrinterModel:
     def _power_on(self) -> None:
         self._head = Head(self.traits.columns, self.traits.dots)
         self._decoder = Decoder()
-        for part in (self._buffer, self._dle, self._pending, self._replies):
-            part.clear()
+        self._filter = RealTimeFilter()
+        self._buffer.clear()
+        self._pending.clear()
+        self.voice.reset()
         self._printing = None
         self._starved = False
-        self._auto_mask = 0
         self.condition.waiting = False
         self._stopped_by_xoff = False
 
@@ -67,11 +63,8 @@ class PrinterModel:
         self.advance(now_ms)
         taken = min(len(data), self.room())
         if self.condition.powered:
-            if self._dle or 0x10 in data:
-                for byte in data[:taken]:
-                    self._take(byte)
-            else:
-                self._buffer += data[:taken]
+            for part in self._filter.split(data[:taken]):
+                self._take(part)
             self._fed_at_ms = now_ms
             self._starved = False
             self._busy_until_ms = max(self._busy_until_ms, now_ms)
@@ -81,34 +74,23 @@ class PrinterModel:
 
     def replies(self) -> bytes:
         """What it has said since last asked."""
-        data = bytes(self._replies)
-        self._replies.clear()
-        return data
+        return self.voice.take()
 
-    def _take(self, byte: int) -> None:
-        """Into the buffer, but for real-time commands: those act on receipt, wherever they stand in the data."""
-        self._dle.append(byte)
-        held = bytes(self._dle)
-        if held[0] != 0x10 or (len(held) > 1 and held[1] not in {0x04, 0x05, 0x14}):
-            self._buffer += held
-        elif len(held) == 3 and held[1] == 0x04:
-            self._answer_real_time(held[2])
-        elif len(held) == 3 and held[1] == 0x05:
-            self._recover(held[2])
-        elif len(held) == 5 and held[1] == 0x14:
-            self.drawer_kicks += held[2] == 1
-        else:
-            return
-        self._dle.clear()
+    def _take(self, part: Part) -> None:
+        """Into the buffer; what is real-time acts on receipt."""
+        match part.kind:
+            case "data":
+                self._buffer += part.data
+            case "status":
+                self._answer_real_time(part.data[0])
+            case "recover":
+                self._recover(part.data[0])
+            case "pulse":
+                self.drawer_kicks += part.data[0] == 1
 
     def _answer_real_time(self, n: int) -> None:
         if n in self.traits.status:
-            self._say(bytes([real_time_status(self.condition, n)]))
-
-    def _say(self, data: bytes) -> None:
-        if self.condition.silent or len(self._replies) > REPLY_BYTES_MAX:
-            return
-        self._replies += self._random.randbytes(len(data)) if self.condition.garbage else data
+            self.voice.say(bytes([real_time_status(self.condition, n)]))
 
     def _flow(self) -> None:
         if not self.traits.xonxoff:
@@ -117,7 +99,7 @@ class PrinterModel:
         empty = len(self._buffer) < self.traits.buffer_bytes // 2
         if (full and not self._stopped_by_xoff) or (empty and self._stopped_by_xoff):
             self._stopped_by_xoff = full
-            self._replies += XOFF if full else XON
+            self.voice.interject(XOFF if full else XON)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -195,7 +177,7 @@ class PrinterModel:
             self._reprint(row)
         if self.condition.paper_dots == 0:
             self._stop()
-        self._report()
+        self.voice.report()
 
     def _reprint(self, row: Row) -> None:
         self._again = row
@@ -217,17 +199,17 @@ class PrinterModel:
                 self._cut(op.data)
             case "GS r":
                 if self.traits.fence:
-                    self._say(bytes([ordered_status(self.condition, op.data[0])]))
+                    self.voice.say(bytes([ordered_status(self.condition, op.data[0])]))
             case "GS a":
-                self._set_auto(op.data[0])
+                self.voice.set_auto(op.data[0] if self.traits.asb else 0)
             case "ESC p":
                 self.drawer_kicks += 1
             case "GS (" if op.data[:1] == b"H":
                 if self.traits.process_id and op.data[3:5] == b"00":
-                    self._say(b"7\x22" + op.data[5:9] + b"\0")
+                    self.voice.say(b"7\x22" + op.data[5:9] + b"\0")
             case _:
                 if op.name == "ESC @":
-                    self._auto_mask = 0
+                    self.voice.set_auto(0)
                 if (row := self._head.obey(op)) is not None:
                     self._start(row)
 
@@ -241,7 +223,7 @@ class PrinterModel:
         elif self.traits.cutter and self.condition.jammed:
             self._pending.append(Op("GS V", data))
             self.condition.jam_found = True
-            self._report()
+            self.voice.report()
         elif self.traits.cutter:
             self._busy_until_ms += CUT_MS
             self._end_slip(cut=True)
@@ -274,21 +256,7 @@ class PrinterModel:
     def _restart(self) -> None:
         self._busy_until_ms = max(self._busy_until_ms, self._now_ms)
         self._run()
-        self._report()
-
-    # --- status that is sent unasked ----------------------------------------------------------------------------------
-
-    def _set_auto(self, mask: int) -> None:
-        if self.traits.asb:
-            self._auto_mask = mask
-            self._auto_told = b""
-            self._report()
-
-    def _report(self) -> None:
-        """Automatic status: once when it is switched on, then at every change."""
-        if self._auto_mask and self.condition.powered and (data := auto_status(self.condition)) != self._auto_told:
-            self._auto_told = data
-            self._say(data)
+        self.voice.report()
 
     # --- what people and bad luck do ----------------------------------------------------------------------------------
 

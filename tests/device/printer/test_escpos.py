@@ -225,8 +225,8 @@ def test_fences_that_were_lost_again_and_again_are_given_up_after_a_while() -> N
 
 def saying(world: World, change: Callable[[bytes], bytes]) -> World:
     """The printer's answers, changed on their way."""
-    say = world.model._say
-    world.model._say = lambda data: say(change(data))  # type: ignore[method-assign]
+    say = world.model.voice.say
+    world.model.voice.say = lambda data: say(change(data))  # type: ignore[method-assign]
     return world
 
 
@@ -266,7 +266,7 @@ def test_a_fence_lost_with_the_power_does_not_prove_the_next_job() -> None:
 
 def test_xoff_holds_the_job_and_xon_lets_it_go() -> None:
     profile = replace(load_profile("mute-58mm"), flow="xonxoff")
-    world = World(profile, events={1: lambda model, _now: model._replies.extend(b"\x13")})
+    world = World(profile, events={1: lambda model, _now: model.voice.interject(b"\x13")})
     outcome = world.print(1)
     assert outcome.level == "UNPRINTED"
     assert outcome.status.busy
@@ -342,7 +342,7 @@ def test_a_babbling_line_is_silence_and_bounded() -> None:
 
     def babble(now_ms: int) -> None:
         advance(now_ms)
-        world.model._replies += b"\x12\xff"
+        world.model.voice.interject(b"\x12\xff")
 
     world.model.advance = babble  # type: ignore[method-assign]
     outcome = world.print(1)

@@ -44,7 +44,7 @@ def faults(rng: random.Random) -> list[Event]:
         lambda: [setting(garbage=True), setting(garbage=False)],
         lambda: [setting(stalled=True), setting(stalled=False)],
         lambda: [lambda m, t: m.power(t, on=False), lambda m, t: m.power(t, on=True)],
-        lambda: [lambda m, _t: m._replies.extend(noise)],
+        lambda: [lambda m, _t: m.voice.interject(noise)],
     ]
     lines, mid, noise = rng.randrange(12), rng.random() < 0.5, rng.randbytes(rng.randrange(6, 40))
     return rng.choice(pairs)()
