@@ -223,11 +223,12 @@ def shut(house: OpenHouse) -> None:
 
 @housed()
 async def test_a_full_disk_undoes_the_whole_commit_in_memory_too_and_answers_everybody(house: OpenHouse) -> None:
+    await many_closed(house, first=1000)
     await house.do(sale(0))
     shut(house)
     before, head = everything(house), house.head()
     asked = [house.inbox.submit(sale(number)) for number in range(1, 101)]
-    asked.append(house.inbox.submit(result(0, "no_answer")))
+    asked += [house.inbox.submit(event) for event in (result(0, "no_answer"), shown(1000))]
     assert {type(await outcome(future)) for future in asked} == {StorageFull}
     assert everything(house) == before
     assert house.head() == head
@@ -243,7 +244,8 @@ async def test_a_deadline_that_finds_the_disk_full_is_not_tried_in_a_circle(hous
     await asyncio.gather(*filler)
     shut(house)
     house.clock.pass_ms(1_000)
-    failed = [house.inbox.submit(event) for event in (e.DeadlinePassed(), *(sale(number) for number in range(100, 200)))]
+    events: list[e.Event] = [e.DeadlinePassed(), *(sale(number) for number in range(100, 200))]
+    failed = [house.inbox.submit(event) for event in events]
     assert {type(await outcome(future)) for future in failed} == {StorageFull}
     timer = house.inbox._timer
     assert timer is not None
@@ -399,12 +401,11 @@ async def test_a_long_suspend_is_noticed_though_the_loops_clock_stood_still(
 
 @housed()
 async def test_with_nothing_due_nobody_is_woken(house: OpenHouse) -> None:
-    await house.do(e.TerminalChanged(what="rebooted"))
-    assert house.inbox._timer is None
-    await house.do(sale(1, ask=True))
-    assert house.inbox._timer is not None
-    await house.do(result(1))
-    assert house.inbox._timer is None
+    armed = []
+    for event in (e.TerminalChanged(what="rebooted"), sale(1, ask=True), result(1)):
+        await house.do(event)
+        armed.append(house.inbox._timer is not None)
+    assert armed == [False, True, False]
 
 
 @housed()

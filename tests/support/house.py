@@ -261,9 +261,8 @@ class OpenHouse:
     async def host_answers(self, key: str, code: str, mac: str = "good") -> None:
         """The 0410 to this reversal."""
         own = self.inbox.view(key).reversals[key].fields
-        await self.do(
-            e.HostReply(f3=own["3"], f4=own["4"], f11=own["11"], f41=own["41"], f42=own["42"], code=code, mac=mac)  # type: ignore[arg-type]
-        )
+        said: dict[str, Any] = {f"f{number}": own[str(number)] for number in (3, 4, 11, 41, 42)}
+        await self.do(e.HostReply(code=code, **(said | {"mac": mac})))
 
     async def reversed(self, stan: str = "000123") -> str:
         """The id of a sale that was reversed."""
@@ -281,17 +280,9 @@ class OpenHouse:
     async def job_ends(self, job: str, level: str, fault: str = "none", paper: str = "ok") -> None:
         """The printer driver's word on a job."""
         row = self.inbox.state.jobs[job]
-        await self.do(
-            e.JobFinished(
-                job=job,
-                transaction=row.transaction,
-                level=level,
-                accepted_bytes=0 if level == "UNPRINTED" else 10,  # type: ignore[arg-type]
-                total_bytes=10,
-                fault=fault,
-                paper=paper,  # type: ignore[arg-type]
-            )
-        )
+        said: dict[str, Any] = {"level": level, "fault": fault, "paper": paper, "total_bytes": 10}
+        accepted = 0 if level == "UNPRINTED" else 10
+        await self.do(e.JobFinished(job=job, transaction=row.transaction, accepted_bytes=accepted, **said))
 
     def sends(self) -> list[SendReversal]:
         """Every 0400 that was asked for."""

@@ -87,7 +87,7 @@ async def test_only_owner_and_group_can_even_connect(house: OpenHouse) -> None:
 async def test_on_loopback_nothing_goes_without_the_token(house: OpenHouse) -> None:
     async with aiohttp.ClientSession(f"http://127.0.0.1:{house.door.port}") as app:
         for header in (None, "", "s3cret", "Bearer", "Bearer wrong", "bearer s3cret", "Basic s3cret", "Bearer s3cret\u00e9"):
-            given = {} if header is None else {"Authorization": header}
+            given: dict[str, str] = {} if header is None else {"Authorization": header}
             refused = await house.call("GET", "/v1/status", headers=given, app=app)
             assert (refused.status, refused.code) == (401, "token-wanted")
             assert refused.headers["WWW-Authenticate"] == "Bearer"

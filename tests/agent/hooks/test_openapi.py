@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from agent.hooks.routes import ROUTES, openapi
@@ -17,7 +17,7 @@ from tests.support.house import CHIP, RECEIPT, SALE, VERSION, OpenHouse, housed
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENT = openapi(VERSION)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
-REGISTRY: Registry[Any] = Registry().with_resource("api", Resource(DOCUMENT, DRAFT202012))
+REGISTRY: Registry[Any] = Registry().with_resource("api", DRAFT202012.create_resource(DOCUMENT))
 
 # The calls of the card rail as they were agreed with integrators.
 AGREED = {

@@ -42,7 +42,7 @@ class Listener:
 
     async def until(self, seq: int) -> list[Seen]:
         """Everything up to this number."""
-        seen = []
+        seen: list[Seen] = []
         while not seen or seen[-1].id < seq:
             seen.append(await self.next())
         return seen
@@ -133,7 +133,7 @@ async def test_a_slow_listener_holds_up_only_itself(house: OpenHouse) -> None:
         assert (await quick.next()).id == house.store.seq
     assert (await house.get(f"/v1/transactions/{key}"))["state"] == "in_doubt"
     reader, writer = await asyncio.open_unix_connection(sock=slow)
-    ids = []
+    ids: list[int] = []
     while not ids or ids[-1] < house.store.seq:
         line = await reader.readline()
         if line.startswith(b"id: "):
