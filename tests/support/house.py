@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -130,6 +131,9 @@ class OpenHouse:
 
     async def start(self, *, listen: bool = False) -> None:
         """Load the journal and open the door."""
+        if not self.database.exists():
+            self.database.write_bytes(_new_journal())
+            self.database.chmod(0o600)
         self.store = Store.open(self.database)
         self.inbox = Inbox(
             self.store, self.clock.read, lambda effect: self.perform(effect), self._committed, self.broken.append
@@ -338,6 +342,15 @@ class OpenHouse:
         """Database and WAL as they lie there."""
         wal = Path(f"{self.database}-wal")
         return self.database.read_bytes() + (wal.read_bytes() if wal.exists() else b"")
+
+
+@functools.cache
+def _new_journal() -> bytes:
+    """An empty journal, made once: to make each anew is most of the time that a test takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.db"
+        Store.open(path).close()
+        return path.read_bytes()
 
 
 @contextlib.asynccontextmanager

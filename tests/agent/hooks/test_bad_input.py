@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.hooks import api
@@ -350,7 +350,6 @@ HEADERS = st.dictionaries(
 )
 
 
-@settings(max_examples=2 * settings().max_examples)
 @given(st.data())
 def _siege_with_json(besieged: Besieged, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(POSTS + PATHS))
