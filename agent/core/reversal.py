@@ -155,7 +155,8 @@ def restarted(state: State, row: Reversal, *, new_boot: bool) -> None:
     """A crash in mid-send repeats that send unchanged; a new boot makes everything pending due at once."""
     now_ms = state.now.boottime_ms
     if row.state == "sending":
-        row = state.put(unsent(row, now_ms))
+        # Not counted, but its bytes may have left: the spacing runs from it.
+        row = state.put(replace(unsent(row, now_ms), last_send_ms=row.last_send_ms))
         state.tell("reversal.interrupted", row.id)
         if row.batch_closed:
             expire(state, row)

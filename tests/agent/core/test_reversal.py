@@ -197,6 +197,20 @@ def test_a_crash_in_mid_send_repeats_that_send_unchanged() -> None:
     assert first == second == third
 
 
+def test_the_spacing_runs_from_a_send_that_a_crash_interrupted() -> None:
+    world = World()
+    world.doubt()
+    world.connect()
+    world.at(20 * SECOND)
+    world.boot()
+    world.do(e.SendFailed(transaction="a", why="unpackable"))  # the repetition is never made
+    world.do(e.ReversalOrdered(transaction="a", by="ops"))
+    world.go_to(59 * SECOND)
+    assert world.reversal().state == "pending", "the first one may have left at 0"
+    world.go_to(60 * SECOND)
+    assert world.reversal().state == "sending"
+
+
 def test_a_new_boot_makes_everything_pending_due_at_once() -> None:
     world = exhausted()
     world.boot(new=True)
