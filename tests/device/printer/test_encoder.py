@@ -90,7 +90,7 @@ DOCUMENTS = st.builds(
         ),
         max_size=6,
     ).map(tuple),
-    st.one_of(st.none(), st.text(max_size=60)),
+    st.one_of(st.none(), st.text(max_size=60), st.text(st.sampled_from("a\x10\x04\x05\x14\x01"), max_size=20)),
     st.booleans(),
 )
 
@@ -124,6 +124,8 @@ def test_what_is_longer_than_any_slip_is_refused() -> None:
         encode(Document((), qr="x" * (QR_BYTES_MAX + 1)), P58)
     with pytest.raises(DocumentSizeError, match="does not fit"):
         encode(Document((), qr="x" * QR_BYTES_MAX), replace(P58, dots=128))
+    with pytest.raises(DocumentSizeError, match="does not fit"):  # two dots a module would print, with lone dots in it
+        encode(Document((), qr="x" * QR_BYTES_MAX), replace(MUTE, dots=256))
 
 
 def test_the_longest_slip_is_still_a_job_that_a_driver_takes() -> None:

@@ -239,6 +239,23 @@ def test_two_answers_to_one_question_are_not_believed() -> None:
     assert saying(World(), lambda data: data + data).printer.status().fault == "silent"
 
 
+def test_garbage_in_place_of_an_answer_does_not_pass_for_a_fences() -> None:
+    """A fence is owed and the printer, without paper, answers a question with a byte that looks like the fence's answer."""
+    world = World("generic-58mm", events={1: paper_ends})
+    assert world.print(1, lines=8).level == "SENT_UNCONFIRMED"
+    said = iter((b"\x6b",))
+    saying(world, lambda _data: next(said, b""))
+    assert world.printer.status().fault == "silent"
+    assert world.later(1) == []
+
+
+def test_a_report_from_before_the_job_does_not_end_the_wait_for_its_proof() -> None:
+    world = World("epson-tm", lines_per_s=5)
+    world.later(1)
+    world.port._arrived += b"\x18\x00\x0c\x0f"  # paper out; it is in again, and the printer was asked since
+    assert world.print(1).level == "CONFIRMED"
+
+
 def test_a_stray_xoff_does_not_hold_a_printer_that_knows_no_flow_control() -> None:
     world = World("mute-58mm")
     world.port._arrived += b"\x13"

@@ -216,6 +216,11 @@ def test_a_job_that_the_service_dropped_before_printing_is_unprinted() -> None:
         assert (outcome.level, outcome.accepted_bytes, outcome.status.fault) == ("UNPRINTED", 0, "overheated")
 
 
+def test_an_answer_that_does_not_accept_the_job_refuses_it() -> None:
+    with scripted(GOOD, {}) as (_, printer):
+        assert printer.print(b"abc", 1).level == "UNPRINTED"
+
+
 def test_a_job_that_failed_somewhere_is_never_sent_again() -> None:
     answer = b'{"id": 2, "accepted": true}\n{"event": "failed", "job": 1, "reason": "paper_out"}\n'
     with scripted(GOOD, answer) as (_, printer):

@@ -283,6 +283,26 @@ def test_a_write_that_nobody_takes_says_how_much_was_taken(pair: Pair) -> None:
     port.close()
 
 
+def test_closing_a_stalled_port_throws_away_what_would_otherwise_come_out_later(pair: Pair) -> None:
+    port = SerialPort(pair.name, 115_200)
+    port.open()
+    with pytest.raises(PortStalled) as caught:
+        port.write(bytes(100_000), port.now_s() + 0.2)
+    port.close()
+    assert waiting(pair.master) < caught.value.accepted_bytes
+
+
+def waiting(fd: int) -> int:
+    """How many bytes can be read now."""
+    os.set_blocking(fd, False)
+    count = 0
+    while True:
+        try:
+            count += len(os.read(fd, 4096))
+        except BlockingIOError:
+            return count
+
+
 def test_a_closed_port_is_lost_and_not_a_crash(pair: Pair) -> None:
     port = SerialPort(pair.name, 115_200)
     port.open()
