@@ -184,6 +184,8 @@ FACTS: Mapping[str, tuple[str, str]] = {
     "printer.state": ("打印机:{fault:fault},{paper:paper}", "Printer: {fault:fault}, {paper:paper}"),
     "printer.watched": ("打印机:{wanted:watched}", "Printer: {wanted:watched}"),
     "settlement.settling": ("批次 {batch} 开始结算", "Batch {batch} is settling"),
+    "settlement.held": ("批次 {batch} 结算暂不放行:{proceed:held}", "Settlement of batch {batch} held: {proceed:held}"),
+    "settlement.let_go": ("批次 {batch} 结算可以发出", "Settlement of batch {batch} may leave"),
     "settlement.settled": ("批次 {batch} 已结算", "Batch {batch} is settled"),
     "settlement.changed": ("换批次,新批次 {batch}", "New batch {batch}"),
     "terminal.changed": ("{what:terminal}", "Told by the app: {what:terminal}"),

@@ -101,7 +101,10 @@ WORDS: Mapping[str, Words] = {
         "06": ("06 重发", "06 sent again"),
         "late_approval": ("迟到的批准", "a late approval"),
     },
-    "due": {"online_request": ("有新的联机交易", "a new online request")},
+    "due": {
+        "online_request": ("有新的联机交易", "a new online request"),
+        "settlement": ("批次要结算", "the batch is to be settled"),
+    },
     "mac": {
         "good": ("MAC 正确", "MAC good"),
         "bad": ("MAC 错误", "MAC wrong"),
@@ -179,6 +182,7 @@ WORDS: Mapping[str, Words] = {
         "rebooted": ("收银程序所在终端重启", "the terminal of the payment app restarted"),
     },
     "noise": {"unreadable": ("无法识别", "unreadable"), "unasked": ("非所请求", "not asked for")},
+    "held": {"wait": ("先等冲正", "reversals first"), "refuse": ("有待冲正,不予放行", "reversals are pending")},
     "gate": {"line_down": ("线路不通且有待冲正", "the line is down and a reversal waits")},
     "wanted": {
         "now": ("立即连接", "connect now"),

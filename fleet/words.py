@@ -49,6 +49,8 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "printer.state": ("打印机状态", "printer"),
     "printer.watched": ("打印机:持续查看", "printer watched"),
     "settlement.settling": ("批次开始结算", "batch is settling"),
+    "settlement.held": ("批次结算暂不放行", "settlement held while reversals are pending"),
+    "settlement.let_go": ("批次结算可以发出", "settlement may leave"),
     "settlement.settled": ("批次已结算", "batch settled"),
     "settlement.changed": ("换批次", "new batch"),
     "security.clone": ("另有设备冒用本机身份连接", "another client uses this terminal's identity"),

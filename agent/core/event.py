@@ -123,6 +123,13 @@ class BatchChanged(_Event, frozen=True):
     what: Literal["settling", "settled", "changed"]
 
 
+class SettlementAsked(_Event, frozen=True):
+    """An 0500 of this terminal wants to leave (seen in the relay): may it? Asked again while it is held."""
+
+    batch: str
+    terminal_id: str
+
+
 class TerminalChanged(_Event, frozen=True):
     """The app signed in, its keys changed, or it rebooted."""
 
@@ -239,6 +246,7 @@ Event = (
     | EvidenceGiven
     | DispositionGiven
     | BatchChanged
+    | SettlementAsked
     | TerminalChanged
     | ReversalOrdered
     | IncidentResolved

@@ -1,4 +1,4 @@
-"""May the first byte leave? The first decision point with the payment app: go, wait or refuse.
+"""May the first byte leave, of a transaction or of a settlement? The first decision point: go, wait or refuse.
 
 go      nothing pending, or every pending reversal has used up its first opportunity or waits for a sign-in
 wait    a first opportunity is running or due, or another transaction of this terminal is `sent`
@@ -28,6 +28,23 @@ def ask(state: State, transaction: Transaction, *, line_down: bool) -> tuple[Pro
     if not line_down or waits:
         return "wait", policy.wait_retry_ms
     return _refuse_or_bypass(state, transaction)
+
+
+def settlement(state: State, terminal_id: str | None = None) -> Proceed:
+    """May an 0500 leave now (None: of any terminal id)? Pure, and by the profile's `settlement_while_pending`:
+
+    pass    always
+    refuse  not while a reversal is pending
+    wait    not before each pending reversal had its opportunity since the settlement was asked for; then it goes, and what
+            is still pending stays on record
+    """
+    rule = state.agent.policy.settlement_while_pending
+    pending = [row for row in state.open_reversals.values() if row.pending and terminal_id in {None, row.terminal_id}]
+    if rule == "pass" or not pending:
+        return "go"
+    if rule == "refuse":
+        return "refuse"
+    return "wait" if any(row.holds_settlement for row in pending) else "go"
 
 
 def _opportunity(state: State, terminal_id: str) -> None:

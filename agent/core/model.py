@@ -117,7 +117,8 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The 0400 of one transaction (same `id`). `fields` is committed once: every resend differs only in F39 and F64.
 
     `sends` counts all sends, `sends_left` those of the open opportunity; `due_ms` is the reply deadline while `sending`,
-    else the moment from which the next opportunity may open.
+    else the moment from which the next opportunity may open. A settlement that was asked for waits until `settle_at`
+    opportunities were used.
     """
 
     id: str
@@ -141,6 +142,7 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked_again: bool = False
     batch_closed: bool = False
     response_code: str | None = None
+    settle_at: int | None = None
 
     @property
     def open(self) -> bool:
@@ -156,6 +158,13 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def blocks(self) -> bool:
         """True while a new online transaction must let it go first: its first opportunity is running or due."""
         return self.state in PENDING and not self.first_used and not self.waiting_sign_in
+
+    @property
+    def holds_settlement(self) -> bool:
+        """True while a settlement that was asked for must let it go first; what waits for a sign-in holds up nothing."""
+        if self.state not in PENDING or self.waiting_sign_in or self.settle_at is None:
+            return False
+        return self.opportunities < self.settle_at or self.state == "sending" or self.sends_left > 0
 
 
 PENDING = frozenset({"pending", "sending", "exhausted"})
@@ -227,6 +236,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_number: int = 1
     newest: int = 0
     refused_since_ms: int | None = None
+    settlement_since_ms: int | None = None
     open: bool = True
 
 

@@ -34,6 +34,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     sends_per_opportunity: int = 3
     key_answers_max: int = 3
+    settlement_while_pending: Literal["wait", "refuse", "pass"] = "wait"  # what an 0500 does while reversals are pending
     require_mac: bool = True  # an 0410 with 00 must carry F64
 
     # Which kinds a 0400 may undo, with their processing code F3 and message type F60.1.

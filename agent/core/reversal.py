@@ -61,10 +61,10 @@ def spaced_ms(state: State, row: Reversal) -> int:
     return now_ms if row.last_send_ms is None else max(now_ms, row.last_send_ms + state.agent.policy.spacing_ms)
 
 
-def trigger_all(state: State, batch: str | None = None) -> None:
-    """`trigger` for every pending reversal, or those of one batch."""
+def trigger_all(state: State) -> None:
+    """`trigger` for every pending reversal."""
     for row in state.reversals_by_age():
-        if row.pending and batch in {None, row.batch}:
+        if row.pending:
             trigger(state, row)
 
 

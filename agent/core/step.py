@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agent.core import answers, card, incidents, invariant, people, receipt, reversal, schedule, slips
+from agent.core import answers, batch, card, incidents, invariant, people, receipt, reversal, schedule, slips
 from agent.core import event as e
 from agent.core.change import Change, Decision, Rejected
 from agent.core.model import Line, Now
@@ -56,6 +56,7 @@ def _booted(state: State, event: e.Booted) -> None:
         replace(
             before, boot_id=state.now.boot_id, boots=before.boots + new_boot, version=event.version,
             policy=event.policy, refused_since_ms=None if new_boot else before.refused_since_ms,
+            settlement_since_ms=None if new_boot else before.settlement_since_ms,
         )
     )
     state.put(Line())
@@ -92,24 +93,6 @@ def _deadline_passed(state: State, _event: e.DeadlinePassed) -> None:
             receipt.deadline(state, job)
     if state.line.due_ms is not None and state.line.due_ms <= now_ms:
         schedule.line_deadline(state)
-
-
-def _batch_changed(state: State, event: e.BatchChanged) -> Decision:
-    agent = state.agent
-    if event.what == "settling":
-        state.put(replace(agent, batch=event.batch, batch_state="settling"))
-        state.tell("settlement.settling", batch=event.batch)
-        reversal.trigger_all(state, event.batch)
-    elif event.what == "settled":
-        if agent.batch in {None, event.batch}:
-            state.put(replace(agent, batch=event.batch, batch_state="settled"))
-        state.tell("settlement.settled", batch=event.batch)
-        reversal.batch_closed(state, event.batch, None)
-    else:
-        state.put(replace(agent, batch=event.batch, batch_state="open"))
-        state.tell("settlement.changed", batch=event.batch)
-        reversal.batch_closed(state, None, event.batch)
-    return NOTHING
 
 
 def _terminal_changed(state: State, event: e.TerminalChanged) -> Decision:
@@ -177,7 +160,8 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.GuaranteeAsked: _guarantee,
     e.EvidenceGiven: people.evidence_given,
     e.DispositionGiven: people.disposition_given,
-    e.BatchChanged: _batch_changed,
+    e.BatchChanged: batch.changed,
+    e.SettlementAsked: batch.asked,
     e.TerminalChanged: _terminal_changed,
     e.ReversalOrdered: _ordered,
     e.IncidentResolved: people.resolved,

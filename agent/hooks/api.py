@@ -232,8 +232,11 @@ async def order_recovery(request: web.Request) -> web.StreamResponse:
 async def change_batch(request: web.Request) -> web.StreamResponse:
     """POST /v1/batch."""
     body, raw = await read(request, b.Batch)
-    await _take(request, e.BatchChanged(batch=body.batch, what=body.event), raw)
-    return answer(b.Done())
+    said: Decision = await _take(request, e.BatchChanged(batch=body.batch, what=body.event), raw)
+    if said.proceed is None:
+        return answer(b.BatchAnswer(ok=True))
+    pending = sum(row.pending for row in request.app[HOUSE].inbox.state.open_reversals.values())
+    return answer(b.BatchAnswer(ok=True, proceed=said.proceed, retry_after_ms=said.retry_after_ms, pending_reversals=pending))
 
 
 async def change_terminal(request: web.Request) -> web.StreamResponse:

@@ -136,6 +136,15 @@ class Batch(_Body, frozen=True):
     event: Literal["settling", "settled", "changed"]
 
 
+class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """It is on disk. After `settling`: may the 0500 leave, and how many reversals are still pending."""
+
+    ok: bool
+    proceed: Proceed | None = None
+    retry_after_ms: int | None = None
+    pending_reversals: int | None = None
+
+
 class TerminalBody(_Body, frozen=True):
     """The app's sign-in, key change or reboot."""
 

@@ -43,7 +43,7 @@ ROUTES = (
     ),
     Route("POST", "/v1/transactions/{id}/recover", api.order_recovery, b.Recover, b.Answer, 200, "send the reversal again"),
     Route("GET", "/v1/transactions/{id}", views.get_transaction, None, b.Detail, 200, "one transaction"),
-    Route("POST", "/v1/batch", api.change_batch, b.Batch, b.Done, 200, "the app settles or changes its batch"),
+    Route("POST", "/v1/batch", api.change_batch, b.Batch, b.BatchAnswer, 200, "the app settles or changes its batch"),
     Route("POST", "/v1/terminal", api.change_terminal, b.TerminalBody, b.Done, 200, "sign-in, key change, reboot"),
     Route("POST", "/v1/link", api.report_link, b.Link, b.Done, 200, "the platform's word on the network"),
     Route("POST", "/v1/print/test", api.print_test, b.Empty, b.JobAnswer, 202, "a test page"),

@@ -1,0 +1,73 @@
+"""The app's settlement: what is pending gets its opportunity before the 0500 leaves, and no settlement clears a record.
+
+Source: UnionPay terminals' rule that pending reversals go ahead of a settlement.
+"""
+
+from msgspec.structs import replace
+
+from agent.core import gate, incidents, reversal
+from agent.core.change import Decision
+from agent.core.event import BatchChanged, SettlementAsked
+from agent.core.model import Proceed
+from agent.core.state import State
+
+
+def changed(state: State, event: BatchChanged) -> Decision:
+    """The app settles, has settled, or begins another batch. The answer to `settling` says whether its 0500 should leave."""
+    agent = state.agent
+    if event.what == "settling":
+        if (agent.batch, agent.batch_state) != (event.batch, "settling"):  # else the app only asks again
+            state.put(replace(agent, batch=event.batch, batch_state="settling"))
+            state.tell("settlement.settling", batch=event.batch)
+        _opportunities(state, event.batch, None)
+        return _answer(state, event.batch, None)
+    if event.what == "settled":
+        if agent.batch in {None, event.batch}:
+            state.put(replace(agent, batch=event.batch, batch_state="settled", settlement_since_ms=None))
+        state.tell("settlement.settled", batch=event.batch)
+        reversal.batch_closed(state, event.batch, None)
+    else:
+        state.put(replace(agent, batch=event.batch, batch_state="open", settlement_since_ms=None))
+        state.tell("settlement.changed", batch=event.batch)
+        _forget_turns(state)
+        reversal.batch_closed(state, None, event.batch)
+    return Decision()
+
+
+def asked(state: State, event: SettlementAsked) -> Decision:
+    """An 0500 waits in the relay. Asking changes nothing about the batch: the relay reports what became of it."""
+    _opportunities(state, event.batch, event.terminal_id)
+    return _answer(state, event.batch, event.terminal_id)
+
+
+def _opportunities(state: State, batch: str, terminal_id: str | None) -> None:
+    """One opportunity for every pending reversal of the batch; one that is running counts."""
+    for row in state.reversals_by_age():
+        if row.pending and row.settle_at is None and row.batch == batch and terminal_id in {None, row.terminal_id}:
+            running = row.state == "sending" or row.sends_left > 0
+            reversal.trigger(state, state.put(replace(row, settle_at=row.opportunities + (not running))))
+            state.tell("reversal.due", row.id, by="settlement")
+
+
+def _forget_turns(state: State) -> None:
+    """The settlement came to nothing, or is over: the next one gives its own opportunity."""
+    for row in state.reversals_by_age():
+        if row.pending and row.settle_at is not None:
+            state.put(replace(row, settle_at=None))
+
+
+def _answer(state: State, batch: str, terminal_id: str | None) -> Decision:
+    """What the gate says. With the line down for too long it is go: it may be only the agent's own route that is broken."""
+    agent, policy, now_ms = state.agent, state.agent.policy, state.now.boottime_ms
+    proceed: Proceed = gate.settlement(state, terminal_id)
+    since_ms = agent.settlement_since_ms
+    if proceed == "wait" and since_ms is not None and state.line.up is False and now_ms - since_ms >= policy.bypass_after_ms:
+        incidents.open_one(state, "gate_bypassed", None, "technician", "check_route")
+        proceed = "go"
+    if proceed != "go" and since_ms is None:
+        state.put(replace(agent, settlement_since_ms=now_ms))
+        state.tell("settlement.held", batch=batch, proceed=proceed)
+    elif proceed == "go" and since_ms is not None:
+        state.put(replace(agent, settlement_since_ms=None))
+        state.tell("settlement.let_go", batch=batch)
+    return Decision(proceed=proceed, retry_after_ms=None if proceed == "go" else policy.wait_retry_ms)
