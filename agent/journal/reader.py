@@ -158,6 +158,14 @@ class Reader:
         """Transactions whose outcome is open, oldest first."""
         return sorted((row for row in self._open(Transaction) if row.state in DOUBTFUL), key=lambda row: row.number)
 
+    def pending(self) -> list[Reversal]:
+        """Reversals that the agent itself goes on sending, oldest first."""
+        return [row for row in self._open(Reversal) if row.pending]
+
+    def open_transactions(self) -> list[Transaction]:
+        """Transactions about which something can still change, oldest first."""
+        return list(self._open(Transaction))
+
     def open_jobs(self) -> list[Job]:
         """Print jobs that may still come out by themselves, oldest first."""
         return sorted(self._open(Job), key=lambda job: job.number)
