@@ -104,6 +104,15 @@ FACTS: Mapping[str, tuple[str, str]] = {
     "reversal.reopened": ("重新冲正:{reason:reason}", "Reversal reopened: {reason:reason}"),
     "reversal.fenced": ("冲正已封存,永不再发", "Reversal fenced, never sent again"),
     "reversal.interrupted": ("发送中断,将原样重发", "Interrupted in mid-send; the same is sent again"),
+    "reversal.adopted": (
+        "收银程序自行冲正[,原因 {reason:reason}],本机不再发送",
+        "The payment app reverses it itself[, reason {reason:reason}]; we yield",
+    ),
+    "relay.answered": ("主机应答 {code},已记账于本机,正在转发", "The host answered {code}; on record, being forwarded"),
+    "relay.app_reversed": (
+        "收银程序发出冲正[,原因 {reason:reason}]", "The payment app sent a reversal[, reason {reason:reason}]",
+    ),
+    "relay.refused": ("请求未转发:{why:refusal}[,流水号 {stan}]", "A request was not forwarded: {why:refusal}[, STAN {stan}]"),
     "host.crossed_reply": (
         "收到不属于本机的应答[,应答码 {code}][,流水号 {stan}]", "A reply that is not ours[, response {code}][, STAN {stan}]",
     ),

@@ -142,6 +142,7 @@ WORDS: Mapping[str, Words] = {
         "check_host": ("请收单机构检查主机", "have the acquirer check its host"),
         "check_identity": ("查明哪台设备冒用本机身份", "find out which device uses this identity too"),
         "check_payment_app": ("检查收银程序", "check the payment app"),
+        "look_at_terminal": ("查看终端是否显示成功", "see whether the terminal showed success"),
         "check_profile": ("检查报文规范配置", "check the message profile"),
         "check_route": ("检查本机线路", "check this terminal's route"),
         "look_at_printer": ("查看打印机", "look at the printer"),
@@ -163,6 +164,8 @@ WORDS: Mapping[str, Words] = {
         "printer": ("打印机异常", "printer trouble"),
         "spool_full": ("待打印过多", "print queue full"),
         "payapp": ("收银程序不应答", "payment app does not answer"),
+        "both_reversed": ("本机与收银程序都发了冲正", "reversed by the agent and by the payment app"),
+        "relay_unreadable": ("交易报文无法识别,未转发", "a request that cannot be read was not forwarded"),
     },
     "resolution": {
         "reversed": ("已冲正", "reversed"),
@@ -182,6 +185,7 @@ WORDS: Mapping[str, Words] = {
         "rebooted": ("收银程序所在终端重启", "the terminal of the payment app restarted"),
     },
     "noise": {"unreadable": ("无法识别", "unreadable"), "unasked": ("非所请求", "not asked for")},
+    "refusal": {"unreadable": ("报文无法识别", "it cannot be read"), "repeated": ("流水号重复", "its STAN is used already")},
     "held": {"wait": ("先等冲正", "reversals first"), "refuse": ("有待冲正,不予放行", "reversals are pending")},
     "gate": {"line_down": ("线路不通且有待冲正", "the line is down and a reversal waits")},
     "wanted": {

@@ -90,6 +90,8 @@ CAUSES = {
     "resolved": "a person closed the case", "ordered": "an operator's order", "send": "committed before its bytes leave",
     "kept": "silence, a lost line or a later-class answer, sends are left", "used_up": "the opportunity is used up",
     "kept_exhausted": "the same as kept, in a later opportunity", "batch_closed": "the batch is settled or changed",
+    "astray": "relay: approved, and stopped before it was known whether the terminal heard it",
+    "app_reversed": "relay: the payment app's own 0400", "app_silent": "the payment app's own 0400 was not answered",
     "start": "committed before its first byte leaves", "too_old": "it waited longer than a day",
 }
 

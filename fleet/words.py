@@ -27,6 +27,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "reversal.unanswered": ("冲正无应答", "reversal not answered"),
     "reversal.exhausted": ("冲正不成功,记录保留", "not reversed; kept and sent again later"),
     "reversal.due": ("再次安排冲正", "reversal due again"),
+    "reversal.adopted": ("收银程序自行冲正", "the payment app reverses it itself"),
     "reversal.batch_closed": ("批次已结,等待应答", "batch closed, answer still awaited"),
     "reversal.closed": ("保留期满,卡资料已销毁", "kept long enough, card data wiped"),
     "reversal.not_left": ("线路不通,冲正未发出", "line down, no byte of the reversal left"),

@@ -6,7 +6,7 @@ business day and a while after the request; else it is asked once more.
 
 from msgspec.structs import replace
 
-from agent.core import incidents, slips
+from agent.core import adoption, incidents, slips
 from agent.core.change import AskSignIn
 from agent.core.event import HostReply
 from agent.core.fields import MATCHED
@@ -28,6 +28,8 @@ def received(state: State, event: HostReply) -> None:
         incidents.open_one(state, "crossed_reply", None, "acquirer", "check_host")
     elif row.state == "sending":
         _answered(state, row, event)
+    elif row.adopted and row.state != "accepted":
+        _app_answered(state, row, event)
     elif row.sends > 0 and "accepted" in REVERSAL[row.state] and _accepts(state, event):
         _accepted(state, row, event)  # it answers an earlier send of ours, only late
     else:
@@ -58,6 +60,21 @@ def _answered(state: State, row: Reversal, event: HostReply) -> None:
         _refused(state, row, code or "", "acquirer", "call_acquirer")
     else:
         failed(state, row, code)
+
+
+def _app_answered(state: State, row: Reversal, event: HostReply) -> None:
+    """The answer to the app's own 0400, which the app judges too; what it does not settle, the app sends again."""
+    policy, code = state.agent.policy, event.code
+    if _accepts(state, event) and "accepted" in REVERSAL[row.state]:
+        _accepted(state, row, event)
+    elif not row.pending or event.mac == "bad":
+        state.tell("host.doubled_reply", row.id, code=code)
+    elif code in policy.no_original:
+        _no_original(state, row, code or "")
+    elif code in policy.done_elsewhere or code in policy.permanent:
+        _refused(state, row, code or "", "operator", "compare_settlement")
+    else:
+        state.tell("reversal.later", row.id, code=code, sends=row.sends)
 
 
 def _answer_seen(state: State) -> None:
@@ -99,7 +116,7 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
         state.tell("reversal.no_original", row.id, code=code, sends=row.sends)
         incidents.close_one(state, "in_doubt", row.id, "no_original")
         slips.notice(state, transaction)
-    elif same_window and not row.asked_again:
+    elif same_window and not row.asked_again and not row.adopted:
         state.put(
             replace(
                 row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, asked_again=True,
@@ -147,7 +164,7 @@ def unsent_count(row: Reversal) -> Reversal:
 def key_refused(state: State, row: Reversal, code: str | None, why: str) -> None:
     """The MAC did not please: ask for a sign-in, then send the same STAN with a new MAC. Not counted as a send."""
     policy = state.agent.policy
-    if row.batch_closed or row.key_answers >= policy.key_answers_max:
+    if row.batch_closed or row.adopted or row.key_answers >= policy.key_answers_max:
         failed(state, row, code)
         return
     backoff_ms = _next_backoff(state, row)
@@ -172,6 +189,8 @@ def failed(state: State, row: Reversal, code: str | None) -> None:
         state.tell("reversal.unanswered", row.id, sends=row.sends)
     if row.batch_closed:
         expire(state, row)
+    elif row.adopted:
+        adoption.wait(state, replace(row, state=move(REVERSAL, row.state, _kept(row)), reason=reason))
     elif row.sends_left > 0:
         state.put(
             replace(
@@ -217,6 +236,8 @@ def deadline(state: State, row: Reversal) -> None:
         state.put(replace(transaction, vault=None))
         state.tell("reversal.closed", row.id)
         wipe(state, row.vault)
+    elif row.adopted:
+        adoption.silent(state, row)
 
 
 def line_lost(state: State) -> None:
@@ -240,6 +261,8 @@ def not_sent(state: State, row: Reversal, why: str) -> None:
         state.tell("reversal.not_left", row.id)
         if row.batch_closed:
             expire(state, row)
+        elif row.adopted:
+            adoption.wait(state, row)
 
 
 def became_reachable(state: State) -> None:

@@ -163,7 +163,7 @@ def _end(state: State, transaction: Transaction, cause: str, **values: object) -
     """The transaction needs no reversal: its secrets go."""
     state.put(
         replace(
-            transaction, state=move(TRANSACTION, transaction.state, cause), due_ms=None, vault=None, **values
+            transaction, state=move(TRANSACTION, transaction.state, cause), due_ms=None, vault=None, answered=False, **values
         )
     )
     reversal.wipe(state, transaction.vault)
@@ -174,9 +174,9 @@ def into_doubt(state: State, transaction: Transaction, cause: str, event: Result
     following = move(TRANSACTION, transaction.state, cause)
     transaction = state.put(
         replace(
-            transaction, state=following, doubt=cause, due_ms=None,
-            auth_code=event.auth_code if event else None, rrn=event.rrn if event else None,
-            response_code=event.response_code if event else None,
+            transaction, state=following, doubt=cause, due_ms=None, answered=False,
+            auth_code=event.auth_code if event else transaction.auth_code, rrn=event.rrn if event else transaction.rrn,
+            response_code=event.response_code if event else transaction.response_code,
         )
     )
     state.tell("transaction.in_doubt", transaction.id, cause=cause, amount_fen=transaction.amount_fen)
@@ -229,7 +229,9 @@ def find(state: State, key: str) -> Transaction:
 
 def deadline(state: State, transaction: Transaction) -> None:
     """An answer did not come, or an intent was left lying."""
-    if transaction.state == "sent":
+    if transaction.answered:
+        reversal.astray(state, transaction)
+    elif transaction.state == "sent":
         into_doubt(state, transaction, "timeout")
     elif transaction.state == "intent":
         _intent_left(state, transaction, "timeout")
@@ -237,9 +239,11 @@ def deadline(state: State, transaction: Transaction) -> None:
 
 def restarted(state: State, transaction: Transaction, *, new_boot: bool) -> None:
     """The agent started again. An intent that never got `go` is proved not sent; `sent` is in doubt after a new boot."""
-    if transaction.state == "intent":
+    if transaction.answered:
+        reversal.astray(state, transaction)
+    elif transaction.state == "intent":
         _intent_left(state, transaction, "restart")
-    elif transaction.state == "sent" and new_boot:
+    elif transaction.state == "sent" and (new_boot or state.agent.policy.mode == "relay"):
         into_doubt(state, transaction, "restart")
 
 

@@ -186,6 +186,48 @@ class HostReply(_Event, frozen=True):
     mac: Literal["good", "bad", "missing"]
 
 
+class OnlineAsked(_Event, frozen=True):
+    """A request that the agent does not watch (a balance inquiry, an advice) waits in the relay: may it go on?"""
+
+    terminal_id: str
+
+
+class RelayAnswered(_Event, frozen=True):
+    """An 0210 or 0110 arrived in the relay for this transaction; the core decides whether it may be forwarded."""
+
+    transaction: str
+    f3: str | None
+    f4: str | None
+    f11: str | None
+    f41: str | None
+    f42: str | None
+    code: str | None
+    mac: Literal["good", "bad", "missing"]
+    rrn: str | None = None
+    auth_code: str | None = None
+
+
+class AnswerForwarded(_Event, frozen=True):
+    """What became of an approval that was let through: `left` when its bytes went to the terminal's connection."""
+
+    transaction: str
+    left: bool
+
+
+class AppReversed(_Event, frozen=True):
+    """The payment app's own 0400 for this transaction came through the relay; `reason` is its F39."""
+
+    transaction: str
+    reason: str | None = None
+
+
+class RelayRefused(_Event, frozen=True):
+    """The relay closed a connection instead of forwarding a request: it could not be reversed, or it was a repeated one."""
+
+    why: Literal["unreadable", "repeated"]
+    stan: str | None = None
+
+
 class EchoReply(_Event, frozen=True):
     """An 0830 arrived: the line is proved, nothing is settled by it."""
 
@@ -255,6 +297,11 @@ Event = (
     | LineLost
     | SendFailed
     | HostReply
+    | OnlineAsked
+    | RelayAnswered
+    | AnswerForwarded
+    | AppReversed
+    | RelayRefused
     | EchoReply
     | NoiseReceived
     | JobFinished

@@ -9,6 +9,7 @@ After `bypass_after_ms` of unbroken refusals it is go again, with an incident: i
 from msgspec.structs import replace
 
 from agent.core import incidents, reversal
+from agent.core.change import Decision
 from agent.core.model import Proceed, Transaction
 from agent.core.state import State
 
@@ -28,6 +29,13 @@ def ask(state: State, transaction: Transaction, *, line_down: bool) -> tuple[Pro
     if not line_down or waits:
         return "wait", policy.wait_retry_ms
     return _refuse_or_bypass(state, transaction)
+
+
+def online(state: State, terminal_id: str) -> Decision:
+    """May a request that is not watched pass? It is an opportunity for what is pending, and waits for its turn."""
+    _opportunity(state, terminal_id)
+    waits = any(row.blocks and row.terminal_id == terminal_id for row in state.open_reversals.values())
+    return Decision(proceed="wait", retry_after_ms=state.agent.policy.wait_retry_ms) if waits else Decision(proceed="go")
 
 
 def settlement(state: State, terminal_id: str | None = None) -> Proceed:

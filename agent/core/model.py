@@ -95,6 +95,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     go_until_ms: int | None = None
     due_ms: int | None = None
     doubt: str | None = None
+    answered: bool = False  # relay: the host's approval is on disk, and not yet known to have been forwarded
     response_code: str | None = None
     approved_fen: int | None = None
     rrn: str | None = None
@@ -117,8 +118,9 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The 0400 of one transaction (same `id`). `fields` is committed once: every resend differs only in F39 and F64.
 
     `sends` counts all sends, `sends_left` those of the open opportunity; `due_ms` is the reply deadline while `sending`,
-    else the moment from which the next opportunity may open. A settlement that was asked for waits until `settle_at`
-    opportunities were used.
+    else the moment from which the next opportunity may open. `adopted`: the payment app sends this one itself, seen in the
+    relay, and the agent does not; `due_ms` is then how long its answer is awaited. A settlement that was asked for waits
+    until `settle_at` opportunities were used.
     """
 
     id: str
@@ -143,6 +145,7 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     batch_closed: bool = False
     response_code: str | None = None
     settle_at: int | None = None
+    adopted: bool = False
 
     @property
     def open(self) -> bool:

@@ -108,6 +108,10 @@ PLAYBOOK: Mapping[str, Row] = {
         "Printer is broken",
         "You can still take payments, receipts are kept. {n} transactions are open on this terminal: settle them before repair.",
     ),
+    "P21": Row(
+        "冲正成功,请重新刷卡", "收银程序已完成冲正,到账以发卡行为准。",
+        "Reversed, pay again", "The payment app's own reversal was accepted; when it is credited is up to the issuer.",
+    ),
     "P23": Row(
         "无打印机,请扫码取票", "款已收到;请顾客扫码取电子小票。",
         "No printer, scan code", "Payment received; the customer scans the code for an electronic receipt.",
@@ -202,7 +206,10 @@ def _code(state: State, row: Transaction, proceed: str | None) -> str:
     if row.state == "unresolved":
         return "P7" if _debit_shown(row) else "P5" + void
     if row.state == "reversed":
-        return "P4d" if void else "P4b"
+        if void:
+            return "P4d"
+        own = state.reversals.get(row.id)
+        return "P21" if own is not None and own.adopted else "P4b"
     if row.state == "no_original":
         return "P4d" if void else "P7" if _debit_shown(row) else "P4c"
     if row.state == "approved":

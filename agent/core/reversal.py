@@ -15,7 +15,7 @@ from agent.core.state import State
 def begin(state: State, transaction: Transaction, reason: str) -> None:
     """Open the reversal of a doubt, or, for kinds that cannot be reversed, only watch it until the settlement tells."""
     policy = state.agent.policy
-    if policy.mode != "direct" or not fields.is_reversible(policy, transaction.kind):
+    if policy.mode == "payapp" or not fields.is_reversible(policy, transaction.kind):
         not_undone(state, transaction, "operator", "compare_settlement")
         return
     incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")
@@ -38,6 +38,25 @@ def not_undone(state: State, transaction: Transaction, owner: str, next_action: 
     incidents.open_one(state, "in_doubt", transaction.id, owner, next_action)  # type: ignore[arg-type]
 
 
+def astray(state: State, transaction: Transaction) -> None:
+    """Relay: the host approved, and whether the terminal heard it nobody knows. Undone only by a person's order."""
+    transaction = state.put(
+        replace(transaction, state=move(TRANSACTION, transaction.state, "astray"), due_ms=None, answered=False)
+    )
+    policy = state.agent.policy
+    state.tell("transaction.unresolved", transaction.id, next_action="look_at_terminal")
+    if fields.is_reversible(policy, transaction.kind):
+        state.put(
+            Reversal(
+                id=transaction.id, number=transaction.number, state="refused", terminal_id=transaction.terminal_id,
+                batch=transaction.batch, reason="96", fields=fields.reversal_fields(policy, transaction),
+                vault=transaction.vault, first_used=True,
+            )
+        )
+    slips.fault_note(state, transaction)
+    incidents.open_one(state, "in_doubt", transaction.id, "cashier", "look_at_terminal")
+
+
 def wipe(state: State, vault: str | None) -> None:
     """Delete the secrets in this very commit, which also owes the scrub of database and WAL."""
     if vault is not None:
@@ -46,7 +65,7 @@ def wipe(state: State, vault: str | None) -> None:
 
 def trigger(state: State, row: Reversal) -> bool:
     """Something opens an opportunity: the next one begins now, but never before the spacing after the last send."""
-    if row.state not in {"pending", "exhausted"} or row.sends_left > 0 or row.waiting_sign_in:
+    if row.state not in {"pending", "exhausted"} or row.sends_left > 0 or row.waiting_sign_in or row.adopted:
         return False
     due_ms = spaced_ms(state, row)
     if row.due_ms is not None and due_ms >= row.due_ms:
@@ -105,13 +124,14 @@ def expire(state: State, row: Reversal) -> None:
 def ordered(state: State, key: str, by: str) -> None:
     """An operator orders an opportunity; the only way for a refused reversal to be sent again."""
     row = state.reversals.get(key)
-    if row is None or row.state not in {"pending", "exhausted", "refused"}:
+    yielded = row is not None and (row.vault is None or (row.adopted and row.pending))
+    if row is None or yielded or row.state not in {"pending", "exhausted", "refused"}:
         raise Rejected(409, "not-reversible", "there is no reversal that could be sent again for this transaction")
     if row.state == "refused":
         row = state.put(
             replace(
                 row, state=move(REVERSAL, row.state, "ordered"), sends_left=0, waiting_sign_in=False, reason="06",
-                first_used=True, due_ms=None,
+                first_used=True, due_ms=None, adopted=False,
             )
         )
     state.tell("reversal.ordered", key, by=by)
@@ -161,7 +181,9 @@ def restarted(state: State, row: Reversal, *, new_boot: bool) -> None:
         if row.batch_closed:
             expire(state, row)
             return
-    if new_boot and row.due_ms is not None:
+    if row.adopted and row.pending:  # the app may still be at it
+        state.put(replace(row, due_ms=now_ms + state.agent.policy.reply_timeout_ms))
+    elif new_boot and row.due_ms is not None:
         policy, wait_ms = state.agent.policy, 0
         if row.state == "no_original":
             wait_ms = policy.no_original_keep_ms

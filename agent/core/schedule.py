@@ -48,12 +48,12 @@ def line_deadline(state: State) -> None:
 
 def run(state: State) -> None:
     """At the end of every step: send what is due, and want the line as long as there is a reason."""
-    if state.agent.policy.mode != "direct" or not state.agent.boot_id:
+    if state.agent.policy.mode == "payapp" or not state.agent.boot_id:
         return
     line = state.line
     if not state.open_reversals and line.wanted == "none" and line.echo == "none":
         return
-    pending = [row for row in state.open_reversals.values() if row.state in PENDING]
+    pending = [row for row in state.open_reversals.values() if row.state in PENDING and not _yielded(row)]
     if not pending and line.wanted == "none" and line.echo == "none":
         return
     wanted: str = "now"
@@ -67,6 +67,11 @@ def run(state: State) -> None:
         elif line.echo != "sent":
             wanted = "watch" if pending else "none"
     _want(state, wanted)
+
+
+def _yielded(row: Reversal) -> bool:
+    """The payment app sends this one itself; only the answer to a send of ours from before is still awaited."""
+    return row.adopted and row.state != "sending"
 
 
 def _age(row: Reversal) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agent.core import answers, batch, card, incidents, invariant, people, receipt, reversal, schedule, slips
+from agent.core import answers, batch, card, gate, incidents, invariant, people, receipt, relay, reversal, schedule, slips
 from agent.core import event as e
 from agent.core.change import Change, Decision, Rejected
 from agent.core.model import Line, Now
@@ -38,7 +38,7 @@ def next_deadline_ms(state: State) -> int | None:
             first = due_ms
     for row in state.open_reversals.values():
         due_ms = row.due_ms
-        if due_ms is None or (due_ms <= now_ms and row.state not in {"sending", "no_original"}):
+        if due_ms is None or (due_ms <= now_ms and row.state not in {"sending", "no_original"} and not row.adopted):
             continue
         if first is None or due_ms < first:
             first = due_ms
@@ -170,6 +170,11 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.LineLost: _line_lost,
     e.SendFailed: _send_failed,
     e.HostReply: answers.received,
+    e.OnlineAsked: lambda state, event: gate.online(state, event.terminal_id),
+    e.RelayAnswered: relay.answered,
+    e.AnswerForwarded: relay.forwarded,
+    e.AppReversed: relay.app_reversed,
+    e.RelayRefused: relay.refused,
     e.EchoReply: lambda state, event: schedule.echo_answered(state, event.code),
     e.NoiseReceived: _noise,
     e.JobFinished: receipt.finished,

@@ -23,8 +23,8 @@ def test_every_state_is_reachable(name: str, table: Table) -> None:
     assert seen == set(table)
 
 
-def test_an_approval_leads_nowhere() -> None:
-    assert TRANSACTION["approved"] == {}
+def test_only_the_apps_own_reversal_undoes_an_approval() -> None:
+    assert TRANSACTION["approved"] == {"app_reversed": "approved_not_completed"}
 
 
 def test_a_settled_reversal_is_never_sent_again() -> None:

@@ -56,6 +56,14 @@ def _answered(code: str, *, void: bool = False) -> World:
     return world
 
 
+def _reversed_by_the_app() -> World:
+    world = World(mode="relay")
+    world.open()
+    world.do(e.AppReversed(transaction="a", reason="98"))
+    world.reply("00")
+    return world
+
+
 def _debit_shown() -> World:
     world = doubted()
     world.do(evidence())
@@ -117,6 +125,7 @@ SCENES = {
     "P6": _debit_shown,
     "P7": lambda: _p5(shown=True),
     "P18": lambda: approved("unrecoverable", "UNPRINTED"),
+    "P21": _reversed_by_the_app,
     "P23": _no_printer,
     "P24": _blank,
     "P19": _opened,

@@ -1,0 +1,131 @@
+"""The relay's rules: what an answer that passes by decides, and what the payment app's own 0400 means.
+
+`approved` takes three things: the host's approval with a good MAC is on disk, it was forwarded, and the app sent no 0400.
+Doubt that was committed first stays: an answer after it is evidence and is not forwarded.
+"""
+
+from msgspec.structs import replace
+
+from agent.core import adoption, card, incidents, reversal
+from agent.core.change import Decision
+from agent.core.event import AnswerForwarded, AppReversed, RelayAnswered, RelayRefused, ResultReported
+from agent.core.fields import MATCHED
+from agent.core.lifecycle import TRANSACTION, move
+from agent.core.model import Transaction
+from agent.core.policy import Policy
+from agent.core.state import State
+
+DECIDED = frozenset({"approved", "declined", "declined_uncertain"})
+CAUSES = {"A0": "bad_mac", "96": "approved_not_completed"}
+
+
+def answered(state: State, event: RelayAnswered) -> Decision:
+    """An 0210: `go` forwards it, `refuse` drops it. An approval is noted first and counts when it was forwarded."""
+    transaction = card.find(state, event.transaction)
+    if not _is_answer(state, transaction, event):
+        state.tell("host.crossed_reply", None, code=event.code, stan=event.f11)
+        incidents.open_one(state, "crossed_reply", None, "acquirer", "check_host")
+        return _dropped(transaction, "it answers another request")
+    said = _result(state.agent.policy, event)
+    if transaction.state != "sent" or transaction.answered:
+        return _late(state, transaction, said)
+    if said.outcome == "approved":
+        state.put(
+            replace(
+                transaction, answered=True, response_code=said.response_code, approved_fen=said.approved_fen,
+                rrn=said.rrn, auth_code=said.auth_code,
+            )
+        )
+        state.tell("relay.answered", transaction.id, code=event.code)
+        return Decision(transaction=transaction.id, proceed="go")
+    card.result(state, said)
+    if said.outcome == "declined":
+        return Decision(transaction=transaction.id, proceed="go")
+    return _dropped(transaction, "its MAC is wrong or missing: the transaction is reversed")
+
+
+def _dropped(transaction: Transaction, why: str) -> Decision:
+    return Decision(transaction=transaction.id, proceed="refuse", detail=why)
+
+
+def _is_answer(state: State, transaction: Transaction, event: RelayAnswered) -> bool:
+    """True when F3 F4 F11 F41 F42 are the request's; F4 of a partial approval may be less."""
+    policy = state.agent.policy
+    f3 = next((f3 for kind, f3, _ in policy.reversible if kind == transaction.kind), None)
+    own = {"3": f3, "11": transaction.stan, "41": transaction.terminal_id, "42": transaction.merchant_id}
+    said = {"3": event.f3, "11": event.f11, "41": event.f41, "42": event.f42}
+    assert set(own) | {"4"} == set(MATCHED)
+    amount_fen = int(event.f4) if event.f4 is not None else None
+    partial = event.code in policy.approval and event.code not in policy.accepted
+    less = partial and amount_fen is not None and 0 < amount_fen < transaction.amount_fen
+    return own == said and (less or amount_fen == transaction.amount_fen)
+
+
+def _result(policy: Policy, event: RelayAnswered) -> ResultReported:
+    """What the answer says, as a result: F64 counts whenever it is there, and is demanded on every approval."""
+    approval = event.code in policy.approval
+    if event.mac == "bad" or (approval and event.mac == "missing" and policy.require_mac):
+        return ResultReported(transaction=event.transaction, outcome="bad_mac")
+    if not approval:
+        return ResultReported(transaction=event.transaction, outcome="declined", response_code=event.code)
+    return ResultReported(
+        transaction=event.transaction, outcome="approved", response_code=event.code, approved_fen=int(event.f4 or "0"),
+        rrn=event.rrn, auth_code=event.auth_code,
+    )
+
+
+def _late(state: State, transaction: Transaction, said: ResultReported) -> Decision:
+    """An answer to what is decided: the same again may pass, everything else is evidence and is dropped."""
+    if transaction.state == "sent":
+        return _dropped(transaction, "the first answer is being forwarded")
+    decision = card.result(state, said)
+    if decision.conflict is not None:
+        return _dropped(transaction, decision.detail)
+    if transaction.state in DECIDED and transaction.response_code == said.response_code:
+        return Decision(transaction=transaction.id, proceed="go")
+    return _dropped(transaction, "the doubt was committed first")
+
+
+def forwarded(state: State, event: AnswerForwarded) -> Decision:
+    """The approval reached the terminal's connection, or surely did not: then it is undone, since nobody heard it."""
+    transaction = card.find(state, event.transaction)
+    if transaction.state != "sent" or not transaction.answered:
+        return Decision(transaction=transaction.id)
+    return card.result(
+        state,
+        ResultReported(
+            transaction=transaction.id, outcome="approved" if event.left else "approved_not_completed",
+            response_code=transaction.response_code, approved_fen=transaction.approved_fen, rrn=transaction.rrn,
+            auth_code=transaction.auth_code,
+        ),
+    )
+
+
+def app_reversed(state: State, event: AppReversed) -> Decision:
+    """The app's own 0400 is forwarded whatever it is for; here it is judged what it means for the transaction."""
+    transaction = card.find(state, event.transaction)
+    if transaction.state == "intent":  # held, and given up by the app: it is never forwarded now
+        card.result(state, ResultReported(transaction=transaction.id, outcome="not_sent"))
+    elif transaction.state == "sent":
+        cause = "approved_not_completed" if transaction.answered else CAUSES.get(event.reason or "", "no_answer")
+        card.into_doubt(state, transaction, cause)
+    elif transaction.state == "approved":
+        transaction = state.put(
+            replace(transaction, state=move(TRANSACTION, transaction.state, "app_reversed"), doubt="approved_not_completed")
+        )
+        reversal.begin(state, transaction, event.reason or "96")
+    row = state.reversals.get(transaction.id)
+    if row is not None and row.state not in {"accepted", "fenced"}:
+        adoption.adopt(state, row, event.reason)
+    elif row is not None and not row.adopted:
+        incidents.open_one(state, "both_reversed", row.id, "operator", "compare_settlement")
+    state.tell("relay.app_reversed", transaction.id, reason=event.reason)
+    return Decision(transaction=transaction.id)
+
+
+def refused(state: State, event: RelayRefused) -> Decision:
+    """A request was not forwarded: what cannot be undone must not go out, and a number is used once."""
+    state.tell("relay.refused", None, why=event.why, stan=event.stan)
+    if event.why == "unreadable":
+        incidents.open_one(state, "relay_unreadable", None, "technician", "check_profile")
+    return Decision()

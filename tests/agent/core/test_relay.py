@@ -1,0 +1,363 @@
+"""The relay's rules: approved needs the forwarding, doubt that came first stays, and one of the two reverses, not both."""
+
+from typing import Any
+
+import pytest
+
+from agent.core import event as e
+from agent.core.change import Decision, Rejected
+from tests.agent.core.world import MERCHANT, MINUTE, SECOND, TERMINAL, World
+
+
+def relayed(**policy: Any) -> World:
+    """A terminal that stands behind the relay."""
+    return World(mode="relay", **policy)
+
+
+def answer(world: World, code: str | None = "00", key: str = "a", *, mac: str = "good", **other: Any) -> Decision:
+    """The 0210 of this transaction comes; `other` makes it somebody else's."""
+    row = world.transaction(key)
+    f3 = "200000" if row.kind == "void" else "000000"
+    said: dict[str, Any] = {
+        "f3": f3, "f4": f"{row.amount_fen:012d}", "f11": row.stan, "f41": TERMINAL, "f42": MERCHANT, "rrn": "261122000001",
+        "auth_code": "A1B2C3" if code == "00" else None,
+    }
+    return world.do(e.RelayAnswered(transaction=key, code=code, mac=mac, **(said | other)))  # type: ignore[arg-type]
+
+
+def forward(world: World, key: str = "a", *, left: bool = True) -> Decision:
+    """What became of it."""
+    return world.do(e.AnswerForwarded(transaction=key, left=left))
+
+
+def own_0400(world: World, key: str = "a", reason: str = "98") -> None:
+    """The payment app sends its own 0400."""
+    world.do(e.AppReversed(transaction=key, reason=reason))
+
+
+def approved(world: World, key: str = "a", **more: Any) -> None:
+    """A sale that is through."""
+    world.open(key, **more)
+    assert answer(world, key=key).proceed == "go"
+    forward(world, key)
+    assert world.states(key) == ("approved", "-")
+
+
+# ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_approval_counts_only_when_it_was_forwarded() -> None:
+    world = relayed()
+    assert world.open().proceed == "go"
+    assert answer(world).proceed == "go"
+    assert (world.transaction().state, world.transaction().answered) == ("sent", True)
+    forward(world)
+    row = world.transaction()
+    assert (row.state, row.approved_fen, row.rrn, row.auth_code, row.vault) == ("approved", 100, "261122000001", "A1B2C3", None)
+    assert world.state.reversals == {}
+
+
+def test_an_approval_that_could_not_be_forwarded_is_reversed_with_96_and_its_authorization_code() -> None:
+    world = relayed()
+    world.connect()
+    world.open()
+    answer(world)
+    forward(world, left=False)
+    assert world.states() == ("reversing", "sending")
+    assert (world.sends()[0].fields["39"], world.sends()[0].fields["38"]) == ("96", "A1B2C3")
+
+
+def test_a_decline_is_final_at_once_and_forwarded() -> None:
+    world = relayed()
+    world.open()
+    assert answer(world, "51").proceed == "go"
+    assert world.states() == ("declined", "-")
+
+
+@pytest.mark.parametrize("code", ["00", "51"])
+def test_an_answer_with_a_wrong_mac_is_not_forwarded_and_reversed_with_a0(code: str) -> None:
+    world = relayed()
+    world.open()
+    assert answer(world, code, mac="bad").proceed == "refuse"
+    assert world.transaction().state == "in_doubt"
+    assert world.reversal().reason == "A0"
+
+
+def test_an_approval_without_a_mac_is_not_believed_a_decline_is() -> None:
+    world = relayed()
+    world.open()
+    assert answer(world, mac="missing").proceed == "refuse"
+    world.open("b", stan="000002", terminal_id="87654321")
+    assert answer(world, "51", "b", mac="missing", f41="87654321").proceed == "go"
+
+
+def test_a_host_that_makes_no_macs_is_believed_where_the_profile_says_so() -> None:
+    world = relayed(require_mac=False)
+    world.open()
+    assert answer(world, mac="missing").proceed == "go"
+
+
+@pytest.mark.parametrize("other", [{"f3": "200000"}, {"f4": "000000000101"}, {"f4": None}, {"f41": "87654321"}, {"f42": None}])
+def test_T7_an_answer_that_does_not_match_is_not_an_answer(other: dict[str, Any]) -> None:
+    world = relayed()
+    world.open()
+    assert answer(world, **other).proceed == "refuse"
+    assert world.transaction().state == "sent"
+    assert world.incidents() == {"crossed_reply"}
+
+
+def test_a_partial_approval_may_be_of_less_and_never_of_more() -> None:
+    world = relayed()
+    world.open()
+    assert answer(world, "10", f4="000000000101").proceed == "refuse"
+    assert answer(world, "10", f4="000000000060").proceed == "go"
+    forward(world)
+    assert world.transaction().approved_fen == 60
+
+
+def test_a_late_answer_is_evidence_and_is_not_forwarded() -> None:
+    world = relayed()
+    world.open()
+    world.go_to(65 * SECOND)
+    assert world.transaction().state == "in_doubt"
+    assert answer(world).proceed == "refuse"
+    assert [row.kind for row in world.transaction().evidence] == ["late_response"]
+    assert answer(world, mac="bad").proceed == "refuse"
+    assert answer(world, "51").proceed == "refuse"
+
+
+def test_a_doubled_answer_passes_again_only_when_it_says_the_same() -> None:
+    world = relayed()
+    world.open()
+    answer(world)
+    assert answer(world).proceed == "refuse"
+    forward(world)
+    assert answer(world).proceed == "go"
+    assert answer(world, "51").proceed == "refuse"
+    forward(world)
+    assert world.states() == ("approved", "-")
+
+
+def test_T13_codes_are_compared_whole() -> None:
+    world = relayed()
+    world.open()
+    assert answer(world, "0").proceed == "go"
+    assert world.transaction().state == "declined"
+
+
+# ── stopped in the middle ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_an_agent_that_was_stopped_while_it_forwarded_asks_a_person(new: bool) -> None:
+    world = relayed()
+    world.open()
+    answer(world)
+    world.boot(new=new)
+    world.connect()
+    assert world.states() == ("unresolved", "refused")
+    assert world.incident("in_doubt").next_action == "look_at_terminal"
+    assert world.sends() == []
+    world.do(e.ReversalOrdered(transaction="a", by="manager"))
+    world.connect()
+    world.reply("00")
+    assert world.states() == ("reversed", "accepted")
+
+
+def test_the_apps_own_0400_settles_what_went_astray() -> None:
+    world = relayed()
+    world.open()
+    answer(world)
+    world.boot()
+    own_0400(world)
+    world.reply("00")
+    assert world.states() == ("reversed", "accepted")
+    assert world.advice().code == "P21"
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_a_request_whose_connections_ended_with_the_agent_is_in_doubt_at_once(new: bool) -> None:
+    world = relayed()
+    world.open()
+    world.boot(new=new)
+    assert world.transaction().state == "in_doubt"
+
+
+def test_a_forwarding_that_is_never_told_is_a_persons_case_after_the_answer_time() -> None:
+    world = relayed()
+    world.open()
+    answer(world)
+    world.go_to(MINUTE + 5 * SECOND)
+    assert world.states() == ("unresolved", "refused")
+    forward(world)
+    assert world.states() == ("unresolved", "refused")
+
+
+# ── the app's own 0400 ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_P21_the_apps_own_0400_is_adopted_and_the_agent_sends_none() -> None:
+    world = relayed()
+    world.connect()
+    world.open()
+    own_0400(world)
+    assert world.states() == ("reversing", "pending")
+    assert world.open("b", stan="000002").proceed == "wait"
+    world.reply("00")
+    assert world.states() == ("reversed", "accepted")
+    assert world.sends() == []
+    assert (world.advice().code, world.advice().may_pay_again) == ("P21", True)
+    assert world.incidents() == set()
+
+
+@pytest.mark.parametrize(("reason", "own"), [("98", "98"), ("A0", "A0"), ("96", "96"), ("06", "98")])
+def test_the_doubt_has_the_reason_that_the_app_gives(reason: str, own: str) -> None:
+    world = relayed()
+    world.open()
+    own_0400(world, reason=reason)
+    assert world.reversal().reason == own
+
+
+def test_the_app_undoes_an_approval_that_it_could_not_complete() -> None:
+    world = relayed()
+    approved(world)
+    own_0400(world, reason="96")
+    assert world.states() == ("reversing", "pending")
+    assert world.advice().hold_goods
+    world.reply("00")
+    assert world.states() == ("reversed", "accepted")
+
+
+def test_an_own_0400_for_what_the_relay_holds_ends_the_holding() -> None:
+    world = relayed()
+    world.doubt("a")
+    assert world.open("b", stan="000002").proceed == "wait"
+    own_0400(world, "b")
+    assert world.states("b") == ("not_sent", "-")
+    with pytest.raises(Rejected, match="not_sent"):
+        world.ask("b")
+
+
+def test_both_having_sent_is_an_incident_and_one_reversal_in_the_ledger() -> None:
+    world = relayed()
+    world.connect()
+    world.doubt()
+    assert world.states() == ("reversing", "sending")
+    own_0400(world)
+    assert "both_reversed" in world.incidents()
+    world.go_to(30 * SECOND)  # our own stays unanswered: the app's counts now
+    assert (world.states(), len(world.sends())) == (("reversing", "pending"), 1)
+    world.reply("00")
+    assert world.states() == ("reversed", "accepted")
+
+
+def test_an_own_0400_after_ours_was_accepted_is_an_incident() -> None:
+    world = relayed()
+    world.connect()
+    world.doubt()
+    world.reply("00")
+    own_0400(world)
+    assert world.incidents() == {"both_reversed"}
+
+
+def test_T3_an_adopted_reversal_without_an_answer_is_a_persons_case_and_blocks_nobody() -> None:
+    world = relayed()
+    world.connect()
+    world.open()
+    own_0400(world)
+    world.go_to(30 * SECOND)
+    assert world.states() == ("unresolved", "refused")
+    assert world.incident("in_doubt").owner == "operator"
+    assert world.open("b", stan="000002").proceed == "go"
+    assert world.sends() == []
+    own_0400(world)  # it tries again ahead of its next sale
+    world.reply("00")
+    assert world.states() == ("reversed", "accepted")
+
+
+def test_T1_only_00_settles_what_the_app_reverses() -> None:
+    world = relayed()
+    world.open()
+    own_0400(world)
+    for code in ("96", "A0"):
+        world.reply(code)
+        assert world.states() == ("reversing", "pending")
+    world.reply("00", mac="bad")
+    assert world.states() == ("reversing", "pending")
+    world.reply("94")
+    assert world.states() == ("unresolved", "refused")
+
+
+@pytest.mark.parametrize(("after_ms", "state"), [(61 * SECOND, "no_original"), (SECOND, "unresolved")])
+def test_T16_no_original_to_the_apps_own_0400_is_believed_by_the_same_rules(after_ms: int, state: str) -> None:
+    world = relayed()
+    world.open()
+    world.at(after_ms)
+    own_0400(world)
+    world.reply("25")
+    assert world.transaction().state == state
+
+
+def test_T12_a_batch_that_closes_does_not_lose_what_the_app_reverses() -> None:
+    world = relayed()
+    world.open()
+    own_0400(world)
+    world.do(e.BatchChanged(batch="000001", what="settled"))
+    assert world.states() == ("unresolved", "expired")
+    world.reply("00")
+    assert world.states() == ("reversed", "accepted")
+
+
+def test_a_restart_leaves_the_app_the_time_of_an_answer() -> None:
+    world = relayed()
+    world.open()
+    own_0400(world)
+    world.boot(new=True)
+    world.connect()
+    assert (world.states(), world.sends()) == (("reversing", "pending"), [])
+    world.go_to(30 * SECOND)
+    assert world.states() == ("unresolved", "refused")
+
+
+@pytest.mark.parametrize("outcome", ["declined", "not_sent"])
+def test_an_own_0400_for_what_needs_none_changes_nothing(outcome: str) -> None:
+    world = relayed()
+    world.open(ask=outcome == "declined")
+    world.result(outcome)
+    own_0400(world)
+    assert world.states() == (outcome, "-")
+    assert len(world.told("relay.app_reversed")) == 1
+
+
+def test_only_a_reversal_whose_card_is_still_kept_can_be_ordered() -> None:
+    world = relayed()
+    approved(world)
+    own_0400(world)
+    with pytest.raises(Rejected, match="no reversal that could be sent"):
+        world.do(e.ReversalOrdered(transaction="a", by="manager"))
+    world.go_to(world.now_ms + 30 * SECOND)
+    with pytest.raises(Rejected, match="no reversal that could be sent"):
+        world.do(e.ReversalOrdered(transaction="a", by="manager"))
+
+
+# ── the gate, and what is not forwarded ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_T10_what_is_not_watched_waits_for_pending_reversals_too() -> None:
+    world = relayed()
+    assert world.do(e.OnlineAsked(terminal_id=TERMINAL)).proceed == "go"
+    world.doubt()
+    assert world.do(e.OnlineAsked(terminal_id=TERMINAL)).proceed == "wait"
+    assert world.do(e.OnlineAsked(terminal_id="87654321")).proceed == "go"
+    world.connect()
+    world.reply("00")
+    assert world.do(e.OnlineAsked(terminal_id=TERMINAL)).proceed == "go"
+
+
+def test_a_request_that_cannot_be_read_is_told_to_the_technician_a_repeated_one_is_only_told() -> None:
+    world = relayed()
+    world.do(e.RelayRefused(why="repeated", stan="000001"))
+    assert world.incidents() == set()
+    world.do(e.RelayRefused(why="unreadable", stan="000001"))
+    assert world.incidents() == {"relay_unreadable"}
+    assert [fact.data["why"] for fact in world.told("relay.refused")] == ["repeated", "unreadable"]
