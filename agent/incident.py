@@ -86,6 +86,10 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "冲正密钥问题[,应答码 {code}][,{mac:mac}],请签到后重发",
         "Reversal: key trouble[, response {code}][, {mac:mac}]; sent again after a sign-in",
     ),
+    "reversal.no_mac": (
+        "无人计算或核对 MAC,本轮结束(已发送 {sends} 次),稍后再试",
+        "Nobody makes or checks the MAC: this opportunity is over ({sends} sent), tried again later",
+    ),
     "reversal.later": (
         "冲正未成[,应答码 {code}],已发送 {sends} 次,将再发",
         "Reversal not taken[, response {code}], {sends} sent, goes again",
@@ -120,6 +124,7 @@ FACTS: Mapping[str, tuple[str, str]] = {
     "host.noise": ("主机发来的数据{what:noise}", "Data from the host: {what:noise}"),
     "line.up": ("线路恢复,主机可达", "Line up: the host can be reached"),
     "line.down": ("线路不通,主机不可达", "Line down: the host cannot be reached"),
+    "line.host": ("改用{host:host}", "Connected to {host:host}"),
     "line.connected": ("已连接主机", "Connected to the host"),
     "line.lost": ("与主机的连接中断", "The connection to the host was lost"),
     "line.wanted": ("线路需求:{wanted:wanted}", "Line: {wanted:wanted}"),

@@ -109,7 +109,7 @@ WORDS: Mapping[str, Words] = {
         "good": ("MAC 正确", "MAC good"),
         "bad": ("MAC 错误", "MAC wrong"),
         "missing": ("缺少 MAC", "MAC missing"),
-        "unavailable": ("本机无法计算 MAC", "no MAC could be made here"),
+        "unchecked": ("MAC 未能核对", "MAC not checked"),
     },
     "outcome": {
         "approved": ("批准", "approved"),
@@ -163,6 +163,7 @@ WORDS: Mapping[str, Words] = {
         "unpackable": ("冲正报文无法组包", "the reversal cannot be packed"),
         "printer": ("打印机异常", "printer trouble"),
         "spool_full": ("待打印过多", "print queue full"),
+        "mac_service": ("无人计算 MAC", "nobody makes the MAC"),
         "payapp": ("收银程序不应答", "payment app does not answer"),
         "both_reversed": ("本机与收银程序都发了冲正", "reversed by the agent and by the payment app"),
         "relay_unreadable": ("交易报文无法识别,未转发", "a request that cannot be read was not forwarded"),
@@ -176,6 +177,7 @@ WORDS: Mapping[str, Words] = {
         "no_action": ("无需处理", "no action needed"),
         "receipt_given": ("签购单已交来", "the receipt was handed over"),
         "printer_ready": ("打印机恢复", "the printer is ready again"),
+        "mac_made": ("MAC 又可计算", "the MAC is made again"),
         "signed_in": ("已签到", "signed in"),
         "key_changed": ("密钥已更换", "keys changed"),
     },
@@ -188,6 +190,7 @@ WORDS: Mapping[str, Words] = {
     "refusal": {"unreadable": ("报文无法识别", "it cannot be read"), "repeated": ("流水号重复", "its STAN is used already")},
     "held": {"wait": ("先等冲正", "reversals first"), "refuse": ("有待冲正,不予放行", "reversals are pending")},
     "gate": {"line_down": ("线路不通且有待冲正", "the line is down and a reversal waits")},
+    "host": {"primary": ("主用主机", "the primary host"), "backup": ("备用主机", "the backup host")},
     "wanted": {
         "now": ("立即连接", "connect now"),
         "watch": ("定时探测", "probe now and then"),

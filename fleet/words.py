@@ -23,6 +23,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "reversal.no_original_early": ("主机称无原交易(过早,再发一次)", "no original, but too early: sent again"),
     "reversal.refused": ("冲正被拒绝", "reversal refused"),
     "reversal.key_refused": ("冲正密钥问题,等签到", "reversal: key trouble, waits for a sign-in"),
+    "reversal.no_mac": ("无人计算 MAC,稍后再试", "nobody makes the MAC, tried again later"),
     "reversal.later": ("冲正未成,将再发", "reversal not taken, goes again"),
     "reversal.unanswered": ("冲正无应答", "reversal not answered"),
     "reversal.exhausted": ("冲正不成功,记录保留", "not reversed; kept and sent again later"),

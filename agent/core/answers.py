@@ -50,6 +50,8 @@ def _answered(state: State, row: Reversal, event: HostReply) -> None:
     _answer_seen(state)
     if _accepts(state, event):
         _accepted(state, row, event)
+    elif event.mac == "unchecked":
+        no_mac(state, row)
     elif event.mac == "bad" or code in policy.key or code in policy.accepted:
         key_refused(state, row, code, event.mac)
     elif code in policy.no_original:
@@ -78,8 +80,11 @@ def _app_answered(state: State, row: Reversal, event: HostReply) -> None:
 
 
 def _answer_seen(state: State) -> None:
+    """An answer, or the silence after a send: its bytes have left, so somebody did make the MAC."""
     if state.line.echo == "none":
         state.put(replace(state.line, echo="owed"))
+    for row in state.incidents_by_age("mac_service"):
+        incidents.close(state, row, "mac_made")
 
 
 def _accepted(state: State, row: Reversal, event: HostReply) -> None:
@@ -171,13 +176,29 @@ def key_refused(state: State, row: Reversal, code: str | None, why: str) -> None
     state.put(
         replace(
             row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, key_answers=row.key_answers + 1,
-            sends_left=row.sends_left + 1, waiting_sign_in=True, backoff_ms=backoff_ms,
+            sends_left=row.sends_left + 1, waiting_sign_in=True, mac_gone=False, backoff_ms=backoff_ms,
             due_ms=state.now.boottime_ms + backoff_ms,
         )
     )
     state.tell("reversal.key_refused", row.id, code=code, mac=why)
     incidents.open_one(state, "sign_in_needed", row.id, "cashier", "sign_in")
     state.do(AskSignIn())
+
+
+def no_mac(state: State, row: Reversal) -> None:
+    """Nobody makes or checks the MAC: the turn is over. The next opportunity tries again; nobody waits for it meanwhile."""
+    if row.batch_closed or row.adopted:
+        failed(state, row, None)
+        return
+    backoff_ms = _next_backoff(state, row)
+    state.put(
+        replace(
+            row, state=move(REVERSAL, row.state, _kept(row)), sends_left=0, waiting_sign_in=True, mac_gone=True,
+            backoff_ms=backoff_ms, due_ms=state.now.boottime_ms + backoff_ms,
+        )
+    )
+    state.tell("reversal.no_mac", row.id, sends=row.sends)
+    incidents.open_one(state, "mac_service", None, "technician", "check_payapp")
 
 
 def failed(state: State, row: Reversal, code: str | None) -> None:
@@ -252,7 +273,7 @@ def line_lost(state: State) -> None:
 def not_sent(state: State, row: Reversal, why: str) -> None:
     """No byte of this send left: neither a send nor the spacing is used up."""
     if why == "mac":
-        key_refused(state, unsent_count(row), None, "unavailable")
+        no_mac(state, unsent_count(row))
     elif why == "unpackable":
         unpackable(state, row)
     else:

@@ -157,10 +157,11 @@ class HostReachable(_Event, frozen=True):
     """A connection to the host stands and is held for our sends. `after_failure`: the attempt before it failed."""
 
     after_failure: bool = False
+    host: Literal["primary", "backup"] = "primary"
 
 
 class HostUnreachable(_Event, frozen=True):
-    """A connect to the host failed."""
+    """A connect to the host failed, or the payment app did not lend its line."""
 
 
 class LineLost(_Event, frozen=True):
@@ -168,14 +169,17 @@ class LineLost(_Event, frozen=True):
 
 
 class SendFailed(_Event, frozen=True):
-    """A send did not happen: no byte of it left."""
+    """A send did not happen: no byte of it left. `why`: line, mac (nobody made one), unpackable."""
 
     transaction: str
     why: str = "line"
 
 
 class HostReply(_Event, frozen=True):
-    """An 0410 arrived on our line; the core decides whether it answers anything (F3 F4 F11 F41 F42 must match)."""
+    """An 0410 arrived on our line; the core decides whether it answers anything (F3 F4 F11 F41 F42 must match).
+
+    `mac` unchecked: it has an F64, and the service that could check it did not answer.
+    """
 
     f3: str | None
     f4: str | None
@@ -183,7 +187,7 @@ class HostReply(_Event, frozen=True):
     f41: str | None
     f42: str | None
     code: str | None
-    mac: Literal["good", "bad", "missing"]
+    mac: Literal["good", "bad", "missing", "unchecked"]
 
 
 class OnlineAsked(_Event, frozen=True):

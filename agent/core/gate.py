@@ -1,7 +1,8 @@
 """May the first byte leave, of a transaction or of a settlement? The first decision point: go, wait or refuse.
 
 go      nothing pending, or every pending reversal has used up its first opportunity or waits for a sign-in
-wait    a first opportunity is running or due, or another transaction of this terminal is `sent`
+wait    a first opportunity is running or due, or another transaction of this terminal is `sent`, or on a leased line a
+        reversal is in flight
 refuse  the batch is settling, or reversals wait for their turn and a fresh connect proved the line down
 After `bypass_after_ms` of unbroken refusals it is go again, with an incident: it may be only our own route that is broken.
 """
@@ -20,7 +21,7 @@ def ask(state: State, transaction: Transaction, *, line_down: bool) -> tuple[Pro
     if policy.mode == "payapp":
         return "go", None
     _opportunity(state, transaction.terminal_id)
-    waits = _another_is_sent(state, transaction)
+    waits = _another_is_sent(state, transaction) or _line_is_ours(state)
     if agent.batch_state == "settling" and agent.batch == transaction.batch:
         return "refuse", policy.refuse_retry_ms
     if not any(row.blocks and row.terminal_id == transaction.terminal_id for row in state.open_reversals.values()):
@@ -83,6 +84,12 @@ def _forget_refusals(state: State) -> None:
 def line_is_up(state: State) -> None:
     """The host was reached: a streak of refusals is broken."""
     _forget_refusals(state)
+
+
+def _line_is_ours(state: State) -> bool:
+    """On a leased line a reversal in flight and a new transaction would be two at a time."""
+    in_flight = any(row.state == "sending" for row in state.open_reversals.values())
+    return state.agent.policy.line_leased and in_flight
 
 
 def _another_is_sent(state: State, transaction: Transaction) -> bool:

@@ -119,8 +119,9 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `sends` counts all sends, `sends_left` those of the open opportunity; `due_ms` is the reply deadline while `sending`,
     else the moment from which the next opportunity may open. `adopted`: the payment app sends this one itself, seen in the
-    relay, and the agent does not; `due_ms` is then how long its answer is awaited. A settlement that was asked for waits
-    until `settle_at` opportunities were used.
+    relay, and the agent does not; `due_ms` is then how long its answer is awaited. `waiting_sign_in`: it waits for keys and
+    holds up nobody; with `mac_gone` for whoever makes the MAC, and then whatever opens an opportunity tries again. A
+    settlement that was asked for waits until `settle_at` opportunities were used.
     """
 
     id: str
@@ -141,6 +142,7 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     due_ms: int | None = None
     first_used: bool = False
     waiting_sign_in: bool = False
+    mac_gone: bool = False
     asked_again: bool = False
     batch_closed: bool = False
     response_code: str | None = None
@@ -244,11 +246,12 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The agent's own line to the host. `up` None = not known; `connected` = a session is open for our sends."""
+    """The agent's own line to the host. `up` None = not known; `connected` = a session is open for our sends, with `host`."""
 
     id: str = "line"
     up: bool | None = None
     connected: bool = False
+    host: Literal["primary", "backup"] = "primary"
     wanted: Literal["now", "watch", "none"] = "none"
     echo: Literal["none", "owed", "sent"] = "none"
     due_ms: int | None = None

@@ -13,6 +13,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     mode: Literal["direct", "relay", "payapp"] = "direct"
     sent_reporting: bool = True
+    line_leased: bool = False  # the host takes one session a terminal: ours and the payment app's never at the same time
     slips: bool = True
     slips_per_transaction: int = 1
 

@@ -65,7 +65,8 @@ def wipe(state: State, vault: str | None) -> None:
 
 def trigger(state: State, row: Reversal) -> bool:
     """Something opens an opportunity: the next one begins now, but never before the spacing after the last send."""
-    if row.state not in {"pending", "exhausted"} or row.sends_left > 0 or row.waiting_sign_in or row.adopted:
+    waits = row.adopted or (row.waiting_sign_in and not row.mac_gone)
+    if row.state not in {"pending", "exhausted"} or row.sends_left > 0 or waits:
         return False
     due_ms = spaced_ms(state, row)
     if row.due_ms is not None and due_ms >= row.due_ms:
@@ -91,10 +92,18 @@ def signed_in(state: State) -> None:
     """New keys: whatever waited for them is sent again with a new MAC and the same STAN, in the same opportunity."""
     for row in state.reversals_by_age():
         if row.pending and row.waiting_sign_in:
-            now_ms = state.now.boottime_ms
-            in_flight = row.state == "sending"
-            state.put(replace(row, waiting_sign_in=False, due_ms=row.due_ms if in_flight else now_ms))
+            due_ms = row.due_ms
+            if row.state != "sending":  # a turn that ended without a MAC has no sends left: the next one is a new opportunity
+                due_ms = state.now.boottime_ms if row.sends_left > 0 else spaced_ms(state, row)
+            state.put(replace(row, waiting_sign_in=False, mac_gone=False, due_ms=due_ms))
         elif row.pending:
+            trigger(state, row)
+
+
+def app_is_back(state: State) -> None:
+    """The payment app started anew: its PIN pad may make MACs again."""
+    for row in state.reversals_by_age():
+        if row.pending and row.mac_gone:
             trigger(state, row)
 
 

@@ -14,7 +14,9 @@ def reachable(state: State, event: HostReachable) -> None:
     """A connection stands. After a failure, or when we did not know, this is "became reachable"."""
     line = state.line
     became = line.up is not True or event.after_failure
-    held = replace(line, up=True, connected=line.wanted == "now")
+    held = replace(line, up=True, connected=line.wanted == "now", host=event.host)
+    if event.host != line.host:
+        state.tell("line.host", host=event.host)
     if held != line:
         state.put(held)
     gate.line_is_up(state)
@@ -59,7 +61,9 @@ def run(state: State) -> None:
     wanted: str = "now"
     if not any(row.state == "sending" for row in pending):
         ready = [row for row in pending if row.due_ms is not None and row.due_ms <= state.now.boottime_ms]
-        if ready:
+        if _lent_away(state):
+            wanted = "watch" if pending else "none"
+        elif ready:
             if line.connected:
                 _send(state, min(ready, key=_age))
         elif line.echo == "owed" and line.connected:
@@ -72,6 +76,11 @@ def run(state: State) -> None:
 def _yielded(row: Reversal) -> bool:
     """The payment app sends this one itself; only the answer to a send of ours from before is still awaited."""
     return row.adopted and row.state != "sending"
+
+
+def _lent_away(state: State) -> bool:
+    """True while the payment app itself needs the line that it lends us: one transaction at a time per terminal."""
+    return state.agent.policy.line_leased and any(row.state == "sent" for row in state.open_transactions.values())
 
 
 def _age(row: Reversal) -> int:

@@ -101,6 +101,8 @@ def _terminal_changed(state: State, event: e.TerminalChanged) -> Decision:
         reversal.signed_in(state)
         for row in state.incidents_by_age("sign_in_needed"):
             incidents.close(state, row, event.what)
+    else:
+        reversal.app_is_back(state)
     return NOTHING
 
 

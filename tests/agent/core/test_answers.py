@@ -302,15 +302,6 @@ def test_after_three_key_answers_in_an_opportunity_it_is_a_later_answer() -> Non
     assert len(world.sends()) == 6
 
 
-def test_a_missing_mac_service_counts_as_key_and_not_as_a_send() -> None:
-    world = sending()
-    world.do(e.SendFailed(transaction="a", why="mac"))
-    row = world.reversal()
-    assert (row.state, row.sends, row.sends_left, row.waiting_sign_in) == ("pending", 0, 3, True)
-    world.go_to(59 * SECOND)
-    assert len(world.sends()) == 1, "it waits for the sign-in or the back-off, also when it had been sent long ago"
-
-
 def test_an_acceptance_ends_the_call_for_a_sign_in() -> None:
     world = sending()
     world.reply("A0")
