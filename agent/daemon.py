@@ -224,7 +224,7 @@ class Daemon:
 
 
 def policy_of(config: Config) -> Policy:
-    """The rules' values as this configuration has them."""
+    """The rules' values as this configuration and its profile have them."""
     recovery, terminal = config.recovery, config.terminal
     hours, minutes = (config.settlement.cutoff if config.settlement else "23:00").split(":")
     return Policy(
@@ -233,7 +233,7 @@ def policy_of(config: Config) -> Policy:
         spacing_ms=recovery.spacing_ms, backoff_min_ms=recovery.backoff_min_ms, backoff_max_ms=recovery.backoff_max_ms,
         no_original_after_ms=recovery.no_original_after_ms, cutoff_minute=int(hours) * 60 + int(minutes),
         terminal_id=terminal.terminal_id, merchant_name=terminal.merchant_name, hotline=terminal.hotline, lang=terminal.lang,
-        has_printer=config.printer.driver != "disabled",
+        has_printer=config.printer.driver != "disabled", **config.profile.rules(),
     )
 
 

@@ -70,8 +70,6 @@ def _not_built(config: Config) -> Iterator[Finding]:
     """Settings of the contract that this version does not carry out: refused, so that nobody rests on them."""
     if config.recovery.mode != "direct":
         yield Finding(("recovery.mode",), 'this version has only "direct"', '本版本仅支持 "direct"')
-    if config.acquirer.profile != "unionpay":
-        yield Finding(("acquirer.profile",), 'this version has only "unionpay"', '本版本仅支持 "unionpay"')
     if config.mac.source != "software":
         yield Finding(("mac.source",), 'this version has only "software"', '本版本仅支持 "software"')
 

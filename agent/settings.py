@@ -6,16 +6,17 @@ milliseconds; paths are written relative to the configuration file and are absol
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from agent.core.policy import Policy
+from agent.core.profile import Count, TimerMs, says
 from agent.problem import Problem
+from agent.profile import AcquirerProfile, Algorithm, Header, Tpdu
 
-
-def _says(en: str, zh: str, **limits: Any) -> msgspec.Meta:
-    """The limits of a value, and how to say them."""
-    return msgspec.Meta(extra={"en": en, "zh": zh}, **limits)
+_FIELD = Policy()  # the field's own values
+_UNIONPAY = AcquirerProfile()
 
 
 # A level of an MQTT topic: printable ASCII without the separator and the two wildcards.
@@ -24,7 +25,7 @@ _HOST_PORT = r"^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}\Z"
 
 Fleet = Annotated[
     str,
-    _says(
+    says(
         "1 to 8 printable ASCII characters, none of them / + # or a space",
         "1 到 8 个可见 ASCII 字符，不含 / + # 和空格",
         pattern=_TOPIC_LEVEL % 8,
@@ -32,27 +33,26 @@ Fleet = Annotated[
 ]
 SerialNumber = Annotated[
     str,
-    _says(
+    says(
         "1 to 20 printable ASCII characters, none of them / + # or a space",
         "1 到 20 个可见 ASCII 字符，不含 / + # 和空格",
         pattern=_TOPIC_LEVEL % 20,
     ),
 ]
-TerminalId = Annotated[str, _says("exactly 8 letters or digits (F41)", "恰好 8 位字母或数字(F41)", pattern=r"^[0-9A-Za-z]{8}\Z")]
+TerminalId = Annotated[str, says("exactly 8 letters or digits (F41)", "恰好 8 位字母或数字(F41)", pattern=r"^[0-9A-Za-z]{8}\Z")]
 MerchantId = Annotated[
-    str, _says("exactly 15 letters or digits (F42)", "恰好 15 位字母或数字(F42)", pattern=r"^[0-9A-Za-z]{15}\Z")
+    str, says("exactly 15 letters or digits (F42)", "恰好 15 位字母或数字(F42)", pattern=r"^[0-9A-Za-z]{15}\Z")
 ]
-Text40 = Annotated[str, _says("a text of at most 40 characters", "最多 40 个字符的文字", max_length=40)]
+Text40 = Annotated[str, says("a text of at most 40 characters", "最多 40 个字符的文字", max_length=40)]
 Lang = Literal["zh", "en"]
-TimerMs = Annotated[int, _says("whole milliseconds, 0 to 86400000 (a day)", "整数毫秒，0 到 86400000(一天)", ge=0, le=86_400_000)]
-Port = Annotated[int, _says("a port number, 1 to 65535", "端口号 1 到 65535", ge=1, le=65535)]
-Host = Annotated[str, _says("a host name or an address", "主机名或地址", pattern=r"^[0-9A-Za-z._:-]{1,253}\Z")]
+Port = Annotated[int, says("a port number, 1 to 65535", "端口号 1 到 65535", ge=1, le=65535)]
+Host = Annotated[str, says("a host name or an address", "主机名或地址", pattern=r"^[0-9A-Za-z._:-]{1,253}\Z")]
 HostPort = Annotated[
-    str, _says("an address and a port, like 127.0.0.1:8583", "地址加端口，如 127.0.0.1:8583", pattern=_HOST_PORT)
+    str, says("an address and a port, like 127.0.0.1:8583", "地址加端口，如 127.0.0.1:8583", pattern=_HOST_PORT)
 ]
 HttpUrl = Annotated[
     str,
-    _says(
+    says(
         "an address that starts with http:// or https://",
         "以 http:// 或 https:// 开头的地址",
         pattern=r"^https?://[^\s/]+\S*\Z",
@@ -74,7 +74,7 @@ class Terminal(Section, frozen=True, kw_only=True):
     merchant_name: Text40 = "测试便利店"
     hotline: Annotated[
         str,
-        _says("at most 20 characters: the acquirer's telephone number", "最多 20 个字符：收单机构电话", max_length=20),
+        says("at most 20 characters: the acquirer's telephone number", "最多 20 个字符：收单机构电话", max_length=20),
     ] = ""
     lang: Lang = "zh"
 
@@ -85,7 +85,7 @@ class Storage(Section, frozen=True, kw_only=True):
     path: Path = Path("reversald.db")
     key_file: Path = Path("vault.key")
     vault: Literal["sealed", "none"] = "sealed"
-    retention_days: Annotated[int, _says("whole days, 1 to 3650", "整数天，1 到 3650", ge=1, le=3650)] = 180
+    retention_days: Annotated[int, says("whole days, 1 to 3650", "整数天，1 到 3650", ge=1, le=3650)] = 180
 
 
 class Hook(Section, frozen=True, kw_only=True):
@@ -97,7 +97,7 @@ class Hook(Section, frozen=True, kw_only=True):
     allowed_uids: (
         Annotated[
             tuple[Annotated[int, msgspec.Meta(ge=0, le=2**32 - 2)], ...],
-            _says("at most 32 user numbers, like [0, 1000]", "最多 32 个用户编号，如 [0, 1000]", max_length=32),
+            says("at most 32 user numbers, like [0, 1000]", "最多 32 个用户编号，如 [0, 1000]", max_length=32),
         ]
         | None
     ) = None
@@ -105,21 +105,21 @@ class Hook(Section, frozen=True, kw_only=True):
 
 
 class Recovery(Section, frozen=True, kw_only=True):
-    """Who reverses, and when. The defaults are the field's own values."""
+    """Who reverses, and when. Timers that the file does not write are the profile's."""
 
     mode: Literal["direct", "relay", "payapp"] = "direct"
-    answer_timeout_ms: TimerMs = 65_000
-    reply_timeout_ms: TimerMs = 30_000
-    sends_per_opportunity: Annotated[int, _says("1 to 10", "1 到 10", ge=1, le=10)] = 3
-    spacing_ms: TimerMs = 60_000
-    backoff_min_ms: TimerMs = 60_000
-    backoff_max_ms: TimerMs = 1_800_000
-    no_original_after_ms: TimerMs = 60_000
+    answer_timeout_ms: TimerMs = _FIELD.answer_timeout_ms
+    reply_timeout_ms: TimerMs = _FIELD.reply_timeout_ms
+    sends_per_opportunity: Count = _FIELD.sends_per_opportunity
+    spacing_ms: TimerMs = _FIELD.spacing_ms
+    backoff_min_ms: TimerMs = _FIELD.backoff_min_ms
+    backoff_max_ms: TimerMs = _FIELD.backoff_max_ms
+    no_original_after_ms: TimerMs = _FIELD.no_original_after_ms
     hold_ms: TimerMs = 10_000
 
 
 class Acquirer(Section, frozen=True, kw_only=True):
-    """The acquirer's host. Empty `tpdu` and `header` mean that the profile's framing has none."""
+    """The acquirer's host. `tpdu` and `header` that are written go before the profile's; empty where its framing has none."""
 
     host: Host = "127.0.0.1"
     port: Port = 8583
@@ -128,15 +128,14 @@ class Acquirer(Section, frozen=True, kw_only=True):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_server_name: Host | None = None
-    tpdu: Annotated[
-        str, _says("10 hexadecimal digits, or empty", "10 位十六进制数字，或留空", pattern=r"^([0-9A-Fa-f]{10})?\Z")
-    ] = "6000030000"
-    header: Annotated[
-        str, _says("12 hexadecimal digits, or empty", "12 位十六进制数字，或留空", pattern=r"^([0-9A-Fa-f]{12})?\Z")
-    ] = "603100310000"
+    tpdu: Tpdu = _UNIONPAY.line.tpdu
+    header: Header = _UNIONPAY.line.header
     profile: Annotated[
         str,
-        _says("the name of a profile, like unionpay", "规范名称，如 unionpay", pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z"),
+        says(
+            "the name of a profile, like unionpay, or a path that ends in .toml", "规范名称，如 unionpay，或以 .toml 结尾的路径",
+            pattern=r"^([a-z0-9][a-z0-9-]{0,31}|[^\x00]{0,250}\.toml)\Z",
+        ),
     ] = "unionpay"
 
 
@@ -144,7 +143,7 @@ class Mac(Section, frozen=True, kw_only=True):
     """Who computes F64, how, and with which key."""
 
     source: Literal["software", "payapp"] = "software"
-    algorithm: Literal["unionpay-ecb", "x9.9", "x9.19"] = "unionpay-ecb"
+    algorithm: Algorithm = _UNIONPAY.mac.algorithm
     key_file: Path = Path("mac.key")
 
     @property
@@ -170,7 +169,7 @@ class Printer(Section, frozen=True, kw_only=True):
     port: (
         Annotated[
             str,
-            _says(
+            says(
                 "a device like /dev/ttyS1 or /dev/usb/lp0, tcp://host:9100, or unix:/path of a bridge app",
                 "设备文件，如 /dev/ttyS1 或 /dev/usb/lp0，或 tcp://主机:9100，或桥接程序的 unix:/路径",
                 pattern=r"^(tcp://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}|(?![a-z]+://).+)\Z",
@@ -181,7 +180,7 @@ class Printer(Section, frozen=True, kw_only=True):
     baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400] = 115_200
     profile: Annotated[
         str,
-        _says(
+        says(
             "the name of a printer profile like epson-tm, a path that ends in .toml, or empty",
             "打印机型号名称，如 epson-tm，或以 .toml 结尾的路径，或留空",
             max_length=200,
@@ -195,7 +194,7 @@ class Display(Section, frozen=True, kw_only=True):
     """The customer display."""
 
     driver: Literal["disabled"] = "disabled"
-    port: Annotated[str, _says("a device, like /dev/ttyS2", "设备文件，如 /dev/ttyS2", min_length=1)] | None = None
+    port: Annotated[str, says("a device, like /dev/ttyS2", "设备文件，如 /dev/ttyS2", min_length=1)] | None = None
 
 
 class Mqtt(Section, frozen=True, kw_only=True):
@@ -203,7 +202,7 @@ class Mqtt(Section, frozen=True, kw_only=True):
 
     url: Annotated[
         str,
-        _says(
+        says(
             "mqtt://host:1883, or mqtts://host:8883 for TLS",
             "mqtt://主机:1883，或使用 TLS 的 mqtts://主机:8883",
             pattern=r"^mqtts?://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?\Z",
@@ -231,11 +230,11 @@ class Wallet(Section, frozen=True, kw_only=True):
 class Settlement(Section, frozen=True, kw_only=True):
     """When the host's business day ends, which days it settles, and how long a missing line may take."""
 
-    cutoff: Annotated[str, _says("a time of day, HH:MM", "一天中的时刻 HH:MM", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")] = (
+    cutoff: Annotated[str, says("a time of day, HH:MM", "一天中的时刻 HH:MM", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")] = (
         "23:00"
     )
     calendar: Path | None = None
-    grace_days: Annotated[int, _says("whole days, 0 to 30", "整数天，0 到 30", ge=0, le=30)] = 2
+    grace_days: Annotated[int, says("whole days, 0 to 30", "整数天，0 到 30", ge=0, le=30)] = 2
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,6 +254,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     payapp: Payapp | None = None
     wallet: Wallet | None = None
     settlement: Settlement | None = None
+    profile: AcquirerProfile = _UNIONPAY
     written: frozenset[str] = frozenset()  # the sections and keys (`recovery.mode`) that the file really contains
     warnings: tuple[Problem, ...] = ()
 

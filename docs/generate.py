@@ -16,11 +16,12 @@ import msgspec
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from agent import settings, words  # noqa: E402  (this tree, whatever is installed)
-from agent.config import expectation  # noqa: E402
+from agent import profile, settings, words  # noqa: E402  (this tree, whatever is installed)
 from agent.core import lifecycle as lifecycle_tables  # noqa: E402
 from agent.core.playbook import PLAYBOOK  # noqa: E402
 from agent.hooks.routes import openapi  # noqa: E402
+from agent.reading import expectation  # noqa: E402
+from device.acquirer.profile import Profile  # noqa: E402
 from device.simulator.paper_picture import PictureError  # noqa: E402
 from docs import slips  # noqa: E402
 
@@ -143,11 +144,59 @@ def playbook() -> str:
     return "\n".join(lines) + "\n"
 
 
+PROFILES = ("unionpay", "ascii-1987")
+
+
+def profiles() -> str:
+    """Both profiles that come with the program, side by side; what an acquirer may want otherwise is a row."""
+    loaded = [profile.load(name, DOCS, "") for name in PROFILES]
+    lines = [
+        "# Profiles of acquirers",
+        "",
+        "Made by `./dev docs` from `packaging/profiles`; do not edit it here. `acquirer.profile` names one of these, or a",
+        "TOML file of your own: copy `unionpay.toml` and change it. What a file leaves out is UnionPay's, except the kinds: a",
+        "file that has any section of kinds lists every kind there is. `reversald check-config` names every mistake with",
+        "file and key.",
+        "收单规范：报文格式、交易种类、应答码分类、冲正原因与时限均为数据，见下表。",
+    ]
+    for name in profile.SECTIONS:
+        rows = [_flat(getattr(each, name)) for each in loaded]
+        lines += ["", f"## [{name}]", "", *_side_by_side("key", {key: [row[key] for row in rows] for key in rows[0]})]
+    fields = {str(number): [_rule(each, number) for each in loaded] for number in sorted(loaded[0].line.fields)}
+    kinds = {kind.name: [_kind(each, kind.name) for each in loaded] for kind in loaded[0].kinds}
+    lines += ["", "## [fields]", "", *_side_by_side("field", fields), "", "## [kinds]", "", *_side_by_side("kind", kinds)]
+    return "\n".join(lines) + "\n"
+
+
+def _flat(section: msgspec.Struct) -> dict[str, str]:
+    keys = [key for key in section.__struct_fields__ if not (isinstance(section, Profile) and key in {"name", "fields"})]
+    return {key: f"`{msgspec.json.encode(getattr(section, key)).decode()}`" for key in keys}
+
+
+def _rule(acquirer: profile.AcquirerProfile, number: int) -> str:
+    return f"`{acquirer.line.fields[number]}`"
+
+
+def _kind(acquirer: profile.AcquirerProfile, name: str) -> str:
+    kind = next((kind for kind in acquirer.kinds if kind.name == name), None)
+    if kind is None:
+        return "not listed: watched"
+    parts = [f"{kind.mti}, F3 {kind.f3}", kind.type and f"F60.1 {kind.type}", f"F25 {kind.condition}"]
+    parts.append(kind.f61 and f"F61 `{kind.f61}`")
+    return f"{', '.join(filter(None, parts))}: {kind.in_doubt}"
+
+
+def _side_by_side(head: str, rows: dict[str, list[str]]) -> list[str]:
+    table = [f"| {head} | {' | '.join(PROFILES)} |", "|---" * (len(PROFILES) + 1) + "|"]
+    return table + [f"| `{key}` | {' | '.join(values)} |" for key, values in rows.items()]
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "lifecycle.md": lifecycle,
     "openapi.json": local_api,
     "playbook.md": playbook,
+    "profiles.md": profiles,
     **slips.texts(),
 }
 

@@ -42,7 +42,7 @@ def _in_flight_then_newest(row: Reversal) -> tuple[bool, int]:
 
 def _accepts(state: State, event: HostReply) -> bool:
     policy = state.agent.policy
-    return event.code in policy.accepted and (event.mac == "good" or (event.mac == "missing" and not policy.require_mac))
+    return event.code in policy.answers.accepted and (event.mac == "good" or (event.mac == "missing" and not policy.require_mac))
 
 
 def _answered(state: State, row: Reversal, event: HostReply) -> None:
@@ -52,13 +52,13 @@ def _answered(state: State, row: Reversal, event: HostReply) -> None:
         _accepted(state, row, event)
     elif event.mac == "unchecked":
         no_mac(state, row)
-    elif event.mac == "bad" or code in policy.key or code in policy.accepted:
+    elif event.mac == "bad" or code in policy.answers.key or code in policy.answers.accepted:
         key_refused(state, row, code, event.mac)
-    elif code in policy.no_original:
+    elif code in policy.answers.no_original:
         _no_original(state, row, code or "")
-    elif code in policy.done_elsewhere:
+    elif code in policy.answers.done_elsewhere:
         _refused(state, row, code or "", "operator", "compare_settlement")
-    elif code in policy.permanent:
+    elif code in policy.answers.permanent:
         _refused(state, row, code or "", "acquirer", "call_acquirer")
     else:
         failed(state, row, code)
@@ -71,9 +71,9 @@ def _app_answered(state: State, row: Reversal, event: HostReply) -> None:
         _accepted(state, row, event)
     elif not row.pending or event.mac == "bad":
         state.tell("host.doubled_reply", row.id, code=code)
-    elif code in policy.no_original:
+    elif code in policy.answers.no_original:
         _no_original(state, row, code or "")
-    elif code in policy.done_elsewhere or code in policy.permanent:
+    elif code in policy.answers.done_elsewhere or code in policy.answers.permanent:
         _refused(state, row, code or "", "operator", "compare_settlement")
     else:
         state.tell("reversal.later", row.id, code=code, sends=row.sends)
@@ -125,7 +125,7 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
         state.put(
             replace(
                 row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, asked_again=True,
-                sends_left=max(1, row.sends_left), reason="06",
+                sends_left=max(1, row.sends_left), reason=policy.reasons.refused,
                 due_ms=state.now.boottime_ms + max(0, policy.no_original_after_ms - age_ms),
             )
         )
@@ -203,7 +203,7 @@ def no_mac(state: State, row: Reversal) -> None:
 
 def failed(state: State, row: Reversal, code: str | None) -> None:
     """Silence, a closed line or a later-class answer: one send of the opportunity is used up."""
-    reason = row.reason if code is None else "06"
+    reason = row.reason if code is None else state.agent.policy.reasons.refused
     if code is not None:
         state.tell("reversal.later", row.id, code=code, sends=row.sends)
     else:

@@ -15,7 +15,6 @@ from agent.core.state import State
 # After the doubt is committed only these agree with it; every other outcome is evidence.
 AGREES_WITH_DOUBT = frozenset({"no_answer", "bad_mac", "not_sent"})
 DOUBTED = frozenset({"in_doubt", "reversing", "reversed", "no_original", "unresolved", "resolved"})
-REASONS = {"no_answer": "98", "not_sent": "98", "bad_mac": "A0", "approved_not_completed": "96"}
 
 
 def opened(state: State, event: Opened) -> Decision:
@@ -126,12 +125,12 @@ def result(state: State, event: ResultReported) -> Decision:
 def _cause(state: State, event: ResultReported) -> str:
     """The outcome, checked against its response code: whole codes, never substrings."""
     policy, code = state.agent.policy, event.response_code
-    if event.outcome == "approved" and code is not None and code not in policy.approval:
+    if event.outcome == "approved" and code is not None and code not in policy.answers.approval:
         raise Rejected(400, "code-contradicts-outcome", f"response code {code} is not an approval; nothing was changed")
     if event.outcome == "declined":
-        if code in policy.approval:
+        if code in policy.answers.approval:
             raise Rejected(400, "code-contradicts-outcome", f"response code {code} is an approval; nothing was changed")
-        return "declined_uncertain" if code in policy.uncertain else "declined"
+        return "declined_uncertain" if code in policy.answers.uncertain else "declined"
     return event.outcome
 
 
@@ -180,7 +179,7 @@ def into_doubt(state: State, transaction: Transaction, cause: str, event: Result
         )
     )
     state.tell("transaction.in_doubt", transaction.id, cause=cause, amount_fen=transaction.amount_fen)
-    reversal.begin(state, transaction, REASONS.get(cause, "98"))
+    reversal.begin(state, transaction, state.agent.policy.reasons.of(cause))
 
 
 def _again(state: State, transaction: Transaction, event: ResultReported, cause: str) -> Decision:

@@ -1,4 +1,4 @@
-"""The field map of a 0400, as UnionPay terminals build it, without the secrets that stand in the vault.
+"""The field map of a 0400, as the profile has it, without the secrets that stand in the vault.
 
 Keys are field numbers. F2, F14 and F55 are filled in by the performer, F39 at each send, F64 by the MAC service.
 F26 F35 F36 F37 F52 F53 and F12 F13 F32 are never sent in a reversal.
@@ -10,36 +10,48 @@ from agent.core.policy import Policy
 
 def reversal_fields(policy: Policy, transaction: Transaction) -> dict[str, str]:
     """What every send of this reversal has in common. The STAN is the original's, never a new one."""
-    f3, f60_1 = next((f3, f60) for kind, f3, f60 in policy.reversible if kind == transaction.kind)
-    fields = {
-        "3": f3,
-        "4": f"{transaction.amount_fen:012d}",
+    kind = policy.kind(transaction.kind)
+    known = {
+        "3": kind.f3,
+        "4": f"{reversal_amount_fen(policy, transaction):012d}",
         "11": transaction.stan,
+        "22": transaction.entry_mode,
+        "23": transaction.sequence,
         "25": transaction.condition,
+        "38": transaction.auth_code,
         "41": transaction.terminal_id,
         "42": transaction.merchant_id,
         "49": transaction.currency,
-        "60": f60_1 + transaction.batch + policy.network,
+        "60": policy.reversal.f60.format(type=kind.type, batch=transaction.batch),
+        "61": _original(kind.f61, transaction),
     }
-    if transaction.entry_mode is not None:
-        fields["22"] = transaction.entry_mode
-    if transaction.sequence is not None:
-        fields["23"] = transaction.sequence
-    if transaction.auth_code is not None:
-        fields["38"] = transaction.auth_code
-    if transaction.kind == "void" and transaction.original is not None:
-        fields["61"] = transaction.original.batch + transaction.original.stan
-    return fields
+    wanted = {str(number) for number in policy.reversal.fields}
+    return {number: text for number, text in known.items() if text and number in wanted}
 
 
-def echo_fields(*, terminal_id: str, merchant_id: str, batch: str) -> dict[str, str]:
-    """An 0820 echo test (F60.3 = 301): it has no STAN, so none is invented."""
-    return {"41": terminal_id, "42": merchant_id, "60": "00" + batch + "301"}
+def reversal_amount_fen(policy: Policy, transaction: Transaction) -> int:
+    """F4 of the 0400: the amount that was asked for, or, where the profile says so, the one that was approved."""
+    if policy.reversal.amount == "approved" and transaction.approved_fen is not None:
+        return transaction.approved_fen
+    return transaction.amount_fen
+
+
+def _original(f61: str, transaction: Transaction) -> str:
+    """F61 as the request had it. The date is copied, never worked out: an original of last year keeps its own day."""
+    original = transaction.original
+    return f61.format(batch=original.batch, stan=original.stan, date=original.date or "") if original else ""
+
+
+def echo_fields(policy: Policy, *, terminal_id: str, merchant_id: str, batch: str) -> dict[str, str]:
+    """An echo test: it has no STAN, so none is invented."""
+    messages = policy.messages
+    fields = {"3": messages.echo_f3, "41": terminal_id, "42": merchant_id, "60": messages.echo_f60.format(batch=batch)}
+    return {number: text for number, text in fields.items() if text}
 
 
 def is_reversible(policy: Policy, kind: str) -> bool:
-    """True for kinds that a 0400 may undo; the others are watched and reported only."""
-    return any(kind == known for known, _, _ in policy.reversible)
+    """True for kinds that a 0400 may undo; the others are repeated, or watched and reported only."""
+    return policy.kind(kind).in_doubt == "reverse"
 
 
 # A reply answers a request only when all of these are equal: a crossed reply must not close another reversal.

@@ -1,15 +1,17 @@
-"""The rules' values: everything an acquirer may want otherwise. Comes from configuration, travels in `Booted`.
+"""The rules' values: everything an acquirer may want otherwise. Comes from configuration and profile, travels in `Booted`.
 
-Sources: the 2002 UnionPay POS field document and the interchange response-code annex; `docs/card-rail.md` explains each.
+`docs/card-rail.md` explains each; `docs/profiles.md` shows them for both profiles that come with the program.
 """
 
 from typing import Literal
 
 import msgspec
 
+from agent.core.profile import UNIONPAY_KINDS, Answers, Kind, Messages, Reasons, Reversal
+
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Defaults are UnionPay's. Codes are whole two-character F39 values, compared whole, never as substrings."""
+    """Defaults are UnionPay's. The sections are those of a profile file."""
 
     mode: Literal["direct", "relay", "payapp"] = "direct"
     sent_reporting: bool = True
@@ -38,17 +40,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settlement_while_pending: Literal["wait", "refuse", "pass"] = "wait"  # what an 0500 does while reversals are pending
     require_mac: bool = True  # an 0410 with 00 must carry F64
 
-    # Which kinds a 0400 may undo, with their processing code F3 and message type F60.1.
-    reversible: tuple[tuple[str, str, str], ...] = (("sale", "000000", "22"), ("void", "200000", "23"))
-    network: str = "000"  # F60.3
-
-    approval: tuple[str, ...] = ("00", "10", "11", "16", "A2", "A4", "A5", "A6")
-    uncertain: tuple[str, ...] = ("68", "91", "96", "98")
-    accepted: tuple[str, ...] = ("00",)
-    no_original: tuple[str, ...] = ("12", "25")
-    key: tuple[str, ...] = ("A0", "77", "99", "A7")
-    done_elsewhere: tuple[str, ...] = ("22", "94")
-    permanent: tuple[str, ...] = ("03", "13", "14", "30", "58", "64", "97")
+    kinds: tuple[Kind, ...] = UNIONPAY_KINDS
+    messages: Messages = Messages()
+    reversal: Reversal = Reversal()
+    reasons: Reasons = Reasons()
+    answers: Answers = Answers()
 
     # The business day: the host's date begins at the cut-off. China keeps one time zone.
     cutoff_minute: int = 1_380
@@ -59,3 +55,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hotline: str = ""
     lang: Literal["zh", "en"] = "zh"
     has_printer: bool = True
+
+    def kind(self, name: str) -> Kind:
+        """The rules of this kind; those of a kind that is only watched when the profile does not list it."""
+        return next((kind for kind in self.kinds if kind.name == name), _WATCHED)
+
+
+_WATCHED = Kind()

@@ -51,19 +51,19 @@ def _dropped(transaction: Transaction, why: str) -> Decision:
 def _is_answer(state: State, transaction: Transaction, event: RelayAnswered) -> bool:
     """True when F3 F4 F11 F41 F42 are the request's; F4 of a partial approval may be less."""
     policy = state.agent.policy
-    f3 = next((f3 for kind, f3, _ in policy.reversible if kind == transaction.kind), None)
+    f3 = next((kind.f3 for kind in policy.kinds if kind.name == transaction.kind), None)
     own = {"3": f3, "11": transaction.stan, "41": transaction.terminal_id, "42": transaction.merchant_id}
     said = {"3": event.f3, "11": event.f11, "41": event.f41, "42": event.f42}
     assert set(own) | {"4"} == set(MATCHED)
     amount_fen = int(event.f4) if event.f4 is not None else None
-    partial = event.code in policy.approval and event.code not in policy.accepted
+    partial = event.code in policy.answers.partial
     less = partial and amount_fen is not None and 0 < amount_fen < transaction.amount_fen
     return own == said and (less or amount_fen == transaction.amount_fen)
 
 
 def _result(policy: Policy, event: RelayAnswered) -> ResultReported:
     """What the answer says, as a result: F64 counts whenever it is there, and is demanded on every approval."""
-    approval = event.code in policy.approval
+    approval = event.code in policy.answers.approval
     if event.mac == "bad" or (approval and event.mac == "missing" and policy.require_mac):
         return ResultReported(transaction=event.transaction, outcome="bad_mac")
     if not approval:
@@ -113,7 +113,7 @@ def app_reversed(state: State, event: AppReversed) -> Decision:
         transaction = state.put(
             replace(transaction, state=move(TRANSACTION, transaction.state, "app_reversed"), doubt="approved_not_completed")
         )
-        reversal.begin(state, transaction, event.reason or "96")
+        reversal.begin(state, transaction, event.reason or state.agent.policy.reasons.not_completed)
     row = state.reversals.get(transaction.id)
     if row is not None and row.state not in {"accepted", "fenced"}:
         adoption.adopt(state, row, event.reason)

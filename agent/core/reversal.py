@@ -139,8 +139,8 @@ def ordered(state: State, key: str, by: str) -> None:
     if row.state == "refused":
         row = state.put(
             replace(
-                row, state=move(REVERSAL, row.state, "ordered"), sends_left=0, waiting_sign_in=False, reason="06",
-                first_used=True, due_ms=None, adopted=False,
+                row, state=move(REVERSAL, row.state, "ordered"), sends_left=0, waiting_sign_in=False,
+                reason=state.agent.policy.reasons.refused, first_used=True, due_ms=None, adopted=False,
             )
         )
     state.tell("reversal.ordered", key, by=by)

@@ -131,7 +131,7 @@ def _send_echo(state: State) -> None:
     state.do(
         SendEcho(
             fields.echo_fields(
-                terminal_id=newest.terminal_id, merchant_id=newest.fields["42"], batch=state.agent.batch
+                state.agent.policy, terminal_id=newest.terminal_id, merchant_id=newest.fields["42"], batch=state.agent.batch
             )
         )
     )

@@ -130,7 +130,7 @@ async def open_transaction(request: web.Request) -> web.StreamResponse:
     known = asked is not None and store.asked_before(asked, house.inbox.state.now.wall_ms) is not None
     if not known and store.database.short_of_space():
         raise Problem(507, "disk-full", "the disk is nearly full: no new transaction is taken; nothing was written")
-    event, sealed = intake.opened(body, house.vault, line_down=body.sent and house.line_down())
+    event, sealed = intake.opened(body, house.vault, house.inbox.state.agent.policy, line_down=body.sent and house.line_down())
     if body.sent:
         house.poke_line()
     decision = await house.inbox.submit(event, sealed, asked)
@@ -151,7 +151,7 @@ async def report_result(request: web.Request) -> web.StreamResponse:
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.Result)
     row = family(house, key).transactions[key]
-    fresh = intake.chip_for_reversal(body.chip)
+    fresh = intake.chip_for_reversal(body.chip, house.inbox.state.agent.policy)
     sealed = None
     if fresh and body.outcome == "approved_not_completed" and row.vault is not None and house.vault is not None:
         sealed = Sealed(row.vault, house.vault.seal(row.vault, {"55": fresh}))

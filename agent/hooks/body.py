@@ -12,6 +12,7 @@ SixDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}\Z")]
 FourDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}\Z")]
 ThreeDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{3}\Z")]
 Code = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Z]{2}\Z", description="response code F39, whole")]
+Condition = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{2}\Z", description="F25; by default the profile's for this kind")]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Note = Annotated[str, msgspec.Meta(max_length=500)]
 Chip = Annotated[str, msgspec.Meta(pattern=r"^([0-9A-Fa-f]{2}){0,255}\Z", description="EMV TLV as hex, at most 255 bytes")]
@@ -37,7 +38,7 @@ class Card(_Body, frozen=True):
 
 
 class OriginalBody(_Body, frozen=True):
-    """What a void refers to."""
+    """What a void, a completion or a refund refers to; `date` is its MMDD."""
 
     batch: SixDigits
     stan: SixDigits
@@ -56,7 +57,7 @@ class Open(_Body, frozen=True):
     merchant_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{15}\Z")]
     currency: ThreeDigits = "156"
     basket_id: Word | None = None
-    condition: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{2}\Z")] = "00"
+    condition: Condition | None = None
     card: Card | None = None
     original: OriginalBody | None = None
     replaces: Word | None = None

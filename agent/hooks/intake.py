@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from agent.core.event import Opened, ResultReported
 from agent.core.model import Document, DocumentLine, Evidence, Original, Transaction
+from agent.core.policy import Policy
 from agent.hooks.body import Card, EvidenceBody, Open, Receipt, Result
 from agent.hooks.masking import masked
 from agent.hooks.problems import Problem
@@ -18,15 +19,13 @@ from device.printer.encoder import LINES_MAX, QR_BYTES_MAX
 from device.printer.layout import sayable, wrap
 
 FORBIDDEN_TAGS = frozenset({"57", "5A", "56", "9F6B", "9F20"})
-REVERSAL_TAGS = ("95", "9F1E", "9F10", "9F36", "DF31")
 COLUMNS_MIN = 32  # the narrowest paper
 ROWS_MAX = LINES_MAX - 2  # a copy says so at its head and its foot
 
 
-def opened(body: Open, vault: Vault | None, *, line_down: bool) -> tuple[Opened, Sealed | None]:
+def opened(body: Open, vault: Vault | None, policy: Policy, *, line_down: bool) -> tuple[Opened, Sealed | None]:
     """The event of an opened transaction, and what goes into the vault with it."""
-    if body.kind == "void" and body.original is None:
-        raise Problem(400, "invalid-body", "a void needs `original` with batch and stan of what it undoes")
+    _check_original(body, policy)
     card = body.card or Card()
     if body.rail == "card":
         _check_card(card, vault)
@@ -34,8 +33,9 @@ def opened(body: Open, vault: Vault | None, *, line_down: bool) -> tuple[Opened,
     event = Opened(
         transaction=str(uuid4()), rail=body.rail, kind=body.kind, amount_fen=body.amount_fen, currency=body.currency,
         stan=body.stan, batch=body.batch, terminal_id=body.terminal_id, merchant_id=body.merchant_id, ask=body.sent,
-        line_down=line_down, basket_id=body.basket_id and masked(body.basket_id), condition=body.condition,
-        entry_mode=card.entry_mode, sequence=card.sequence, masked_pan=mask(card.pan) if card.pan else None,
+        line_down=line_down, basket_id=body.basket_id and masked(body.basket_id),
+        condition=body.condition or policy.kind(body.kind).condition, entry_mode=card.entry_mode, sequence=card.sequence,
+        masked_pan=mask(card.pan) if card.pan else None,
         last4=card.pan[-4:] if card.pan else card.last4, vault=ref,
         card_hmac=vault.card_hash(card.pan) if card.pan and vault else None,
         original=Original(body.original.batch, body.original.stan, body.original.date) if body.original else None,
@@ -43,8 +43,18 @@ def opened(body: Open, vault: Vault | None, *, line_down: bool) -> tuple[Opened,
     )
     if ref is None or vault is None or card.pan is None:
         return event, None
-    secrets = {"2": card.pan, "14": card.expiry, "55": chip_for_reversal(card.chip)}
-    return event, Sealed(ref, vault.seal(ref, {name: text for name, text in secrets.items() if text}))
+    secrets = {2: card.pan, 14: card.expiry, 55: chip_for_reversal(card.chip, policy)}
+    kept = {str(number): text for number, text in secrets.items() if text and number in policy.reversal.fields}
+    return event, Sealed(ref, vault.seal(ref, kept))
+
+
+def _check_original(body: Open, policy: Policy) -> None:
+    """What undoes or completes another transaction must name it: by that the host finds it (F61), and goods follow it."""
+    named = policy.kind(body.kind).f61
+    if body.original is None and (named or body.kind.endswith("void")):
+        raise Problem(400, "invalid-body", f"a {body.kind} needs `original` with batch and stan of what it refers to")
+    if body.original is not None and body.original.date is None and "{date}" in named:
+        raise Problem(400, "invalid-body", f"a {body.kind} needs `original.date`, the MMDD of what it refers to")
 
 
 def _check_card(card: Card, vault: Vault | None) -> None:
@@ -60,7 +70,7 @@ def _check_card(card: Card, vault: Vault | None) -> None:
         raise Problem(400, "invalid-body", "`card.entry_mode` is needed for the reversal (F22)")
 
 
-def chip_for_reversal(data: str | None) -> str | None:
+def chip_for_reversal(data: str | None, policy: Policy) -> str | None:
     """Chip data cut to what a reversal carries. Raises Problem when it holds track or card number tags."""
     if not data:
         return None
@@ -70,7 +80,7 @@ def chip_for_reversal(data: str | None) -> str | None:
             raise Problem(
                 400, "forbidden-card-data", f"chip data must not hold tag {min(found)}: leave track and card number out"
             )
-        return chip.cut(data, REVERSAL_TAGS) or None
+        return (chip.cut(data, policy.reversal.chip_tags) or None) if 55 in policy.reversal.fields else None
     except LocalMessageError as error:
         raise Problem(400, "invalid-body", f"`chip` is not well-formed TLV: {error}") from None
 

@@ -18,7 +18,6 @@ from agent.vault import Vault
 from device.acquirer.link import Link, tls_context
 from device.acquirer.mac import SoftwareMac
 from device.acquirer.message import Codec
-from device.acquirer.profile import UNIONPAY
 
 if TYPE_CHECKING:
     from agent.perform.payapp import PayappLine
@@ -34,14 +33,14 @@ def host_line(config: Config, store: Store, vault: Vault | None, tell: Callable[
     if config.recovery.mode != "direct" or vault is None:
         return None
     acquirer, mac = config.acquirer, config.mac
-    profile = msgspec.structs.replace(UNIONPAY, tpdu=acquirer.tpdu, header=acquirer.header)
+    profile = msgspec.structs.replace(config.profile.line, tpdu=acquirer.tpdu, header=acquirer.header)
     link = Link(acquirer.host, acquirer.port, tls=_tls(config), server_name=acquirer.tls_server_name, framing=profile.framing)
 
     def secrets(ref: str) -> Mapping[str, str]:
         return vault.open(ref, store.sealed(ref))
 
     service = SoftwareMac(mac.algorithm, read_key(mac.key_file, mac.key_lengths, "mac.key_file"))
-    return HostLine(link, Codec(profile), service, secrets, tell)
+    return HostLine(link, Codec(profile), config.profile.messages, service, secrets, tell)
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:

@@ -20,9 +20,10 @@ from agent.core.event import (
     NoiseReceived,
     SendFailed,
 )
+from agent.core.profile import Messages
 from agent.vault import VaultError
 from device.acquirer.link import Link
-from device.acquirer.message import Codec, Message
+from device.acquirer.message import Codec, Message, reply_mti
 from device.connectivity import Prober
 from device.errors import LinkDown, LinkError, LinkSilent, LocalMessageError, MacError, RemoteMessageError
 
@@ -52,12 +53,15 @@ class HostLine:
         self,
         link: Link,
         codec: Codec,
+        messages: Messages,
         mac: MacService,
         secrets: Callable[[str], Mapping[str, str]],
         tell: Callable[[Event], None],
     ) -> None:
         self._link = link
         self._codec = codec
+        self._messages = messages
+        self._reversal_reply, self._echo_reply = reply_mti(messages.reversal), reply_mti(messages.echo)
         self._mac = mac
         self._secrets = secrets
         self._tell = tell
@@ -160,11 +164,11 @@ class HostLine:
     def _frame(self, effect: Send) -> bytes:
         fields = {int(name): text for name, text in effect.fields.items()}
         if isinstance(effect, SendEcho):
-            return self._codec.frame(self._codec.unsigned("0820", fields), None)
+            return self._codec.frame(self._codec.unsigned(self._messages.echo, fields), None)
         if effect.vault is None:
             raise VaultError("the transaction has no sealed card data")
         fields |= {int(name): text for name, text in self._secrets(effect.vault).items()}
-        body = self._codec.unsigned("0400", fields)
+        body = self._codec.unsigned(self._messages.reversal, fields)
         return self._codec.frame(body, self._mac.sign(self._codec.mac_input(body)))
 
     def _not_left(self, effect: Send, why: str) -> None:
@@ -200,7 +204,7 @@ class HostLine:
             self._tell(NoiseReceived(what="unreadable"))
             return
         said = message.fields
-        if message.mti == "0410":
+        if message.mti == self._reversal_reply:
             self._tell(
                 HostReply(
                     f3=said.get(3),
@@ -212,7 +216,7 @@ class HostLine:
                     mac=self._mac_of(message),
                 )
             )
-        elif message.mti == "0830":
+        elif message.mti == self._echo_reply:
             self._tell(EchoReply(code=said.get(39)))
         else:
             self._tell(NoiseReceived(what="unasked"))

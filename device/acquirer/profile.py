@@ -3,8 +3,9 @@
 The defaults are UnionPay terminals' rules. What an acquirer wants otherwise is another value here, never other code.
 """
 
+import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -17,6 +18,7 @@ MAC_BYTES = 8
 FRAME_BYTES_MAX = 4096
 
 Packing = Literal["bcd", "ascii"]
+_RULE = re.compile(r"(?P<kind>n|z|an|s|b)(?P<dots>\.\.\.|\.\.|)(?P<size>[0-9]{1,3})(?P<left> left|)")
 Spec = Mapping[str, Mapping[str, Any]]
 
 
@@ -36,6 +38,21 @@ class FieldRule(msgspec.Struct, frozen=True):
     def packed(self, packing: Packing) -> bool:
         """True when two digits share a byte."""
         return packing == "bcd" and self.kind in ("n", "z")
+
+    def __str__(self) -> str:
+        """As the standard writes it: `n6` fixed, `n..19` LLVAR, `n...17` LLLVAR; `n3 left` is padded on the right."""
+        return f"{self.kind}{'.' * self.variable}{self.size}{' left' if self.left and not self.variable else ''}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """The rule that `text` writes; None when it writes none."""
+        found = _RULE.fullmatch(text)
+        if found is None or not 0 < int(found["size"]) <= (99 if found["dots"] == ".." else 999):
+            return None
+        variable = len(found["dots"])
+        if found["left"] and variable:
+            return None
+        return cls(found["kind"], int(found["size"]), variable, bool(found["left"] or variable))  # type: ignore[arg-type]
 
 
 class Framing(msgspec.Struct, frozen=True):
@@ -92,7 +109,7 @@ UNIONPAY_FIELDS: dict[int, FieldRule] = {
     34: FieldRule("s", 28, 2),
     35: FieldRule("z", 37, 2),
     36: FieldRule("z", 104, 3),
-    43: FieldRule("s", 40),
+    43: FieldRule("s", 40, left=False),
     44: FieldRule("s", 25, 2),
     45: FieldRule("s", 76, 2),
     46: FieldRule("s", 999, 3),

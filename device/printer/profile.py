@@ -1,15 +1,13 @@
 """What one model of printer can do, read from a TOML file: widths, how to draw a QR code, and what it can prove.
 
-The files stand in `packaging/printers/`; an installed copy has them in `share/reversald/printers`, a frozen one in its own
-folder. A path to a file of one's own works everywhere.
+The files stand in `packaging/printers/`. A path to a file of one's own works everywhere.
 """
 
-import sys
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
+from device import datafiles
 from device.errors import DeviceError
 
 Confirm = Literal["process-id", "fence", "none"]
@@ -52,25 +50,14 @@ class PrinterProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError("qr_module_dots must be even and at least 4 for a raster QR code")
 
 
-def folders() -> list[Path]:
-    """Where profiles are looked for, in this order: frozen program, source tree, installed package."""
-    frozen = getattr(sys, "_MEIPASS", None)
-    places = [Path(frozen) / "packaging" / "printers"] if frozen else []
-    places.append(Path(__file__).resolve().parents[2] / "packaging" / "printers")
-    places.append(Path(sys.prefix) / "share" / "reversald" / "printers")
-    return places
-
-
 def profile_names() -> list[str]:
     """The profiles that come with the program."""
-    return sorted({path.stem for folder in folders() for path in folder.glob("*.toml")})
+    return datafiles.names("printers")
 
 
 def load_profile(name: str = DEFAULT) -> PrinterProfile:
     """Read a profile by name, or by path when it ends in `.toml`. Raises ProfileError."""
-    path = Path(name) if name.endswith(".toml") else next(
-        (path for folder in folders() if (path := folder / f"{name}.toml").is_file()), None
-    )
+    path = datafiles.find("printers", name)
     if path is None:
         known = ", ".join(profile_names()) or "none: the installation is incomplete"
         raise ProfileError(f"there is no printer profile {name!r}; those that came with the program: {known}")
