@@ -18,12 +18,11 @@ sys.path.insert(0, str(DOCS.parent))
 
 from agent import profile, settings, words  # noqa: E402  (this tree, whatever is installed)
 from agent.core import lifecycle as lifecycle_tables  # noqa: E402
-from agent.core.playbook import PLAYBOOK  # noqa: E402
 from agent.hooks.routes import openapi  # noqa: E402
 from agent.reading import expectation  # noqa: E402
 from device.acquirer.profile import Profile  # noqa: E402
 from device.simulator.paper_picture import PictureError  # noqa: E402
-from docs import slips  # noqa: E402
+from docs import playbook, slips  # noqa: E402
 
 CONFIGURATION = DOCS.parent / "packaging" / "reversald.toml"
 
@@ -128,22 +127,6 @@ def _chinese(table: str, state: str) -> str:
     return words.WORDS["state" if table == "transaction" else table].get(state, ("",))[0]
 
 
-def playbook() -> str:
-    """Every advice a cashier can read, in both languages."""
-    lines = [
-        "# Playbook 处置指引",
-        "",
-        "Made by `./dev docs` from `agent/core/playbook.py`. P codes are the field's situations, N codes the moments between;",
-        "`v` is the same for a void. 每条提示都绑定金额、卡尾号、流水号和时间。",
-        "",
-        "| code | 简短 | 完整 | short | longer |",
-        "|---|---|---|---|---|",
-    ]
-    for code, row in PLAYBOOK.items():
-        lines.append(f"| {code} | {row.zh} | {row.zh_long} | {row.en} | {row.en_long} |")
-    return "\n".join(lines) + "\n"
-
-
 PROFILES = ("unionpay", "ascii-1987")
 
 
@@ -195,7 +178,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "lifecycle.md": lifecycle,
     "openapi.json": local_api,
-    "playbook.md": playbook,
+    "playbook.md": playbook.page,
     "profiles.md": profiles,
     **slips.texts(),
 }

@@ -1,0 +1,129 @@
+"""A shop: a real agent with a real acquirer, printer and broker around it, each a process of its own."""
+
+import json
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from paho.mqtt import client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from tests.support.agent import Agent
+from tests.support.broker import Mosquitto
+from tests.support.host import Host
+from tests.support.paper import Paper
+
+ANSWER_TIMEOUT_MS = 65_000  # the field's own
+
+
+class Listener:
+    """Hears every event that the broker hands out."""
+
+    def __init__(self, broker: Mosquitto) -> None:
+        self._heard: list[tuple[int, str]] = []
+        self._ready = threading.Event()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="scenarios", protocol=mqtt.MQTTv5)
+        self._client.on_connect = self._connected
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = self._message
+        self._client.connect("127.0.0.1", broker.port)
+        self._client.loop_start()
+        assert self._ready.wait(10), "the broker takes no subscription"
+
+    def _connected(self, client: mqtt.Client, _data: object, _flags: object, _code: ReasonCode, _more: object) -> None:
+        client.subscribe("rv1/+/+/ev", qos=1, properties=Properties(PacketTypes.SUBSCRIBE))
+
+    def _message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        body = json.loads(message.payload)
+        self._heard.append((body["seq"], body["type"]))
+
+    def heard(self) -> list[tuple[int, str]]:
+        """(journal sequence number, type) of each, in the order in which they came."""
+        return list(self._heard)
+
+    def forget(self) -> None:
+        """A journal ended; another one begins at 1."""
+        self._heard.clear()
+
+    def stop(self) -> None:
+        """End it."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+class Shop:
+    """One shop of `shops.toml`. Everything starts at the first `open`; `close` ends every process."""
+
+    def __init__(self, folder: Path, words: dict[str, Any]) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self._words = words
+        self.host = Host(folder)
+        self.paper = Paper(folder, profile=words["printer"]) if "printer" in words else None
+        self.broker = Mosquitto(folder / "broker") if words.get("broker") else None
+        self.listener: Listener | None = None
+        if self.broker is not None:
+            self.broker.start()
+            self.listener = Listener(self.broker)
+        self.agent = Agent(folder / "terminal", self.host.port, **self._sections())
+        self._running = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None) -> None:
+        self.close()
+
+    def _sections(self) -> dict[str, dict[str, Any]]:
+        (self.folder / "terminal").mkdir()
+        sections: dict[str, dict[str, Any]] = {name: words for name, words in self._words.items() if isinstance(words, dict)}
+        sections["recovery"] = {"answer_timeout_ms": ANSWER_TIMEOUT_MS} | sections["recovery"]
+        if self.paper is not None:
+            sections["printer"] = {"driver": "escpos", "port": str(self.paper.port), "profile": self._words["printer"]}
+        if self.broker is not None:
+            sections["mqtt"] = {"url": self.broker.url}
+        return sections
+
+    def open(self) -> None:
+        """The shop opens: the agent runs. Where something was left open it begins anew, with an empty journal."""
+        if self._running and not self._quiet():
+            self.agent.kill()
+            for path in self.agent.folder.glob("reversald.db*"):
+                path.unlink()
+            if self.listener is not None:
+                self.listener.forget()
+            self._running = False
+        self.host.order(clear=True, refuse=False)
+        if not self._running:
+            self.agent.start()
+            self._running = True
+
+    def _quiet(self) -> bool:
+        """True when nothing of an earlier customer can reach the next one."""
+        status = self.agent.app.get("/v1/status")
+        idle = all(status[name] == 0 for name in ("pending_reversals", "money_in_doubt_fen", "open_incidents", "jobs_waiting"))
+        return idle and status["batch_state"] == "open" and status["printer"] in {"none", "unknown", "disabled"}
+
+    def restart(self) -> None:
+        """The agent dies as by a power cut, and comes back."""
+        self.agent.kill()
+        self.agent.start()
+
+    def slips(self) -> list[str]:
+        """Every slip that lies there, in its order."""
+        return [] if self.paper is None else [path.read_text() for path in sorted(self.paper.slips.glob("*.txt"))]
+
+    def close(self) -> None:
+        """End every process."""
+        self.agent.kill()
+        self.host.stop()
+        if self.paper is not None:
+            self.paper.stop()
+        if self.listener is not None:
+            self.listener.stop()
+        if self.broker is not None:
+            self.broker.stop()

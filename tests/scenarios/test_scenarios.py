@@ -1,0 +1,73 @@
+"""Every row of the playbook, played through a real agent: `test_scenario[P4b]` is row P4b.
+
+The facts stand in the TOML files of this folder; `README.md` explains their words.
+"""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+
+from agent.core.playbook import PLAYBOOK
+from tests.scenarios.play import Play
+from tests.scenarios.script import Fact, scenarios, shops
+from tests.scenarios.shop import Shop
+
+SCENARIOS = scenarios()
+FIELD = frozenset({
+    *(f"P{number}" for number in range(1, 26) if number != 4), "P4a", "P4b", "P4c", "P4d", "P1v", "P2v", "P3v", "P5v",
+})
+
+# Rows that are not built yet, or have only just come in. It must shrink: a row that has its scenario may not stand here.
+WITHOUT = frozenset({"P8", "P9", "P10", "P11", "P12", "P13", "P14", "P15", "P16", "P17", "P20", "P21", "P22", "P25"})
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Shop]]:
+    """The shops; each starts when the first scenario enters it."""
+    known, built = shops(), dict[str, Shop]()
+
+    def enter(name: str) -> Shop:
+        if name not in built:
+            built[name] = Shop(tmp_path_factory.mktemp("street") / name, known[name])
+        built[name].open()
+        return built[name]
+
+    yield enter
+    for shop in built.values():
+        shop.close()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name: str, street: Callable[[str], Shop]) -> None:
+    scenario = SCENARIOS[name]
+    Play(street(scenario.shop), scenario).run()
+
+
+def test_every_row_of_the_playbook_has_a_scenario() -> None:
+    played = {scenario.row for scenario in SCENARIOS.values()}
+    built = {code for code in PLAYBOOK if code.startswith("P")}
+    assert built - played - WITHOUT == set()
+    assert played & WITHOUT == set(), "these have a scenario now: strike them off the list"
+    assert FIELD - played - WITHOUT == set()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_shows_its_row_with_every_word_of_the_advice(name: str) -> None:
+    scenario = SCENARIOS[name]
+    assert scenario.shown is not None
+    assert name.split("-")[0] == scenario.row
+    assert scenario.row in FIELD
+
+
+def test_no_two_scenarios_share_a_stan() -> None:
+    used: dict[str, str] = {}
+    for name, scenario in SCENARIOS.items():
+        for stan in scenario.stans:
+            assert used.setdefault(stan, name) == name, f"STAN {stan} of {name} is also used by {used[stan]}"
+
+
+def test_a_misspelt_word_in_a_scenario_is_refused() -> None:
+    words = {"says": "x", "see": {"state": "approved", "holdgoods": True}}
+    with pytest.raises(msgspec.ValidationError, match="holdgoods"):
+        msgspec.convert(words, Fact)
