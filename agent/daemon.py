@@ -23,7 +23,7 @@ from agent.hooks.views import status_of
 from agent.inbox import Inbox
 from agent.journal.database import StorageError, StorageFailed
 from agent.journal.store import Store
-from agent.perform.build import host_line, payapp_line, printer_thread, telemetry
+from agent.perform.build import host_line, payapp_line, printer_thread, sign_in, telemetry
 from agent.perform.host import HostLine
 from agent.vault import Vault
 from device.clock import Reading, SystemClock
@@ -66,6 +66,7 @@ class Daemon:
         self._host: HostLine | None = host_line(config, self._store, self._vault, self.inbox.tell)
         self._printer: PrinterThread | None = printer_thread(config, self.inbox.tell)
         self._payapp: PayappLine | None = payapp_line(config, self.inbox.tell)
+        self._sign_in = sign_in(config)
         self._ear = NetworkEar(self._poke_line)
         house = House(
             inbox=self.inbox, vault=self._vault, version=version, line_down=self._line_down, poke_line=self._refresh_line,
@@ -122,6 +123,7 @@ class Daemon:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                await self._sign_in.stop()
                 if self._payapp is not None:
                     await self._payapp.stop()
                 if self._printer is not None:
@@ -155,7 +157,7 @@ class Daemon:
             if self._payapp is not None:
                 self._payapp.perform(effect)
         elif isinstance(effect, AskSignIn):
-            log.warning("the host refuses our MAC: the payment app must sign in")
+            self._sign_in.ask()
         elif self._host is not None:
             self._host.perform(effect)
 
@@ -233,6 +235,7 @@ def policy_of(config: Config) -> Policy:
         spacing_ms=recovery.spacing_ms, backoff_min_ms=recovery.backoff_min_ms, backoff_max_ms=recovery.backoff_max_ms,
         no_original_after_ms=recovery.no_original_after_ms, cutoff_minute=int(hours) * 60 + int(minutes),
         terminal_id=terminal.terminal_id, merchant_name=terminal.merchant_name, hotline=terminal.hotline, lang=terminal.lang,
+        line_leased=config.acquirer.line == "lease",
         has_printer=config.printer.driver != "disabled", **config.profile.rules(),
     )
 

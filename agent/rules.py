@@ -1,8 +1,10 @@
 """What single values cannot show: settings that contradict each other, timers below the field's ranges, bad files."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from agent.keyfile import read_key, too_open, unreadable
 from agent.problem import ConfigError, Problem
@@ -32,7 +34,7 @@ class Finding(NamedTuple):
 
 def mistakes(config: Config) -> list[Finding]:
     """Every contradiction between settings. The daemon does not start with one."""
-    return [*_rails(config), *_tls(config), *_local_api(config), *_devices(config), *_ports(config)]
+    return [*_rails(config), *_lent(config), *_tls(config), *_local_api(config), *_devices(config), *_ports(config)]
 
 
 def warnings(config: Config) -> list[Finding]:
@@ -70,8 +72,6 @@ def _not_built(config: Config) -> Iterator[Finding]:
     """Settings of the contract that this version does not carry out: refused, so that nobody rests on them."""
     if config.recovery.mode != "direct":
         yield Finding(("recovery.mode",), 'this version has only "direct"', '本版本仅支持 "direct"')
-    if config.mac.source != "software":
-        yield Finding(("mac.source",), 'this version has only "software"', '本版本仅支持 "software"')
 
 
 def file_problems(config: Config) -> list[Problem]:
@@ -155,6 +155,33 @@ def _rails(config: Config) -> Iterator[Finding]:
     if config.recovery.backoff_max_ms < config.recovery.backoff_min_ms:
         keys = ("recovery.backoff_max_ms", "recovery.backoff_min_ms")
         yield Finding(keys, "is less than backoff_min_ms", "小于 backoff_min_ms")
+
+
+def _lent(config: Config) -> Iterator[Finding]:
+    """What the payment app lends, and the backup host."""
+    host, app = config.acquirer, config.payapp
+    if host.line == "lease" and config.recovery.mode != "direct":
+        en, zh = 'needs mode "direct"; in the other modes the line is the app\'s or the relay\'s', '仅用于模式 "direct"'
+        yield Finding(("acquirer.line", "recovery.mode"), en, zh)
+    elif host.line == "lease" and app is None:
+        en, zh = 'is missing: acquirer.line "lease" needs it', '缺少此节：acquirer.line 为 "lease" 时需要它'
+        yield Finding(("payapp", "acquirer.line"), en, zh)
+    if config.mac.source == "payapp" and app is not None and not _is_private(app.url):
+        en = 'must be https:// or on this machine with mac.source "payapp": what is signed holds the card number'
+        yield Finding(("payapp.url", "mac.source"), en, 'mac.source 为 "payapp" 时应为 https:// 或本机地址：待签数据含卡号')
+    if host.backup_port is not None and host.backup_host is None:
+        en, zh = "is missing: acquirer.backup_port needs it", "缺少此键：acquirer.backup_port 需要它"
+        yield Finding(("acquirer.backup_host", "acquirer.backup_port"), en, zh)
+
+
+def _is_private(url: str) -> bool:
+    """True when nobody else on the network can read what is said there."""
+    try:
+        parts = urlsplit(url)
+        local = parts.hostname == "localhost" or ip_address(parts.hostname or "").is_loopback
+    except ValueError:  # a name, or no address at all
+        local = False
+    return local or url.startswith("https://")
 
 
 def _tls(config: Config) -> Iterator[Finding]:

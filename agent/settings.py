@@ -123,6 +123,9 @@ class Acquirer(Section, frozen=True, kw_only=True):
 
     host: Host = "127.0.0.1"
     port: Port = 8583
+    backup_host: Host | None = None
+    backup_port: Port | None = None
+    line: Literal["own", "lease"] = "own"
     tls_enabled: bool = False
     tls_ca: Path | None = None
     tls_cert: Path | None = None

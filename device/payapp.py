@@ -9,6 +9,7 @@ import aiohttp
 from device.errors import DeviceError
 
 ASK_S = 5.0  # from the first try to connect to the end of the answer
+ANSWER_BYTES_MAX = 4_096
 
 
 class PayappError(DeviceError):
@@ -24,18 +25,27 @@ class Payapp:
 
     async def ask_receipt(self, stan: str, batch: str) -> None:
         """Ask for the genuine receipt of a transaction: POST {url}/reprint {stan, batch}. Raises PayappError."""
-        await self._post("reprint", {"stan": stan, "batch": batch})
+        status, _ = await self._call("POST", "reprint", {"stan": stan, "batch": batch})
+        self._want_success("reprint", status)
 
-    async def _post(self, call: str, body: dict[str, str]) -> None:
+    def _want_success(self, call: str, status: int) -> None:
+        if not 200 <= status < 300:
+            raise PayappError(f"the payment app at {self._url} refused {call}: HTTP {status}")
+
+    async def _call(self, method: str, call: str, body: dict[str, str] | None = None) -> tuple[int, bytes]:
         try:
             async with (
                 aiohttp.ClientSession(timeout=self._timeout) as session,
-                session.post(f"{self._url}/{call}", json=body, allow_redirects=False) as answer,
+                session.request(method, f"{self._url}/{call}", json=body, allow_redirects=False) as answer,
             ):
+                raw = await answer.content.read(ANSWER_BYTES_MAX + 1)
+                while raw and len(raw) <= ANSWER_BYTES_MAX and (more := await answer.content.read(ANSWER_BYTES_MAX)):
+                    raw += more
                 status = answer.status
         except TimeoutError:
             raise PayappError(f"the payment app at {self._url} did not answer within {self._timeout.total:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise PayappError(f"the payment app at {self._url} cannot be reached: {type(error).__name__}") from None
-        if not 200 <= status < 300:
-            raise PayappError(f"the payment app at {self._url} refused {call}: HTTP {status}")
+        if len(raw) > ANSWER_BYTES_MAX:
+            raise PayappError(f"the payment app at {self._url} answered more than {ANSWER_BYTES_MAX} bytes")
+        return status, raw

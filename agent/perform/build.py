@@ -14,10 +14,16 @@ from agent.config import Config, read_key
 from agent.core.event import CloneSeen, Event
 from agent.journal.store import Store
 from agent.perform.host import HostLine
+from agent.perform.lease import LeasedLine, OwnLine
+from agent.perform.mac import MacService, PayappService, SoftwareService
+from agent.perform.signin import SignIn
 from agent.vault import Vault
+from device.acquirer.hosts import Hosts
 from device.acquirer.link import Link, tls_context
 from device.acquirer.mac import SoftwareMac
 from device.acquirer.message import Codec
+from device.acquirer.profile import Framing
+from device.lent import Lent
 
 if TYPE_CHECKING:
     from agent.perform.payapp import PayappLine
@@ -32,15 +38,31 @@ def host_line(config: Config, store: Store, vault: Vault | None, tell: Callable[
     """The agent's own line; only `direct` has one."""
     if config.recovery.mode != "direct" or vault is None:
         return None
-    acquirer, mac = config.acquirer, config.mac
+    acquirer = config.acquirer
     profile = msgspec.structs.replace(config.profile.line, tpdu=acquirer.tpdu, header=acquirer.header)
-    link = Link(acquirer.host, acquirer.port, tls=_tls(config), server_name=acquirer.tls_server_name, framing=profile.framing)
+    primary = _link(config, acquirer.host, acquirer.port, profile.framing)
+    backup = None
+    if acquirer.backup_host is not None:
+        backup = _link(config, acquirer.backup_host, acquirer.backup_port or acquirer.port, profile.framing)
 
     def secrets(ref: str) -> Mapping[str, str]:
         return vault.open(ref, store.sealed(ref))
 
-    service = SoftwareMac(mac.algorithm, read_key(mac.key_file, mac.key_lengths, "mac.key_file"))
-    return HostLine(link, Codec(profile), config.profile.messages, service, secrets, tell)
+    app = Lent(config.payapp.url) if config.payapp is not None else None
+    lease = LeasedLine(app) if app is not None and acquirer.line == "lease" else OwnLine()
+    return HostLine(Hosts(primary, backup), lease, Codec(profile), config.profile.messages, _mac(config, app), secrets, tell)
+
+
+def _link(config: Config, host: str, port: int, framing: Framing) -> Link:
+    return Link(host, port, tls=_tls(config), server_name=config.acquirer.tls_server_name, framing=framing)
+
+
+def _mac(config: Config, app: Lent | None) -> MacService:
+    mac = config.mac
+    if mac.source == "payapp":
+        assert app is not None, "refused with the configuration"
+        return PayappService(app, mac.algorithm)
+    return SoftwareService(SoftwareMac(mac.algorithm, read_key(mac.key_file, mac.key_lengths, "mac.key_file")))
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:
@@ -73,6 +95,11 @@ def payapp_line(config: Config, tell: Callable[[Event], None]) -> "PayappLine | 
     from device.payapp import Payapp
 
     return PayappLine(Payapp(config.payapp.url), tell)
+
+
+def sign_in(config: Config) -> SignIn:
+    """Who is asked for a sign-in: the app's port where it has one, and the cashier by an incident in any case."""
+    return SignIn(Lent(config.payapp.url) if config.payapp is not None else None)
 
 
 def telemetry(

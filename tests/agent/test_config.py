@@ -161,6 +161,11 @@ def test_a_wrong_address_is_not_shown_back_when_it_may_hold_a_password(tmp_path)
         ("[acquirer]\nport = 1\n", "acquirer.host"),
         (RIGHT + '[recovery]\nmode = "relay"\n', "relay"),
         (RIGHT + '[mac]\nsource = "payapp"\n', "payapp"),
+        (RIGHT + '[mac]\nsource = "payapp"\n[payapp]\nurl = "http://till.example:8732"\n', "payapp.url"),
+        (RIGHT + '[mac]\nsource = "payapp"\n[payapp]\nurl = "http://127.evil.example"\n', "payapp.url"),
+        (RIGHT + 'line = "lease"\n', "payapp"),
+        (RIGHT + 'line = "lease"\n[recovery]\nmode = "relay"\n[relay]\nlisten = "127.0.0.1:1"\n', "acquirer.line"),
+        (RIGHT + "backup_port = 8584\n", "acquirer.backup_host"),
         (RIGHT + '[storage]\nvault = "none"\n', "storage.vault"),
         (RIGHT + "[recovery]\nbackoff_max_ms = 59999\n", "recovery.backoff_max_ms"),
         (RIGHT + 'tls_enabled = true\ntls_cert = "c"\n', "acquirer.tls_key"),
@@ -190,6 +195,12 @@ def test_a_contradiction_that_rests_on_a_wrong_value_is_not_reported_beside_it(t
     assert set(found) == {"recovery.mode", "hook.listen"}
     found = problems(tmp_path, RIGHT + '[mac]\nsource = "payapp"\n[payapp]\nurl = 5\n')
     assert set(found) == {"payapp.url"}
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8732", "http://localhost/app", "http://[::1]:1", "https://till.example"])
+def test_a_pin_pad_is_asked_where_nobody_else_can_read_along(tmp_path, url):
+    config = load(write(tmp_path, RIGHT + f'[mac]\nsource = "payapp"\n[payapp]\nurl = "{url}"\n'))
+    assert file_problems(config) == [], "and the key file is not needed"
 
 
 def test_mode_payapp_needs_neither_a_host_nor_a_key(tmp_path):
@@ -448,10 +459,7 @@ def test_the_mac_key_may_be_missing_only_while_the_embedded_defaults_run(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("text", "key"),
-    [
-        ('[acquirer]\nhost = "a"\n[mac]\nsource = "payapp"\n[payapp]\nurl = "http://127.0.0.1:1"\n', "mac.source"),
-    ],
+    ("text", "key"), [(RIGHT + '[recovery]\nmode = "relay"\n[relay]\nlisten = "127.0.0.1:1"\n', "recovery.mode")]
 )
 def test_what_this_version_does_not_carry_out_is_refused(tmp_path, text, key):
     assert key in [problem.key for problem in file_problems(load(write(tmp_path, text)))]
