@@ -6,6 +6,7 @@ wish from the event stream.
 
 import aiohttp
 
+from device import web
 from device.errors import DeviceError
 
 ASK_S = 5.0  # from the first try to connect to the end of the answer
@@ -22,6 +23,7 @@ class Payapp:
     def __init__(self, url: str, timeout_s: float = ASK_S) -> None:
         self._url = url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._ssl = web.authorities() if self._url.startswith("https:") else True
 
     async def ask_receipt(self, stan: str, batch: str) -> None:
         """Ask for the genuine receipt of a transaction: POST {url}/reprint {stan, batch}. Raises PayappError."""
@@ -36,7 +38,7 @@ class Payapp:
         try:
             async with (
                 aiohttp.ClientSession(timeout=self._timeout) as session,
-                session.request(method, f"{self._url}/{call}", json=body, allow_redirects=False) as answer,
+                session.request(method, f"{self._url}/{call}", json=body, allow_redirects=False, ssl=self._ssl) as answer,
             ):
                 raw = await answer.content.read(ANSWER_BYTES_MAX + 1)
                 while raw and len(raw) <= ANSWER_BYTES_MAX and (more := await answer.content.read(ANSWER_BYTES_MAX)):

@@ -10,6 +10,7 @@ import click
 
 from agent import exits
 from agent.config import ConfigError, file_problems, load
+from device import web
 
 _LONG_DIGITS = re.compile(r"\d{13,19}")
 
@@ -45,6 +46,7 @@ def run(file: Path | None, log_level: str) -> None:
             raise ConfigError(tuple(problems))  # noqa: TRY301  (one place tells every mistake)
         for warning in config.warnings:
             logging.getLogger("reversald").warning("%s: %s", warning.key, warning.en)
+        web.load()
         from agent.daemon import serve
 
         code = serve(config, program_version())

@@ -125,6 +125,8 @@ class App:
         if attempt.key[0] != self.batch_no():  # the batch was settled meanwhile: a new number in the new one
             if attempt.opened:
                 self._report(attempt, "not_sent", None)
+            elif attempt.tries:  # asked, and the answer was lost with the agent, which may hold it as sent
+                self._anew(attempt)
             else:
                 self._name(attempt)
                 world.mine(100, self._ask, value)
@@ -176,11 +178,15 @@ class App:
         """409: the number is used, or a restart proved it not sent: it is opened again as a new one."""
         state = self.world.machine.state.transactions.get(attempt.id)
         if refusal.code == "duplicate-stan" or (state is not None and state.state == "not_sent" and attempt.go_at is None):
-            again = Attempt(attempt.basket, attempt.kind, attempt.amount_fen, attempt.original, attempt.replaces)
-            self.current = None
-            self._begin(again)
+            self._anew(attempt)
         else:
             self._finish(attempt)
+
+    def _anew(self, attempt: Attempt) -> None:
+        """The same payment under a new number; the old one stays what the agent made of it."""
+        again = Attempt(attempt.basket, attempt.kind, attempt.amount_fen, attempt.original, attempt.replaces)
+        self.current = None
+        self._begin(again)
 
     # ── sending and hearing ──────────────────────────────────────────────────────────────────────────────────────────
 

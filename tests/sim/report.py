@@ -1,5 +1,6 @@
 """What is shown of a world that broke a promise: its seed, the fewest faults that still break it, and what happened."""
 
+import traceback
 from typing import Any, NamedTuple
 
 from tests.sim.checks import Violation
@@ -23,11 +24,20 @@ class Failure(NamedTuple):
 def play(seed: int, *, journal: bool, only: tuple[str, ...] | None = None, baskets: int | None = None) -> Failure | World:
     """One world: itself when all went well."""
     world = World(seed, journal=journal, only=only, baskets=baskets)
+    broken = _run(world)
+    return world if broken is None else Failure(seed, journal, broken.rule, str(broken), only, baskets)
+
+
+def _run(world: World) -> Violation | None:
+    """The promise it breaks. A world that falls over by itself is told like one, so that its seed is not lost."""
     try:
         world.run()
     except Violation as broken:
-        return Failure(seed, journal, broken.rule, str(broken), only, baskets)
-    return world
+        return broken
+    except Exception as fault:  # noqa: BLE001  (whatever it is)
+        where = traceback.extract_tb(fault.__traceback__)[-1]
+        return Violation("world", f"{type(fault).__name__} in {where.name}, line {where.lineno}: {fault}")
+    return None
 
 
 def minimise(failure: Failure) -> Failure:
@@ -51,12 +61,8 @@ def describe(failure: Failure) -> str:
     """For a person: the promise, how to play it again, the faults in words, the timeline."""
     least = minimise(failure)
     world = World(least.seed, journal=least.journal, only=least.only, baskets=least.baskets)
-    try:
-        world.run()
-    except Violation as broken:
-        text = str(broken)
-    else:
-        text = failure.text
+    broken = _run(world)
+    text = failure.text if broken is None else str(broken)
     names = world.faults.names if least.only is None else least.only
     again = f"./dev sim --seeds 1 --seed {failure.seed}" + (" --journal" if failure.journal else "")
     lines = [f"seed {failure.seed}: {failure.text}", f"again: {again}"]
