@@ -17,11 +17,14 @@ from agent.core.change import AskReceipt, AskSignIn, Effect, PrintJob, WatchPrin
 from agent.core.event import Booted, Configured
 from agent.core.model import Now
 from agent.core.policy import Policy
+from agent.envelope import is_published
 from agent.hooks.ports import House
 from agent.hooks.server import Door
 from agent.hooks.views import status_of
 from agent.inbox import Inbox
+from agent.journal import checkpoint
 from agent.journal.database import StorageError, StorageFailed
+from agent.journal.pruning import DAY_MS, Pruner
 from agent.journal.store import Store
 from agent.perform.build import host_line, payapp_line, printer_thread, sign_in, telemetry
 from agent.perform.host import HostLine
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("reversald")
 
+SLICE_PAUSE_S = 0.05  # between two slices of the pruning: a payment app that comes meanwhile waits for one slice at most
 IDLE_S = 1.0  # so long after the last commit the journal is checkpointed, and wiped secrets are scrubbed
 STOP_S = 4.0
 
@@ -76,6 +80,10 @@ class Daemon:
         uids = hook.allowed_uids if hook.allowed_uids is not None else (os.getuid(),)
         token = hook.token_file.read_text().strip() if hook.token_file else None
         self.door = Door(house, frozenset(uids), token)
+        self._pruner = Pruner(
+            self._store, version, config.storage.retention_days * DAY_MS, published=is_published,
+            delivered=lambda: None if config.mqtt is None else self._store.cursor(), forget=self.inbox.forget_closed,
+        )
         self._snapshot = lambda: msgspec.to_builtins(status_of(house))
         self._telemetry: Telemetry | None = None
 
@@ -100,6 +108,8 @@ class Daemon:
         if self._printer is not None:
             self._printer.start()
         tasks = [] if self._host is None else [asyncio.create_task(self._host.run(), name="host")]
+        if self.inbox.state.agent.version not in {"", self._version}:
+            checkpoint.owe(self._store)
         await self.inbox.submit(Booted(version=self._version, policy=policy_of(self._config)))
         self._ear.open()
         await self.door.open(self._config.hook.socket, _address(self._config.hook.listen))
@@ -168,24 +178,29 @@ class Daemon:
             self._telemetry.poke()
             self._telemetry.changed()
         if self._idle is None:
-            self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._when_idle)
+            self._look_again(IDLE_S)
 
     def _when_idle(self) -> None:
-        """Checkpoint and scrub once nothing was committed for a while; only then sleep."""
+        """Checkpoint, scrub and prune once nothing was committed for a while; only then sleep."""
         self._idle = None
         if self._commits != self._commits_seen:
             self._commits_seen = self._commits
-            self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._when_idle)
+            self._look_again(IDLE_S)
             return
         try:
             self._store.checkpoint()
             if self._store.scrub_owed and not self._store.scrub():
-                self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._when_idle)
+                self._look_again(IDLE_S)
+            elif self._pruner.go_on(self._now()):
+                self._look_again(SLICE_PAUSE_S)
         except StorageFailed as error:
             self._broken(error)
         except StorageError as error:
             log.warning("housekeeping waits: %s", error)
-            self._idle = asyncio.get_running_loop().call_later(IDLE_S * 10, self._when_idle)
+            self._look_again(IDLE_S * 10)
+
+    def _look_again(self, delay_s: float) -> None:
+        self._idle = asyncio.get_running_loop().call_later(delay_s, self._when_idle)
 
     # ── clock, line, signals ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -20,7 +20,8 @@ from agent.core.model import Now, Transaction
 from agent.core.state import State
 from agent.core.step import next_deadline_ms, step
 from agent.journal.database import StorageFailed, StorageFull, classify
-from agent.journal.store import Idempotency, Stepped, Store
+from agent.journal.idempotency import Idempotency
+from agent.journal.store import Stepped, Store
 from agent.vault import Sealed
 
 log = logging.getLogger("reversald.inbox")
@@ -287,6 +288,10 @@ class Inbox:
     def _wake(self) -> None:
         self._timer = None
         self.tell(DeadlinePassed())
+
+    def forget_closed(self) -> None:
+        """Let go of every closed row: what is needed of one later is loaded, and so stands in the journal."""
+        self.state.forget_closed(0)
 
     def close(self) -> None:
         """Take nothing any more; what is queued is flushed first."""

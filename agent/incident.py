@@ -37,6 +37,9 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
 FACTS: Mapping[str, tuple[str, str]] = {
     "agent.started": ("程序启动,版本 {version}[({new_boot:new_boot})]", "Agent {version} started[ ({new_boot:new_boot})]"),
+    "journal.checkpoint": (
+        "日志检查点,版本 {version},保留自第 {first} 条", "Checkpoint, version {version}, entries kept from {first} on"
+    ),
     "agent.configured": ("重新读取配置", "The configuration was read again"),
     "transaction.opened": (
         "登记{kind:kind} {amount_fen:fen},流水号 {stan},批次 {batch}[,卡号 {card}]",

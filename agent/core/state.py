@@ -173,7 +173,13 @@ class State:
                 self._drop(type(row), row.id)
 
     def forget_closed(self, keep: int) -> None:
-        """Drop the oldest wholly closed families from memory until at most `keep` transactions remain."""
+        """Drop the oldest wholly closed families from memory until at most `keep` transactions remain.
+
+        Closed rows that belong to no transaction go too: nothing rests on them.
+        """
+        for rows, opened in ((self.incidents, self.open_incidents), (self.jobs, self.open_jobs)):
+            alone = [row for row in rows.values() if row.transaction is None and row.id not in opened]
+            self.forget(alone)
         surplus = len(self.transactions) - keep
         if surplus <= 0:
             return

@@ -21,7 +21,7 @@ from agent.hooks import intake
 from agent.hooks.masking import masked
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, http_problem, respond
-from agent.journal.store import Idempotency
+from agent.journal.idempotency import Idempotency
 from agent.vault import Sealed, Vault
 
 B = TypeVar("B")

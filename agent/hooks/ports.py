@@ -9,7 +9,8 @@ import msgspec
 from agent.core.change import Decision
 from agent.core.event import Event
 from agent.core.state import State
-from agent.journal.store import Idempotency, Store
+from agent.journal.idempotency import Idempotency
+from agent.journal.store import Store
 from agent.vault import Sealed, Vault
 
 

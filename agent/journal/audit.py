@@ -12,10 +12,12 @@ import msgspec
 from agent.core.change import Rejected
 from agent.core.model import Agent, Incident, Job, Line, Printer, Reversal, Row, Transaction
 from agent.core.state import State
+from agent.journal import checkpoint
 from agent.journal.chain import GENESIS, Entry, verify
+from agent.journal.checkpoint import Checkpoint
 from agent.journal.reader import Head, Reader
 from agent.journal.readonly import Unreadable
-from agent.journal.replay import compare, replay
+from agent.journal.replay import Replay
 from agent.journal.store import SINGLES, TABLES
 
 FINDINGS_MAX = 100
@@ -131,16 +133,21 @@ def _chain(reader: Reader, head: Head, known: Head | None, watch: Callable[[int]
     findings: list[Finding] = []
     count = 0
 
+    base = _base(reader)
+    previous, after = _start(reader, base)
+
     def counted() -> Iterator[tuple[int, bytes, bytes]]:
         nonlocal count
         for seq, body, hash_ in reader.raw(0, head.seq):
+            if base is not None and seq == base.first - 1 and hash_.hex() != base.first_hash:
+                findings.append(Finding("changed", seq, "the checkpoint knows another hash"))
             if known is not None and seq == known.seq and hash_.hex() != known.hash:
                 findings.append(Finding("told", seq, known.hash))
             count += 1
             watch(count)
             yield seq, body, hash_
 
-    for broken in verify(counted(), GENESIS):
+    for broken in verify(counted(), previous, after):
         if any(finding.seq == broken.seq and finding.kind == "missing" for finding in findings):
             continue  # after a gap the link cannot hold: one finding is enough
         missing = "missing" in broken.reason
@@ -150,10 +157,29 @@ def _chain(reader: Reader, head: Head, known: Head | None, watch: Callable[[int]
     return findings, count
 
 
+def _base(reader: Reader) -> Checkpoint | None:
+    """The newest checkpoint, which says where the journal begins."""
+    for entry in reader.latest(checkpoint.TYPE, 1):
+        try:
+            return checkpoint.of(entry)
+        except (LookupError, TypeError, ValueError):
+            return None
+    return None
+
+
+def _start(reader: Reader, base: Checkpoint | None) -> tuple[bytes | None, int]:
+    """The hash before the oldest entry (None: not known, its deletion was interrupted), and the number before it."""
+    first = reader.first()
+    if base is None or first <= 1 or first > base.first:
+        return GENESIS, 0
+    return (bytes.fromhex(base.first_hash) if first == base.first else None), first - 1
+
+
 def _replayed(reader: Reader, head: Head, rows: list[Row], watch: Callable[[int], None]) -> list[Finding]:
     """Step the journal again: it must tell the same facts and come to the same rows."""
     findings: list[Finding] = []
     at = 0
+    begin = next((entry.seq for entry in reader.latest(checkpoint.TYPE, 1)), 0)
 
     def watched() -> Iterator[Entry]:
         nonlocal at
@@ -162,16 +188,17 @@ def _replayed(reader: Reader, head: Head, rows: list[Row], watch: Callable[[int]
             if columns != (entry.seq, entry.type, entry.transaction, entry.incident):
                 findings.append(Finding("index", entry.seq, entry.type))
             watch(at)
-            yield entry
+            if at >= begin:
+                yield entry
 
     try:
-        state, differences = replay(watched())
+        replay = Replay(watched())
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, Rejected, Unreadable) as error:
         # A chain that was made anew over a made-up story: the core refuses to live through it.
         return [*findings, Finding("replay", at, type(error).__name__)]
-    findings += [Finding("replay", difference.seq, difference.what) for difference in differences]
-    findings += [Finding("row", 0, difference.what) for difference in compare(state, rows)]
-    return findings + _missing(state, rows)
+    findings += [Finding("replay", difference.seq, difference.what) for difference in replay.differences]
+    findings += [Finding("row", 0, difference.what) for difference in replay.compare(rows)]
+    return findings + _missing(replay.state, rows)
 
 
 def _missing(state: State, rows: list[Row]) -> list[Finding]:

@@ -50,11 +50,11 @@ def link(previous: bytes, seq: int, body: bytes) -> bytes:
     return hashlib.sha256(previous + seq.to_bytes(8, "big") + body).digest()
 
 
-def verify(rows: Iterable[tuple[int, bytes, bytes]], previous: bytes = GENESIS, after: int = 0) -> Iterator[Broken]:
-    """Walk (seq, body, hash) rows and yield every place where the chain does not hold."""
+def verify(rows: Iterable[tuple[int, bytes, bytes]], previous: bytes | None = GENESIS, after: int = 0) -> Iterator[Broken]:
+    """Walk (seq, body, hash) rows and yield every place where the chain does not hold. `previous` None: it is not known."""
     for seq, body, stored in rows:
         if seq != after + 1:
             yield Broken(seq, f"entries {after + 1}–{seq - 1} are missing")
-        if link(previous, seq, body) != stored:
+        if previous is not None and link(previous, seq, body) != stored:
             yield Broken(seq, "the entry or the one before it was changed")
         previous, after = stored, seq

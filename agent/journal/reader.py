@@ -84,6 +84,10 @@ class Reader:
         rows = self.database.all("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
         return Head(rows[0][0], _bytes(rows[0][1]).hex()) if rows else Head(0, GENESIS.hex())
 
+    def first(self) -> int:
+        """The oldest entry, 0 when there is none."""
+        return int(self.database.all("SELECT min(seq) FROM journal")[0][0] or 0)
+
     def summary(self) -> Summary:
         """Counts and sums over what is open. Open rows are few."""
         with self.database.snapshot():

@@ -1,5 +1,6 @@
 """The proof that the journal tells the whole story: step its events again and come to the same rows.
 
+It begins with the first event, or with a checkpoint: then what was closed before is held against the checkpoint's digest.
 Vault, outbox cursor and idempotency keys are not part of it.
 """
 
@@ -7,16 +8,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from agent.core import model
 from agent.core.event import Event
 from agent.core.model import Now, Row
 from agent.core.state import State
 from agent.core.step import step
+from agent.journal import checkpoint
 from agent.journal.chain import Entry
+from agent.journal.checkpoint import KINDS, Checkpoint, Digest
 
-_KINDS: dict[str, type] = {
-    kind.__name__: kind for kind in (model.Transaction, model.Reversal, model.Incident, model.Job)
-}
+Told = tuple[str, str | None, dict[str, object]]
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -26,49 +26,78 @@ class Difference(msgspec.Struct, frozen=True):
     what: str
 
 
-def replay(entries: Iterable[Entry]) -> tuple[State, list[Difference]]:
-    """Step every journaled event again; facts that come out otherwise are differences."""
-    state, differences = State(), []
-    expected: list[tuple[str, str | None, dict[str, object]]] = []
-    for entry in entries:
-        if entry.input is not None:
-            if expected:
-                differences.append(Difference(entry.seq, f"replay also told {expected[0][0]}"))
-            expected = _step(state, entry, differences)
-        if not expected:
-            differences.append(Difference(entry.seq, f"replay does not tell {entry.type}"))
-            continue
-        told = expected.pop(0)
-        if told[:2] != (entry.type, entry.transaction) or _plain(told[2]) != _plain(entry.data):
-            differences.append(Difference(entry.seq, f"replay tells {told[0]} where the journal says {entry.type}"))
-    if expected:
-        differences.append(Difference(0, f"replay also tells {expected[0][0]} at the end"))
-    return state, differences
+class Replay:
+    """What the journal comes to. `state` holds every row that it tells of; `differences` where it contradicts itself."""
 
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.state = State()
+        self.differences: list[Difference] = []
+        self._base: Checkpoint | None = None
+        self._borrowed: list[Row] = []  # closed before the checkpoint, and needed again: as they were then
+        expected: list[Told] = []
+        for entry in entries:
+            if entry.input is not None:
+                if expected:
+                    self._differ(entry.seq, f"replay also told {expected[0][0]}")
+                base = checkpoint.of(entry)
+                if base is not None:
+                    self._begin(base)
+                    expected = []
+                    continue
+                expected = self._step(entry)
+            if not expected:
+                self._differ(entry.seq, f"replay does not tell {entry.type}")
+                continue
+            told = expected.pop(0)
+            if told[:2] != (entry.type, entry.transaction) or _plain(told[2]) != _plain(entry.data):
+                self._differ(entry.seq, f"replay tells {told[0]} where the journal says {entry.type}")
+        if expected:
+            self._differ(0, f"replay also tells {expected[0][0]} at the end")
 
-def _step(state: State, entry: Entry, differences: list[Difference]) -> list[tuple[str, str | None, dict[str, object]]]:
-    assert entry.input is not None, "only entries with an input are stepped"
-    for kind, body in entry.input.get("loaded", ()):
-        row: Row = msgspec.convert(body, _KINDS[kind])
-        known = state.known(row)
-        if known is None:
-            state.absorb([row])
-        elif known != row:
-            differences.append(Difference(entry.seq, f"{kind} {row.id} was not what the journal made it"))
-    event = msgspec.convert(entry.input["event"], Event)
-    change = step(state, event, msgspec.convert(entry.input["now"], Now))
-    state.settle()
-    return [(fact.type, fact.transaction, fact.data) for fact in change.facts]
+    def _differ(self, seq: int, what: str) -> None:
+        self.differences.append(Difference(seq, what))
+
+    def _begin(self, base: Checkpoint) -> None:
+        self.state = State()
+        self.state.absorb(row for _, row in base.rows)
+        self._base, self._borrowed = base, []
+
+    def _step(self, entry: Entry) -> list[Told]:
+        assert entry.input is not None, "only entries with an input are stepped"
+        for kind, body in entry.input.get("loaded", ()):
+            row: Row = msgspec.convert(body, KINDS[kind])
+            known = self.state.known(row)
+            if known is None:
+                self.state.absorb([row])
+                self._borrowed.append(row)
+            elif known != row:
+                self._differ(entry.seq, f"{kind} {row.id} was not what the journal made it")
+        event = msgspec.convert(entry.input["event"], Event)
+        change = step(self.state, event, msgspec.convert(entry.input["now"], Now))
+        self.state.settle()
+        return [(fact.type, fact.transaction, fact.data) for fact in change.facts]
+
+    def compare(self, rows: Iterable[Row]) -> list[Difference]:
+        """Rows on disk that the journal does not come to."""
+        differences, rest = [], list(self._borrowed)
+        for row in rows:
+            known = self.state.known(row)
+            if known is None and self._base is not None:
+                rest.append(row)
+            elif known != row:
+                differences.append(Difference(0, f"{type(row).__name__} {row.id} is not what replay makes of it"))
+        return differences + self._closed(rest)
+
+    def _closed(self, rows: list[Row]) -> list[Difference]:
+        """Rows that were closed at the checkpoint, as they were then, against its digest."""
+        digest = Digest()
+        for row in checkpoint.kept(rows, self._base.number if self._base is not None else 0):
+            digest.add(row)
+        count, sum_ = (0, Digest().hex) if self._base is None else (self._base.closed, self._base.digest)
+        if digest.count != count:
+            return [Difference(0, f"{digest.count} rows were closed before the checkpoint, which counted {count}")]
+        return [] if digest.hex == sum_ else [Difference(0, "a row that was closed before the checkpoint was changed")]
 
 
 def _plain(value: object) -> object:
     return msgspec.json.decode(msgspec.json.encode(value))
-
-
-def compare(state: State, rows: Iterable[Row]) -> list[Difference]:
-    """Rows on disk that replay did not come to."""
-    return [
-        Difference(0, f"{type(row).__name__} {row.id} is not what replay makes of it")
-        for row in rows
-        if state.known(row) != row
-    ]

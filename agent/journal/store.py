@@ -3,10 +3,10 @@
 Whatever the caller was told is on disk before it is told. The journal is also the outbox: telemetry moves a cursor over it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -14,9 +14,10 @@ from agent.core.change import Change, Decision
 from agent.core.event import Event, HostReply, IncidentResolved, JobFinished, Opened
 from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Transaction
 from agent.core.state import State
-from agent.journal import schema
+from agent.journal import idempotency, schema
 from agent.journal.chain import GENESIS, Entry, canonical, link
 from agent.journal.database import Database, StorageFull
+from agent.journal.idempotency import Idempotency
 
 TABLES: dict[type, str] = {Transaction: "transactions", Reversal: "reversals", Incident: "incidents", Job: "jobs"}
 SINGLES: dict[str, type] = {"agent": Agent, "line": Line, "printer": Printer}
@@ -24,20 +25,9 @@ DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind) for kind in (*TABLES, Agent, Line, Printer)
 }
 _ENTRY = msgspec.json.Decoder(Entry)
-_DECISION = msgspec.json.Decoder(Decision)
 # What can change of a row that is there already; the columns people search by never do.
 _AGAIN = " ON CONFLICT(number) DO UPDATE SET open = excluded.open, state = excluded.state, body = excluded.body"
 CHECKPOINT_STEPS = 48  # a step touches about 16 pages: the commits of so many fit into the grown WAL
-IDEMPOTENCY_KEPT_MS = 86_400_000
-IDEMPOTENCY_KEYS_MAX = 10_000  # several days of a busy till, and the limit of one that never knows the time
-
-
-class Idempotency(msgspec.Struct, frozen=True):
-    """Who asked under which key, and the digest of what was asked."""
-
-    uid: int
-    key: str
-    digest: bytes
 
 
 class Stepped(msgspec.Struct):
@@ -60,14 +50,15 @@ class Store:
         schema.migrate(database)
         with suppress(StorageFull):  # without its reserve the journal still takes what fits
             database.grow_wal()
-        self.epoch = self._meta("epoch")
-        self._cursor = int(self._meta("cursor"))
-        self.scrub_owed = self._meta("scrub_owed") == "1"
+        self.epoch = self.note("epoch")
+        self._cursor = int(self.note("cursor"))
+        self.scrub_owed = self.note("scrub_owed") == "1"
         head = next(iter(database.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")), None)
         self.seq: int = head[0] if head else 0
         self.hash: bytes = bytes(head[1]) if head else GENESIS
         self._unchecked = 0
         self.boots = 0
+        self.commits = 0
 
     @classmethod
     def open(cls, path: Path) -> "Store":
@@ -162,10 +153,12 @@ class Store:
                     self.database.execute("DELETE FROM vault WHERE ref = ?", (ref,))
                     wiped = True
                 if stepped.idempotency is not None:
-                    self._write_idempotency(stepped, stepped.idempotency, boots)
+                    decision = stepped.change.decision
+                    idempotency.write(self.database, stepped.idempotency, decision, stepped.now.wall_ms, boots)
             if wiped and not self.scrub_owed:
-                self.database.execute("UPDATE meta SET value = '1' WHERE key = 'scrub_owed'")
+                self._take_notes({"scrub_owed": "1"})
         self.seq, self.hash, self.boots = seq, hash_, boots
+        self.commits += 1
         self.scrub_owed = self.scrub_owed or wiped
         self._unchecked += len(steps)
         if self._unchecked >= CHECKPOINT_STEPS or self.database.wal_is_too_large():
@@ -181,12 +174,17 @@ class Store:
                 transaction=fact.transaction, incident=fact.incident, data=fact.data, input=state_input,
             )
             state_input = None
-            body = canonical(entry)
-            hash_ = link(hash_, seq, body)
-            self.database.execute(
-                "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", (seq, fact.type, fact.transaction, fact.incident, body, hash_)
-            )
+            hash_ = self._write_entry(entry, hash_)
         return seq, hash_
+
+    def _write_entry(self, entry: Entry, previous: bytes) -> bytes:
+        body = canonical(entry)
+        hash_ = link(previous, entry.seq, body)
+        self.database.execute(
+            "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)",
+            (entry.seq, entry.type, entry.transaction, entry.incident, body, hash_),
+        )
+        return hash_
 
     @staticmethod
     def _input(stepped: Stepped) -> dict[str, Any]:
@@ -221,33 +219,9 @@ class Store:
             case _:
                 self.database.execute("INSERT OR REPLACE INTO singles VALUES (?, ?)", (row.id, body))
 
-    def _write_idempotency(self, stepped: Stepped, asked: Idempotency, boots: int) -> None:
-        now_ms = stepped.now.wall_ms or 0
-        self.database.execute(  # a look at the few oldest: reading minds the age itself
-            "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency ORDER BY rowid LIMIT 8) AND "
-            "(at_ms BETWEEN 1 AND ? OR (at_ms = 0 AND boot < ?) OR rowid <= (SELECT max(rowid) FROM idempotency) - ?)",
-            (now_ms - IDEMPOTENCY_KEPT_MS, boots - 1, IDEMPOTENCY_KEYS_MAX),
-        )
-        self.database.execute(
-            "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?, ?)",
-            (asked.uid, asked.key, asked.digest, now_ms, boots, msgspec.json.encode(stepped.change.decision)),
-        )
-
     def asked_before(self, asked: Idempotency, wall_ms: int | None = None) -> tuple[bytes, Decision] | None:
-        """The digest and the first answer under this key, if it was used in the 24 hours before `wall_ms`.
-
-        A key that was used while the time was not known (`at_ms` 0) is kept for this boot and the next.
-        """
-        found = next(
-            iter(
-                self.database.execute(
-                    "SELECT digest, decision FROM idempotency WHERE uid = ? AND key = ? AND NOT at_ms BETWEEN 1 AND ?",
-                    (asked.uid, asked.key, (wall_ms or 0) - IDEMPOTENCY_KEPT_MS),
-                )
-            ),
-            None,
-        )
-        return None if found is None else (bytes(found[0]), _DECISION.decode(found[1]))
+        """The digest and the first answer under this key, as long as it is kept."""
+        return idempotency.find(self.database, asked, wall_ms)
 
     # ── housekeeping ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -263,12 +237,43 @@ class Store:
         try:
             if not self.database.scrub():
                 return False
-            with self.database.transaction():
-                self.database.execute("UPDATE meta SET value = '0' WHERE key = 'scrub_owed'")
+            self.take_notes(scrub_owed="0")
         except StorageFull:
             return False
         self.scrub_owed = False
         return True
+
+    def append(self, type_: str, now: Now, data: dict[str, Any], input_: dict[str, Any], notes: dict[str, str]) -> None:
+        """An entry of the journal's own, which no event made, and the notes that go with it, in one commit."""
+        entry = Entry(
+            seq=self.seq + 1, type=type_, boot=self.boots, mono_ms=now.boottime_ms, wall_ms=now.wall_ms, clk=now.clk,
+            transaction=None, incident=None, data=data, input=input_,
+        )
+        with self.database.transaction():
+            hash_ = self._write_entry(entry, self.hash)
+            self._take_notes(notes)
+        self.seq, self.hash = entry.seq, hash_
+
+    def delete(self, *statements: tuple[str, Sequence[object]]) -> None:
+        """Delete in one commit, and bring it into the database at once: much of it must not fill the WAL."""
+        with self.database.transaction():
+            for sql, parameters in statements:
+                self.database.execute(sql, parameters)
+        self._unchecked += 1
+        self.checkpoint()
+
+    def note(self, key: str) -> str:
+        """One of the journal's own notes, "" for one that was never taken."""
+        return next((value for (value,) in self.database.execute("SELECT value FROM meta WHERE key = ?", (key,))), "")
+
+    def take_notes(self, **notes: str) -> None:
+        """Change some of them in one commit."""
+        with self.database.transaction():
+            self._take_notes(notes)
+
+    def _take_notes(self, notes: dict[str, str]) -> None:
+        for key, value in notes.items():
+            self.database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def writable(self) -> bool:
         """True when a write transaction can be begun: proof that the writer moves."""
@@ -317,17 +322,13 @@ class Store:
 
     def move(self, seq: int) -> None:
         """Everything up to `seq` was delivered. Lost at a power cut it is only sent again, and de-duplicated."""
-        with self.database.transaction():
-            self.database.execute("UPDATE meta SET value = ? WHERE key = 'cursor'", (str(seq),))
+        self.take_notes(cursor=str(seq))
         self._cursor = seq
 
     def skip(self, seq: int, reason: str) -> None:
         """The broker refuses this entry for good: note it, so that it does not hold back the others."""
         with self.database.transaction():
             self.database.execute("INSERT OR REPLACE INTO poison VALUES (?, ?)", (seq, reason))
-
-    def _meta(self, key: str) -> str:
-        return cast("str", next(iter(self.database.execute("SELECT value FROM meta WHERE key = ?", (key,))))[0])
 
     def close(self) -> None:
         """Close the connection."""

@@ -15,7 +15,7 @@ from agent.core.change import Effect, Internal, Overloaded, Rejected
 from agent.core.model import Evidence
 from agent.inbox import BATCH_MAX, QUEUE_MAX, REMEMBERED_MAX
 from agent.journal.database import StorageFailed, StorageFull
-from agent.journal.store import Idempotency
+from agent.journal.idempotency import Idempotency
 from agent.vault import Sealed
 from tests.support.house import BATCH, MERCHANT, TERMINAL, OpenHouse, housed
 

@@ -13,6 +13,7 @@ import agent.core
 from agent.core import event, model
 from agent.core.lifecycle import JOB, REVERSAL, TRANSACTION
 from agent.incident import FACTS, Moment, moment, sentence, timeline, when
+from agent.journal import checkpoint
 from agent.journal.chain import Entry
 from agent.journal.reader import Reader
 from agent.words import WORDS, amount, duration, word
@@ -63,6 +64,7 @@ def told() -> dict[str, list[set[str]]]:
     for call in calls("tell"):
         for name in types_of(call.args[0]):
             found.setdefault(name, []).append({keyword.arg or "" for keyword in call.keywords})
+    found[checkpoint.TYPE] = [{"version", "first", "closed"}]  # the journal's own, which no step tells
     return found
 
 

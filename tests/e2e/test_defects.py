@@ -1,5 +1,7 @@
 """Defects seen in shipped terminal apps, each played against the real agent over real sockets."""
 
+import contextlib
+import sqlite3
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -136,6 +138,23 @@ def test_T13_codes_are_compared_whole(agent: Agent, host: Host) -> None:
     status, problem = agent.app.result(sale["id"], "approved", response_code="0A")
     assert (status, problem["type"]) == (400, "urn:reversald:problem:code-contradicts-outcome")
     assert agent.app.state(sale["id"]) == "sent"
+
+
+def test_T14_an_update_keeps_the_queue_and_begins_a_new_chapter_of_the_journal(make_agent: Make, host: Host) -> None:
+    agent = make_agent(host.port).start()
+    host.order(set={"0400": "drop-request"})
+    key = lose(agent, host, "000419")
+    agent.kill()
+    with contextlib.closing(sqlite3.connect(agent.database)) as database:  # as if an older program had written it
+        database.execute("UPDATE singles SET body = CAST(json_set(body, '$.version', '0.0.1') AS BLOB) WHERE id = 'agent'")
+        database.commit()
+    agent.start()
+    host.order(clear=True)
+    until(lambda: agent.app.state(key) == "reversed")
+    until(lambda: any(entry["type"] == "journal.checkpoint" for entry in agent.journal()))
+    agent.stop()
+    verified = agent.cli("verify")
+    assert verified.returncode == 0, verified.stdout
 
 
 def test_T15_a_reversal_that_failed_blocks_no_later_sale(make_agent: Make, host: Host) -> None:

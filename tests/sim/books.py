@@ -1,5 +1,6 @@
 """What the agent keeps: rows in memory for the fast worlds, the real journal on a disk that fails for the others."""
 
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -8,8 +9,10 @@ from agent.core.change import Change
 from agent.core.event import Event, Opened
 from agent.core.model import Now, Row
 from agent.core.state import State
+from agent.journal import checkpoint
 from agent.journal.chain import Entry
 from agent.journal.database import Database, StorageFailed, StorageFull, classify
+from agent.journal.pruning import DAY_MS, Pruner
 from agent.journal.store import Stepped, Store
 from agent.vault import Vault
 from tests.sim.disk import FileSystem, Image, PowerCut
@@ -19,6 +22,7 @@ NAME = "journal.db"
 PAN = "6222021234567890128"
 SECRETS = {"2": PAN, "14": "3012", "55": "9F2608FEEDFACECAFEBEEF9F3602BEEF"}
 KEY = bytes(range(32))
+RETENTION_MS = 180 * DAY_MS  # longer than any world
 
 
 class Memory:
@@ -185,6 +189,21 @@ class Journal:
             self.store.checkpoint()
             if self.store.scrub_owed:
                 self.store.scrub()
+
+    def update(self, now: Now, forget: Callable[[], None]) -> None:
+        """Another version goes on from here: a checkpoint, from which the replay begins."""
+        assert self.store is not None
+        checkpoint.owe(self.store)
+        self.prune(now, RETENTION_MS, forget)
+
+    def prune(self, now: Now, retention_ms: int, forget: Callable[[], None]) -> None:
+        """All that is owed and older."""
+        store = self.store
+        assert store is not None
+        pruner = Pruner(store, "2", retention_ms, published=lambda _: True, delivered=store.cursor, forget=forget)
+        while pruner.go_on(now):
+            pass
+        self.told_seq = store.seq
 
 
 Books = Memory | Journal

@@ -31,7 +31,15 @@ class Fleet:
         self.due = False
         machine = self.world.machine
         machine.use_disk(machine.books.housekeeping)
+        if self.world.journal and self.world.chance() < 0.1:
+            machine.use_disk(self._update)
         self.pump()
+
+    def _update(self) -> None:
+        machine = self.world.machine
+        assert isinstance(machine.books, Journal)
+        self.world.note("another version")
+        machine.books.update(machine.clock(), lambda: machine.state.forget_closed(0))
 
     def pump(self) -> None:
         """Send what the cursor has not passed; move it to what the fleet acknowledges."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from agent.core import answers, card, gate, model, people, playbook, receipt, reversal, schedule
 from agent.journal.database import Database
+from agent.journal.pruning import Pruner
 from agent.journal.store import Store
 from agent.vault import Vault
 from tests.sim.report import Failure, play
@@ -128,6 +129,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("11", "the secrets are never wiped", reversal.wipe, "state.wiped.append(vault)", "pass"),
     Mutant("11", "the vault stores clear text", Vault.seal, "self._aead.encrypt(nonce, text.encode(), ",
            "(lambda _n, clear, _a: clear)(nonce, text.encode(), ", journal=True),
+    Mutant("5", "closed rows are remembered over a checkpoint", Pruner._write, "self._forget()", "pass", journal=True),
     Mutant("11", "the scrub leaves the WAL", Database.scrub, "self._spill(self.wal_bytes())", "pass", journal=True),
     Mutant("12", "a closed case is sent again", reversal.fence, "row is None or", "True or"),
     Mutant("12", "a batch that closed is sent on", reversal.batch_closed, "elif row.pending:", "elif False:"),

@@ -28,7 +28,7 @@ from agent.hooks.server import Door
 from agent.inbox import Inbox
 from agent.journal.chain import Entry
 from agent.journal.database import StorageFailed
-from agent.journal.replay import Difference, compare, replay
+from agent.journal.replay import Difference, Replay
 from agent.journal.store import DECODERS, SINGLES, TABLES, Store
 from agent.vault import Vault
 
@@ -331,12 +331,12 @@ class OpenHouse:
 
     def differences(self) -> list[Difference]:
         """Where the replay of the journal and the rows part: nowhere, if all is well."""
-        state, found = replay(self.entries())
+        replay = Replay(self.entries())
         rows = [
             DECODERS[kind].decode(body) for kind, table in TABLES.items() for (body,) in self.query(f"SELECT body FROM {table}")
         ]
         rows += [DECODERS[SINGLES[key]].decode(body) for key, body in self.query("SELECT id, body FROM singles")]
-        return found + compare(state, rows)
+        return replay.differences + replay.compare(rows)
 
     def bytes_on_disk(self) -> bytes:
         """Database and WAL as they lie there."""

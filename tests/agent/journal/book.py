@@ -6,7 +6,8 @@ from typing import Any
 from agent.core import event as e
 from agent.core.change import Change, Decision
 from agent.core.step import step
-from agent.journal.store import Idempotency, Stepped, Store
+from agent.journal.idempotency import Idempotency
+from agent.journal.store import Stepped, Store
 from agent.vault import Vault
 from tests.agent.core.world import World
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agent.core import event as e
 from agent.core.change import Rejected
 from agent.core.model import Row
-from agent.journal.replay import compare, replay
+from agent.journal.replay import Replay
 from agent.journal.store import DECODERS, SINGLES, TABLES, Store
 from tests.agent.core.test_step import _do, events
 from tests.agent.core.world import RECEIPT
@@ -28,8 +28,8 @@ def disk_rows(store: Store) -> list[Row]:
 
 def differences(store: Store) -> list[Any]:
     """What replay and rows do not agree on."""
-    state, found = replay(store.read_after(0, 1_000_000))
-    return [*found, *compare(state, disk_rows(store))]
+    replay = Replay(store.read_after(0, 1_000_000))
+    return [*replay.differences, *replay.compare(disk_rows(store))]
 
 
 def test_a_reversal_with_a_reboot_in_its_middle_replays(tmp_path: Path) -> None:
@@ -85,6 +85,6 @@ def test_an_invented_or_a_missing_fact_is_seen(tmp_path: Path) -> None:
     book.doubt()
     entries = book.store.read_after(0, 100)
     extra = msgspec.structs.replace(entries[-1], type="reversal.confirmed", input=None)
-    assert replay([*entries, extra])[1]
+    assert Replay([*entries, extra]).differences
     lost = [entry for entry in entries if entry.input is not None or entry.type != "reversal.opened"]
-    assert replay(lost)[1]
+    assert Replay(lost).differences

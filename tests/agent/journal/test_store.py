@@ -10,7 +10,8 @@ import pytest
 from agent.core import event as e
 from agent.core.change import Rejected
 from agent.journal.database import WAL_BYTES, Database, StorageFailed, StorageFull
-from agent.journal.store import Idempotency, Store
+from agent.journal.idempotency import Idempotency
+from agent.journal.store import Store
 from tests.agent.core.world import RECEIPT, SECOND
 from tests.agent.journal.book import Book, reopen
 from tests.sim.disk import FileSystem, PowerCut

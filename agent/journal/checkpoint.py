@@ -1,0 +1,129 @@
+"""The chained checkpoint: an entry from which a replay can begin, so that what stands before it may be deleted.
+
+It holds what is open as whole rows, and of what is closed only a count and a digest. It is written before old entries are
+deleted, and after an update of the program: entries are stepped again by the rules that made them, or not at all.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Transaction
+from agent.core.state import State
+from agent.journal.chain import Entry, canonical
+from agent.journal.store import Store
+
+TYPE = "journal.checkpoint"
+KINDS: dict[str, type] = {
+    kind.__name__: kind for kind in (Transaction, Reversal, Incident, Job, Agent, Line, Printer)
+}
+_MODULUS = 1 << 256
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in the entry's `input`. `first` is the oldest entry that is kept, `first_hash` the hash before it, as hex.
+
+    Closed families up to the ordinal `number` are deleted; `closed` rows remain of the others, and `digest` (hex) is the sum
+    of their SHA-256 modulo 2^256: a sum, because rows that are changed later leave it one by one.
+    """
+
+    version: str
+    first: int
+    first_hash: str
+    number: int
+    closed: int
+    digest: str
+    rows: list[tuple[str, Row]]
+
+
+def of(entry: Entry) -> Checkpoint | None:
+    """The checkpoint that stands in this entry, if one does. Raises LookupError or msgspec's errors for a made-up one."""
+    if entry.type != TYPE or entry.input is None:
+        return None
+    body = entry.input["checkpoint"]
+    rows: list[tuple[str, Row]] = [(kind, msgspec.convert(row, KINDS[kind])) for kind, row in body["rows"]]
+    plain = {name: value for name, value in body.items() if name != "rows"}
+    return Checkpoint(rows=rows, **plain)
+
+
+def rows_of(state: State) -> list[Row]:
+    """Every row that a state holds."""
+    return [
+        state.agent, state.line, state.printer, *state.transactions.values(), *state.reversals.values(),
+        *state.incidents.values(), *state.jobs.values(),
+    ]
+
+
+class Digest:
+    """Count and sum of closed rows, one after the other."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum = 0
+
+    def add(self, row: Row) -> None:
+        """Count one row."""
+        self.count += 1
+        text = canonical([type(row).__name__, row])
+        self._sum = (self._sum + int.from_bytes(hashlib.sha256(text).digest(), "big")) % _MODULUS
+
+    @property
+    def hex(self) -> str:
+        """The sum, 64 hex digits."""
+        return f"{self._sum:064x}"
+
+
+def parent(row: Row) -> str | None:
+    """The id of the transaction this row belongs to."""
+    if isinstance(row, Incident | Job):
+        return row.transaction
+    return row.id if isinstance(row, Transaction | Reversal) else None
+
+
+def kept(rows: Iterable[Row], number: int) -> Iterator[Row]:
+    """Those whose family is younger than the ordinal `number`: what a checkpoint with this number does not delete."""
+    rows = list(rows)
+    numbers = {row.id: row.number for row in rows if isinstance(row, Transaction)}
+    for row in rows:
+        family = parent(row)
+        own = row.number if isinstance(row, Transaction | Reversal | Incident | Job) else 0
+        if numbers.get(family or "", own) > number:
+            yield row
+
+
+# ── in the journal ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def owe(store: Store) -> None:
+    """Another version of the program goes on from here: what it steps is not to be replayed with what came before."""
+    store.take_notes(checkpoint_owed="1")
+
+
+def is_owed(store: Store) -> bool:
+    """True until the next checkpoint is written."""
+    return store.note("checkpoint_owed") == "1"
+
+
+def newest(store: Store) -> Checkpoint | None:
+    """The last one, if there is one."""
+    seq = int(store.note("checkpoint") or 0)
+    return next((of(entry) for entry in store.entries_after(seq - 1, 1)), None) if seq else None
+
+
+def commit(store: Store, now: Now, body: Checkpoint) -> None:
+    """Write it as the newest entry, and note durably what may be deleted now."""
+    data = {"version": body.version, "first": body.first, "closed": body.closed}
+    notes = {"checkpoint": str(store.seq + 1), "checkpoint_owed": "0", "pruning": f"{body.first}:{body.number}"}
+    store.append(TYPE, now, data, {"checkpoint": msgspec.to_builtins(body)}, notes)
+
+
+def pruning(store: Store) -> tuple[int, int] | None:
+    """What may be deleted and is not yet, in whole: entries before the first number, closed families up to the second."""
+    first, _, number = store.note("pruning").partition(":")
+    return (int(first), int(number)) if first else None
+
+
+def pruned(store: Store) -> None:
+    """All of that is deleted."""
+    store.take_notes(pruning="")
