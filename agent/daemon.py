@@ -13,7 +13,7 @@ import msgspec
 
 from agent import exits
 from agent.config import Config, ConfigError, ensure_key, load
-from agent.core.change import AskReceipt, AskSignIn, Effect, PrintJob, WatchPrinter
+from agent.core.change import AskReceipt, AskSignIn, AskWallet, Effect, PrintJob, WatchPrinter
 from agent.core.event import Booted, Configured
 from agent.core.model import Now
 from agent.core.policy import Policy
@@ -168,6 +168,8 @@ class Daemon:
                 self._payapp.perform(effect)
         elif isinstance(effect, AskSignIn):
             self._sign_in.ask()
+        elif isinstance(effect, AskWallet):
+            log.error("order %s cannot be asked about: no wallet is configured any more", effect.transaction)
         elif self._host is not None:
             self._host.perform(effect)
 

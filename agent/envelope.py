@@ -21,7 +21,7 @@ MAX_SN: Final = 20
 _LEVEL: Final = re.compile(r"(?:(?![/+#])[!-~])+")
 
 # The kinds of journal entry that leave the terminal, by the first word of their type. The rest is for the technician.
-PUBLISHED: Final = frozenset({"incident", "reversal", "receipt", "printer", "clock", "security", "settlement"})
+PUBLISHED: Final = frozenset({"incident", "reversal", "receipt", "printer", "clock", "security", "settlement", "wallet"})
 
 
 class EnvelopeError(ValueError):

@@ -42,8 +42,8 @@ FACTS: Mapping[str, tuple[str, str]] = {
     ),
     "agent.configured": ("重新读取配置", "The configuration was read again"),
     "transaction.opened": (
-        "登记{kind:kind} {amount_fen:fen},流水号 {stan},批次 {batch}[,卡号 {card}]",
-        "Registered: {kind:kind} of {amount_fen:fen}, STAN {stan}, batch {batch}[, card {card}]",
+        "登记{kind:kind} {amount_fen:fen},流水号 {stan},批次 {batch}[,卡号 {card}][,{wallet:wallet}订单尾号 {order}]",
+        "Registered: {kind:kind} of {amount_fen:fen}, STAN {stan}, batch {batch}[, card {card}][, {wallet:wallet} …{order}]",
     ),
     "transaction.sent": ("准许发送,等待主机应答", "Permission to send; waiting for the host"),
     "transaction.approved": (
@@ -153,16 +153,16 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "Incident closed: {code:incident}, {resolution:resolution}[, by {by}][, note: {note}]",
     ),
     "evidence.debit_sms": (
-        "顾客出示扣款短信[ {amount_fen:fen}](仅作凭据)",
-        "Customer shows a debit message[ of {amount_fen:fen}] (evidence only)",
+        "顾客出示扣款短信[ {amount_fen:fen}](仅作凭据)[,不符:{differs}]",
+        "Customer shows a debit message[ of {amount_fen:fen}] (evidence only)[; differs: {differs}]",
     ),
     "evidence.refund_sms": (
-        "顾客出示退款短信[ {amount_fen:fen}](仅作凭据)",
-        "Customer shows a refund message[ of {amount_fen:fen}] (evidence only)",
+        "顾客出示退款短信[ {amount_fen:fen}](仅作凭据)[,不符:{differs}]",
+        "Customer shows a refund message[ of {amount_fen:fen}] (evidence only)[; differs: {differs}]",
     ),
     "evidence.wallet_record": (
-        "顾客出示钱包记录[ {amount_fen:fen}](仅作凭据)",
-        "Customer shows a wallet record[ of {amount_fen:fen}] (evidence only)",
+        "顾客出示钱包记录[ {amount_fen:fen}](仅作凭据)[,{complete:complete}][,不符:{differs}]",
+        "Customer shows a wallet record[ of {amount_fen:fen}] (evidence only)[; {complete:complete}][; differs: {differs}]",
     ),
     "evidence.late_response": (
         "迟到的结果:{outcome:outcome}[,应答码 {code}](先已定为不明,仅作凭据)",
@@ -172,6 +172,33 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "矛盾的结果:{outcome:outcome}[,应答码 {code}](以先记录的为准)",
         "Contradicting result: {outcome:outcome}[, response {code}] (the first one stands)",
     ),
+    "query.asked": ("第 {query} 次向钱包查询", "Asked the wallet, query {query}"),
+    "query.answered": ("钱包答复:{said:said}", "The wallet says: {said:said}"),
+    "query.not_reached": ("钱包网关不通,{call:call}一个字节也未发出", "Gateway out of reach: no byte of the {call:call} left"),
+    "query.interrupted": ("{call:call}被重启打断,先再查询", "The {call:call} was cut off by a restart; a query goes first"),
+    "wallet.cancel_asked": ("第 {cancel} 次请求撤单 {amount_fen:fen}", "Cancel of {amount_fen:fen} asked for, number {cancel}"),
+    "wallet.cancel_answered": (
+        "撤单请求答复:{said:said};以随后查询为准", "The cancel was answered: {said:said}; the query after it decides",
+    ),
+    "wallet.cancel_unknown": ("不知撤单是否生效,将重复同一撤单", "Whether the cancel was heard is unknown; it is repeated"),
+    "wallet.refund_asked": (
+        "第 {refund} 次请求退款 {amount_fen:fen}(同一退款单号)",
+        "Refund of {amount_fen:fen} asked for, number {refund}, same refund number",
+    ),
+    "wallet.refund_answered": (
+        "退款请求答复:{said:said};以随后查询为准", "The refund was answered: {said:said}; the query after it decides",
+    ),
+    "wallet.paid": ("钱包确认已支付 {amount_fen:fen}", "The wallet confirms {amount_fen:fen} as paid"),
+    "wallet.paid_late": (
+        "撤单或关闭后又显示已付 {amount_fen:fen}:退回,勿交货",
+        "Paid {amount_fen:fen} after a cancel or close: the money goes back",
+    ),
+    "wallet.closed": ("钱包确认订单已关闭 {amount_fen:fen}", "The wallet confirms the order of {amount_fen:fen} as closed"),
+    "wallet.refunded": ("钱包确认已退款 {amount_fen:fen}", "The wallet confirms {amount_fen:fen} as refunded"),
+    "wallet.evidence_accepted": ("凭证相符:不再撤单,由店长决定", "Complete evidence: never cancelled now; the manager decides"),
+    "wallet.overridden": ("商户担风险,同一购物另开一单 {by}", "At the merchant's risk another order was opened: {by}"),
+    "bestpay.failed": ("翼支付确认未成功,连续第 {streak} 次", "Bestpay: proven failure, {streak} in a row"),
+    "bestpay.succeeded": ("翼支付成功,连续失败清零", "Bestpay: success ends the streak"),
     "receipt.waiting": ("{what:what}等待打印[({marked:marked})]", "Print queued: {what:what}[ ({marked:marked})]"),
     "receipt.printing": ("{what:what}正在送打印机", "Going to the printer: {what:what}"),
     "receipt.unprinted": (

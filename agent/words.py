@@ -34,6 +34,12 @@ WORDS: Mapping[str, Words] = {
         "no_original": ("主机无此交易", "the host has no such transaction"),
         "unresolved": ("未能自动了结", "unresolved"),
         "resolved": ("已结案", "settled by a person"),
+        "querying": ("向钱包查询中", "being asked of the wallet"),
+        "paid": ("已支付", "paid"),
+        "cancelling": ("撤单中", "being cancelled"),
+        "cancel_unknown": ("撤单结果未知", "cancel asked for, outcome unknown"),
+        "closed": ("订单已关闭", "closed"),
+        "refunded": ("订单已退款", "refunded"),
     },
     "reversal": {
         "pending": ("待发送", "waiting to be sent"),
@@ -87,6 +93,7 @@ WORDS: Mapping[str, Words] = {
         "not_sent": ("收银程序称未发送,无法证明", "the app says not sent, which is not proved"),
         "timeout": ("等待应答超时", "the answer did not come in time"),
         "restart": ("终端重启,应答未知", "the terminal restarted before an answer"),
+        "declined_uncertain": ("主机拒绝,可能已记账", "declined, but perhaps booked"),
         "approved_not_completed": ("主机批准但终端未完成", "approved, but the terminal could not complete it"),
     },
     "unsent": {
@@ -149,6 +156,7 @@ WORDS: Mapping[str, Words] = {
         "repair_printer": ("维修打印机", "repair the printer"),
         "check_payapp": ("检查收银程序", "look at the payment app"),
         "sign_in": ("在终端上签到", "sign in on the terminal"),
+        "see_money_back": ("确认款项已退回顾客", "see that the money went back"),
     },
     "incident": {
         "in_doubt": ("交易状态不明", "transaction in doubt"),
@@ -167,6 +175,9 @@ WORDS: Mapping[str, Words] = {
         "payapp": ("收银程序不应答", "payment app does not answer"),
         "both_reversed": ("本机与收银程序都发了冲正", "reversed by the agent and by the payment app"),
         "relay_unreadable": ("交易报文无法识别,未转发", "a request that cannot be read was not forwarded"),
+        "paid_after_cancel": ("撤单或关闭后又付款", "paid after a cancel or close"),
+        "paid_beside_another": ("同一购物可能付了两次", "basket perhaps paid twice"),
+        "wallet_mismatch": ("钱包金额与订单不符", "the wallet names another amount"),
     },
     "resolution": {
         "reversed": ("已冲正", "reversed"),
@@ -175,6 +186,8 @@ WORDS: Mapping[str, Words] = {
         "collected": ("已补收", "collected"),
         "written_off": ("已核销", "written off"),
         "no_action": ("无需处理", "no action needed"),
+        "paid": ("已支付", "paid"),
+        "closed": ("订单已关闭", "order closed"),
         "receipt_given": ("签购单已交来", "the receipt was handed over"),
         "printer_ready": ("打印机恢复", "the printer is ready again"),
         "mac_made": ("MAC 又可计算", "the MAC is made again"),
@@ -197,6 +210,23 @@ WORDS: Mapping[str, Words] = {
         "none": ("不需要线路", "no line needed"),
     },
     "watched": {"true": ("持续询问打印机", "keeps asking the printer"), "false": ("停止询问打印机", "stops asking the printer")},
+    "wallet": {
+        "wechat": ("微信", "WeChat Pay"),
+        "alipay": ("支付宝", "Alipay"),
+        "unionpay_qr": ("银联二维码", "UnionPay QR"),
+        "bestpay": ("翼支付", "Bestpay"),
+    },
+    "said": {
+        "paid": ("已支付", "paid"),
+        "paying": ("顾客支付中", "the customer is paying"),
+        "not_paid": ("未支付", "not paid"),
+        "not_found": ("无此订单", "no such order"),
+        "closed": ("已关闭", "closed"),
+        "refunded": ("已退款", "refunded"),
+        "unknown": ("结果未知", "unknown"),
+    },
+    "call": {"query": ("查询", "query"), "cancel": ("撤单", "cancel"), "refund": ("退款", "refund")},
+    "complete": {"true": ("四项相符", "all four agree")},
     "batch": {"open": ("开放", "open"), "settling": ("结算中", "settling"), "settled": ("已结算", "settled")},
 }
 

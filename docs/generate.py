@@ -92,6 +92,10 @@ CAUSES = {
     "kept_exhausted": "the same as kept, in a later opportunity", "batch_closed": "the batch is settled or changed",
     "astray": "relay: approved, and stopped before it was known whether the terminal heard it",
     "app_reversed": "relay: the payment app's own 0400", "app_silent": "the payment app's own 0400 was not answered",
+    "cancel": "by the wallet's rule, after a query; committed before its bytes leave",
+    "cancel_unclear": "no usable answer to the cancel, or a restart in the middle of it",
+    "not_left": "no byte of the cancel left",
+    "paid_late": "the gateway says paid after a cancel or a close: the money goes back",
     "start": "committed before its first byte leaves", "too_old": "it waited longer than a day",
 }
 
@@ -124,7 +128,7 @@ def _move(cause: str, target: str) -> str:
 
 
 def _chinese(table: str, state: str) -> str:
-    return words.WORDS["state" if table == "transaction" else table].get(state, ("",))[0]
+    return words.WORDS["state" if table in {"transaction", "wallet"} else table].get(state, ("",))[0]
 
 
 PROFILES = ("unionpay", "ascii-1987")

@@ -5,11 +5,11 @@ Approved first: never reversed. Doubt first: an approval that comes later is evi
 
 from msgspec.structs import replace
 
-from agent.core import gate, incidents, receipt, reversal
+from agent.core import evidence, gate, incidents, receipt, reversal, wallet
 from agent.core.change import Decision, Rejected
 from agent.core.event import Opened, ResultReported, SentAsked
-from agent.core.lifecycle import TRANSACTION, move
-from agent.core.model import Evidence, Transaction
+from agent.core.lifecycle import move, table_of
+from agent.core.model import Transaction
 from agent.core.state import State
 
 # After the doubt is committed only these agree with it; every other outcome is evidence.
@@ -22,6 +22,8 @@ def opened(state: State, event: Opened) -> Decision:
     if event.transaction in state.transactions:
         raise Rejected(409, "duplicate-id", "a transaction with this id exists")
     _refuse_used_key(state, event)
+    if event.rail != "card":
+        wallet.check_opened(state, event)
     if state.agent.batch != event.batch:
         _new_batch(state, event)
     policy = state.agent.policy
@@ -31,14 +33,17 @@ def opened(state: State, event: Opened) -> Decision:
         terminal_id=event.terminal_id, merchant_id=event.merchant_id, opened=state.stamp(), basket_id=event.basket_id,
         condition=event.condition, entry_mode=event.entry_mode, sequence=event.sequence, masked_pan=event.masked_pan,
         last4=event.last4, card_hmac=event.card_hmac, vault=event.vault, original=event.original,
-        replaces=event.replaces, due_ms=state.now.boottime_ms + policy.intent_timeout_ms,
+        replaces=event.replaces, due_ms=state.now.boottime_ms + policy.intent_timeout_ms, wallet=event.wallet,
+        order=wallet.order_of(event), customer=event.customer,
     )
     state.put(transaction)
     state.put(replace(state.agent, newest=transaction.number))
     state.tell(
         "transaction.opened", transaction.id, kind=event.kind, amount_fen=event.amount_fen, stan=event.stan,
-        batch=event.batch, card=event.masked_pan or event.last4,
+        batch=event.batch, card=(event.masked_pan or event.last4) if event.rail == "card" else None, wallet=event.wallet,
+        order=event.last4 if event.rail != "card" else None,
     )
+    wallet.note_rival(state, transaction)
     return _ask(state, transaction, line_down=event.line_down) if event.ask else Decision(transaction=transaction.id)
 
 
@@ -90,7 +95,7 @@ def _ask(state: State, transaction: Transaction, *, line_down: bool) -> Decision
         policy, now_ms = state.agent.policy, state.now.boottime_ms
         state.put(
             replace(
-                transaction, state=move(TRANSACTION, transaction.state, "go"), sent=state.stamp(),
+                transaction, state=move(table_of(transaction.rail), transaction.state, "go"), sent=state.stamp(),
                 go_until_ms=now_ms + policy.go_valid_ms, due_ms=now_ms + policy.answer_timeout_ms,
             )
         )
@@ -112,7 +117,7 @@ def result(state: State, event: ResultReported) -> Decision:
         return _approve(state, transaction, event, unpermitted=unpermitted)
     if unpermitted:
         incidents.open_one(state, "sent_without_permission", transaction.id, "technician", "check_payment_app")
-    if cause in {"declined", "declined_uncertain"}:
+    if cause == "declined" or (cause == "declined_uncertain" and transaction.order is None):
         return _decline(state, transaction, event, cause)
     if cause == "not_sent" and transaction.state == "intent":
         _end(state, transaction, "not_sent", doubt="not_sent")
@@ -145,14 +150,17 @@ def _approve(state: State, transaction: Transaction, event: ResultReported, *, u
     )
     if unpermitted:
         incidents.open_one(state, "sent_without_permission", transaction.id, "technician", "check_payment_app")
+    wallet.ended(state, state.transactions[transaction.id])
     if event.receipt is not None and event.job is not None:
         receipt.add(state, event.job, transaction.id, "receipt", event.receipt)
     return Decision(transaction=transaction.id, jobs=(event.job,) if event.job in state.jobs else ())
 
 
 def _decline(state: State, transaction: Transaction, event: ResultReported, cause: str) -> Decision:
-    _end(state, transaction, cause, response_code=event.response_code)
+    order = transaction.order and replace(transaction.order, abnormal=event.abnormal)
+    _end(state, transaction, cause, response_code=event.response_code, order=order)
     state.tell(f"transaction.{cause}", transaction.id, code=event.response_code)
+    wallet.ended(state, state.transactions[transaction.id])
     if cause == "declined_uncertain":
         incidents.open_one(state, "declined_uncertain", transaction.id, "operator", "compare_settlement")
     return Decision(transaction=transaction.id)
@@ -162,7 +170,8 @@ def _end(state: State, transaction: Transaction, cause: str, **values: object) -
     """The transaction needs no reversal: its secrets go."""
     state.put(
         replace(
-            transaction, state=move(TRANSACTION, transaction.state, cause), due_ms=None, vault=None, answered=False, **values
+            transaction, state=move(table_of(transaction.rail), transaction.state, cause), due_ms=None, vault=None,
+            answered=False, **values
         )
     )
     reversal.wipe(state, transaction.vault)
@@ -170,7 +179,10 @@ def _end(state: State, transaction: Transaction, cause: str, **values: object) -
 
 def into_doubt(state: State, transaction: Transaction, cause: str, event: ResultReported | None = None) -> None:
     """Commit the doubt and open its reversal, where the kind can be reversed; else only watch it."""
-    following = move(TRANSACTION, transaction.state, cause)
+    if transaction.order is not None:
+        wallet.doubt(state, transaction, cause, event)
+        return
+    following = move(table_of(transaction.rail), transaction.state, cause)
     transaction = state.put(
         replace(
             transaction, state=following, doubt=cause, due_ms=None, answered=False,
@@ -184,38 +196,27 @@ def into_doubt(state: State, transaction: Transaction, cause: str, event: Result
 
 def _again(state: State, transaction: Transaction, event: ResultReported, cause: str) -> Decision:
     """A result for what is already decided: agreement is 200, everything else is kept as evidence and gets 409."""
+    if transaction.order is not None and (decision := wallet.again(state, transaction, event, cause)) is not None:
+        return decision
     if transaction.state in DOUBTED or transaction.state == "approved_not_completed":
         if cause in AGREES_WITH_DOUBT or cause == transaction.doubt:
             return Decision(transaction=transaction.id)
         late = cause in {"approved", "approved_not_completed"}
-        _keep_evidence(state, transaction, event, "late_response")
+        evidence.late(state, transaction, event, "late_response")
         if late:
             reversal.late_approval(state, state.transactions[transaction.id])
         return Decision(
             transaction=transaction.id, conflict="in-doubt",
             detail="the doubt was committed first: show failure; the agent reverses what the host may have booked",
         )
-    if cause == transaction.state:
+    if cause == transaction.state or (cause == "approved" and transaction.state == "paid"):
         return Decision(transaction=transaction.id)
-    _keep_evidence(state, transaction, event, "contradiction")
+    evidence.late(state, transaction, event, "contradiction")
     incidents.open_one(state, "contradicting_result", transaction.id, "operator", "compare_settlement")
     return Decision(
         transaction=transaction.id, conflict="contradiction",
         detail=f"{transaction.state} was committed first and stands; this result is kept as evidence",
     )
-
-
-def _keep_evidence(state: State, transaction: Transaction, event: ResultReported, kind: str) -> None:
-    evidence = Evidence(
-        kind=kind,  # type: ignore[arg-type]
-        outcome=event.outcome, response_code=event.response_code, amount_fen=event.approved_fen,
-    )
-    if len(transaction.evidence) < EVIDENCE_MAX and evidence not in transaction.evidence:
-        state.put(replace(transaction, evidence=(*transaction.evidence, evidence)))
-    state.tell(f"evidence.{kind}", transaction.id, outcome=event.outcome, code=event.response_code)
-
-
-EVIDENCE_MAX = 16
 
 
 def find(state: State, key: str) -> Transaction:

@@ -63,7 +63,18 @@ class WatchPrinter(msgspec.Struct, frozen=True):
     wanted: bool
 
 
-Effect = WantLine | SendReversal | SendEcho | AskSignIn | AskReceipt | PrintJob | WatchPrinter
+class AskWallet(msgspec.Struct, frozen=True):
+    """Call the wallet gateway about an order; its end comes back as WalletAnswered with the same `number`."""
+
+    transaction: str
+    number: int
+    call: Literal["query", "cancel", "refund"]
+    order_no: str
+    amount_fen: int
+    refund_no: str | None = None
+
+
+Effect = WantLine | SendReversal | SendEcho | AskSignIn | AskReceipt | AskWallet | PrintJob | WatchPrinter
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -75,6 +86,7 @@ class Decision(msgspec.Struct, frozen=True):
     conflict: str | None = None
     detail: str = ""
     jobs: tuple[str, ...] = ()
+    agreement: dict[str, str] = {}
 
 
 class Change(msgspec.Struct):

@@ -50,6 +50,9 @@ class Opened(_Event, frozen=True):
     vault: str | None = None
     original: Original | None = None
     replaces: str | None = None
+    wallet: str | None = None
+    order_no: str | None = None
+    customer: str | None = None
 
 
 class SentAsked(_Event, frozen=True):
@@ -70,6 +73,7 @@ class ResultReported(_Event, frozen=True):
     auth_code: str | None = None
     receipt: Document | None = None
     job: str | None = None
+    abnormal: bool = False
 
 
 class ReceiptGiven(_Event, frozen=True):
@@ -244,6 +248,26 @@ class NoiseReceived(_Event, frozen=True):
     what: Literal["unreadable", "unasked"]
 
 
+class WalletAnswered(_Event, frozen=True):
+    """How a call to the wallet gateway ended; `number` names the call.
+
+    answered: `state` is what the gateway says of the order; unknown: bytes left and no usable answer came; not_reached: no
+    byte left. `retry` (cancel, refund): the same call may be made again. `abnormal`: the customer's account is at fault.
+    """
+
+    transaction: str
+    number: int
+    outcome: Literal["answered", "unknown", "not_reached"]
+    state: Literal["paid", "paying", "not_paid", "not_found", "closed", "refunded", "unknown"] = "unknown"
+    amount_fen: int | None = None
+    retry: bool = True
+    abnormal: bool = False
+
+
+class NetworkChanged(_Event, frozen=True):
+    """Something about the network changed: what waits for the wallet gateway asks again at once."""
+
+
 class JobFinished(_Event, frozen=True):
     """The printer driver's honest word on one job."""
 
@@ -308,6 +332,8 @@ Event = (
     | RelayRefused
     | EchoReply
     | NoiseReceived
+    | WalletAnswered
+    | NetworkChanged
     | JobFinished
     | PrinterSeen
     | TestPrintAsked

@@ -20,6 +20,8 @@ def ask(state: State, transaction: Transaction, *, line_down: bool) -> tuple[Pro
     agent, policy = state.agent, state.agent.policy
     if policy.mode == "payapp":
         return "go", None
+    if transaction.order is not None:  # a wallet has its own line, and is what a customer takes while the card line is down
+        return ("wait", policy.wait_retry_ms) if _another_is_sent(state, transaction) else ("go", None)
     _opportunity(state, transaction.terminal_id)
     waits = _another_is_sent(state, transaction) or _line_is_ours(state)
     if agent.batch_state == "settling" and agent.batch == transaction.batch:

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from agent.core.lifecycle import JOB, REVERSAL, TRANSACTION
-from agent.core.model import Incident, Job, Reversal, Transaction
+from agent.core.lifecycle import JOB, REVERSAL, table_of
+from agent.core.model import Incident, Job, Order, Reversal, Transaction
 from agent.core.playbook import PLAYBOOK, judge
 from agent.core.state import State
 
 _NEEDS_REVERSAL = frozenset({"in_doubt", "reversing", "approved_not_completed"})
-_HAS_INCIDENT = frozenset({"in_doubt", "reversing", "approved_not_completed", "unresolved", "declined_uncertain"})
+_ASKING = frozenset({"querying", "cancelling", "cancel_unknown"})
+_HAS_INCIDENT = _NEEDS_REVERSAL | _ASKING | {"unresolved", "declined_uncertain"}
 _PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original", "closed"})
 _NO_SECRETS = frozenset({"approved", "declined", "declined_uncertain", "not_sent", "reversed", "resolved"})
 
@@ -34,7 +35,7 @@ def _job(_state: State, row: Job) -> None:
 
 
 def _transaction(state: State, row: Transaction) -> None:
-    assert row.state in TRANSACTION, f"transaction state {row.state}"
+    assert row.state in table_of(row.rail), f"transaction state {row.state}"
     assert row.amount_fen > 0, "amount"
     reversal = state.reversals.get(row.id)
     if row.state in _NEEDS_REVERSAL:
@@ -49,14 +50,33 @@ def _transaction(state: State, row: Transaction) -> None:
         assert row.vault is None, f"{row.state} keeps secrets"
     if row.state in {"intent", "sent"}:
         assert row.due_ms is not None, f"{row.state} without a deadline"
+    if row.order is not None:
+        _order(state, row, row.order)
     _advice(state, row)
+
+
+def _order(state: State, row: Transaction, order: Order) -> None:
+    assert state.reversals.get(row.id) is None, "a wallet's order has an 0400"
+    if row.state in _ASKING or order.call is not None:
+        assert row.due_ms is not None, f"{row.state} that nothing will wake"
+    if row.state == "paid":
+        assert order.cancels == 0, "paid, though a cancel was asked for"
+    if row.state in {"cancelling", "cancel_unknown"}:
+        assert order.cancels or order.late, f"{row.state} without a cancel"
+        assert order.queries, "a cancel without a query before it"
+    if order.trusted:
+        assert order.cancels == 0, "a cancel after complete evidence was accepted"
+    if order.late:
+        assert any(incident.code == "paid_after_cancel" for incident in state.incidents_of(row.id)), "paid late, not reported"
+    if row.state == "paid" and order.rival is not None:
+        assert any(incident.code == "paid_beside_another" for incident in state.incidents_of(row.id)), "a rival, not reported"
 
 
 def _advice(state: State, row: Transaction) -> None:
     code, hold_goods, may_pay_again = judge(state, row)
     accepted = row.disposition is not None and row.disposition.accepts_risk
     assert code in PLAYBOOK, "unknown advice"
-    assert hold_goods or row.state == "approved" or row.kind == "void", f"goods released in {row.state}"
+    assert hold_goods or row.state in {"approved", "paid"} or row.kind == "void", f"goods released in {row.state}"
     assert not may_pay_again or row.state in _PAYABLE or accepted, f"pay again in {row.state}"
 
 

@@ -90,6 +90,68 @@ REVERSAL: Table = {
     "fenced": {},
 }
 
+# A wallet's order: the merchant side's query tells the truth; "closed" and "unresolved" may still learn of a late payment.
+WALLET: Table = {
+    "intent": {
+        "go": "sent",
+        "approved": "paid",
+        "declined": "declined",
+        "declined_uncertain": "querying",
+        "approved_not_completed": "querying",
+        "no_answer": "querying",
+        "bad_mac": "querying",
+        "not_sent": "not_sent",
+        "never_sent": "not_sent",
+        "timeout": "querying",
+        "restart": "querying",
+    },
+    "sent": {
+        "approved": "paid",
+        "declined": "declined",
+        "declined_uncertain": "querying",
+        "approved_not_completed": "querying",
+        "no_answer": "querying",
+        "bad_mac": "querying",
+        "not_sent": "querying",
+        "timeout": "querying",
+        "restart": "querying",
+    },
+    "querying": {
+        "paid": "paid",
+        "closed": "closed",
+        "refunded": "refunded",
+        "cancel": "cancelling",
+        "not_undone": "unresolved",
+    },
+    "cancelling": {
+        "closed": "closed",
+        "refunded": "refunded",
+        "cancel_unclear": "cancel_unknown",
+        "not_left": "querying",
+        "not_undone": "unresolved",
+    },
+    "cancel_unknown": {
+        "closed": "closed",
+        "refunded": "refunded",
+        "cancel": "cancelling",
+        "paid_late": "cancelling",
+        "not_undone": "unresolved",
+    },
+    "closed": {"paid_late": "cancelling", "refunded": "refunded"},
+    "unresolved": {
+        "paid": "paid",
+        "closed": "closed",
+        "refunded": "refunded",
+        "paid_late": "cancelling",
+        "resolved": "resolved",
+    },
+    "not_sent": {"approved": "paid"},
+    "paid": {},
+    "declined": {},
+    "refunded": {},
+    "resolved": {},
+}
+
 JOB: Table = {
     "WAITING": {"start": "INTENT", "too_old": "EXPIRED"},
     "UNPRINTED": {"start": "INTENT", "too_old": "EXPIRED"},
@@ -110,7 +172,12 @@ JOB: Table = {
     "EXPIRED": {},
 }
 
-TABLES: Mapping[str, Table] = {"transaction": TRANSACTION, "reversal": REVERSAL, "job": JOB}
+TABLES: Mapping[str, Table] = {"transaction": TRANSACTION, "wallet": WALLET, "reversal": REVERSAL, "job": JOB}
+
+
+def table_of(rail: str) -> Table:
+    """The life cycle of a transaction of this rail."""
+    return TRANSACTION if rail == "card" else WALLET
 
 
 def move(table: Table, state: str, cause: str) -> str:

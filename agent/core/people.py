@@ -2,22 +2,20 @@
 
 from msgspec.structs import replace
 
-from agent.core import incidents, reversal
-from agent.core.card import EVIDENCE_MAX, find
+from agent.core import evidence, incidents, reversal, wallet
+from agent.core.card import find
 from agent.core.change import Decision, Rejected
 from agent.core.event import DispositionGiven, EvidenceGiven, IncidentResolved
-from agent.core.lifecycle import TRANSACTION, move
+from agent.core.lifecycle import move, table_of
+from agent.core.model import Reversal, Transaction
 from agent.core.state import State
 
 
 def evidence_given(state: State, event: EvidenceGiven) -> Decision:
-    """Kept, masked, at most sixteen per transaction."""
-    row = find(state, event.transaction)
-    if len(row.evidence) >= EVIDENCE_MAX:
-        raise Rejected(409, "too-much-evidence", f"{EVIDENCE_MAX} pieces of evidence are kept for one transaction")
-    state.put(replace(row, evidence=(*row.evidence, event.evidence)))
-    state.tell(f"evidence.{event.evidence.kind}", row.id, amount_fen=event.evidence.amount_fen)
-    return Decision(transaction=row.id)
+    """Kept, masked, and compared field by field; of a wallet's order the gateway is asked anew."""
+    row, agreement = evidence.given(state, find(state, event.transaction), event.evidence)
+    wallet.evidence_given(state, row, agreement)
+    return Decision(transaction=row.id, agreement=agreement)
 
 
 def disposition_given(state: State, event: DispositionGiven) -> Decision:
@@ -47,12 +45,20 @@ def resolved(state: State, event: IncidentResolved) -> Decision:
     row = state.transactions.get(incident.transaction or "")
     if row is not None and incident.code in {"in_doubt", "declined_uncertain"}:
         sending = state.reversals.get(row.id)
-        if row.state not in {"unresolved", "declined_uncertain"} or (sending is not None and sending.state == "sending"):
+        if row.state not in {"unresolved", "declined_uncertain"} or _is_busy(sending, row):
             raise Rejected(409, "still-reversing", f"the transaction is {row.state}; the agent is still busy with it")
         reversal.fence(state, row.id)
-        state.put(replace(state.transactions[row.id], state=move(TRANSACTION, row.state, "resolved"), vault=None))
+        state.put(
+            replace(state.transactions[row.id], state=move(table_of(row.rail), row.state, "resolved"), vault=None, due_ms=None)
+        )
         state.tell("transaction.resolved", row.id, resolution=event.resolution, by=event.by)
         if sending is None:
             reversal.wipe(state, row.vault)
     incidents.close(state, incident, event.resolution, event.by, event.note)
     return Decision(transaction=incident.transaction)
+
+
+def _is_busy(sending: Reversal | None, row: Transaction) -> bool:
+    """An answer is awaited that may still decide."""
+    asking = row.order is not None and row.order.call is not None
+    return asking or (sending is not None and sending.state == "sending")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from agent.core import walletadvice
 from agent.core.model import Job, Transaction
 from agent.core.slips import yuan
 from agent.core.state import State
@@ -103,6 +104,44 @@ PLAYBOOK: Mapping[str, Row] = {
         "今日查不清,明日核对", "银行与收单方说法不一;系统{date}自动核对并提示。",
         "Unclear, checked T+1", "Bank and acquirer disagree; it is compared on {date} and you are told.",
     ),
+    "P5w": Row(
+        "结果不明,请店长决定", "订单(尾号{last4}){amount}今日查不清;店长确认后可换方式收款并打印情况说明;次日核实多扣则退回。",
+        "Unclear, manager",
+        "Order …{last4} of {amount} could not be cleared up today. The manager decides on other means, with a note; "
+        "tomorrow's settlement shows whether a refund is due.",
+    ),
+    "P8": Row(
+        "查询中,请勿再次扫码", "正在核实{amount}订单(尾号{last4}),最长{seconds}秒,请顾客不要再付。",
+        "Checking, do not scan", "Asking the wallet about the order of {amount} (…{last4}), at most {seconds} s; "
+        "the customer must not pay again.",
+    ),
+    "P9": Row(
+        "已收款,可以交货", "订单(尾号{last4}){amount}已支付,小票补打中,请勿再次收款。",
+        "Paid, hand over goods", "The order of {amount} (…{last4}) is paid. The receipt follows; do not charge again.",
+    ),
+    "P10": Row(
+        "未收款,请重新扫码", "订单(尾号{last4}){amount}已关闭;若顾客显示已扣,以退款通知为准,请用新付款码。",
+        "Not paid, scan again", "The order of {amount} (…{last4}) is closed. If the customer shows a debit, the wallet's refund "
+        "message counts; take a new payment code.",
+    ),
+    "P11": Row(
+        "凭证相符,请店长决定", "金额{amount}、商户、单号(尾号{last4})、时间一致但尚未查到入账;明日核对,已留底。",
+        "Proof agrees, manager", "Amount {amount}, merchant, order (…{last4}) and time agree, but the payment is not booked yet. "
+        "Compared tomorrow; the evidence is kept.",
+    ),
+    "P12": Row(
+        "支付未成功,请重新支付", "已确认{amount}未扣款(尾号{last4}),请重新支付或换其他方式。",
+        "Not paid, pay again", "It is certain that {amount} (…{last4}) was not taken; pay again or by other means.",
+    ),
+    "P13": Row(
+        "连续失败,请换方式支付", "{amount}(尾号{last4})未扣款;请用银行卡或现金;顾客可带手机卡到翼支付营业厅检测。",
+        "Failing, other means", "{amount} (…{last4}) was not taken, for the third time. Take a card or cash; "
+        "the operator's shop can check the customer's SIM card.",
+    ),
+    "P25": Row(
+        "账户异常,请换方式支付", "{amount}(尾号{last4})未扣款;请顾客到翼支付营业厅检查账户。",
+        "Account, other means", "{amount} (…{last4}) was not taken. The operator's shop can check the customer's account.",
+    ),
     "P18": Row(
         "打印机损坏,请报修", "仍可收款,小票已存;本机{n}笔未结,处理完再寄修。",
         "Printer is broken",
@@ -127,6 +166,10 @@ PLAYBOOK: Mapping[str, Row] = {
     "N1": Row(
         "请刷卡,按提示操作", "交易已登记,尚未发送。",
         "Follow the screen", "Registered; nothing has been sent yet.",
+    ),
+    "N1w": Row(
+        "请扫码,按提示操作", "订单(尾号{last4})已登记,尚未发送。",
+        "Scan, follow screen", "The order (…{last4}) is registered; nothing has been sent yet.",
     ),
     "N2": Row(
         "交易中,请稍候", "{amount}(尾号{last4})已发送,等待主机应答。",
@@ -160,12 +203,26 @@ PLAYBOOK: Mapping[str, Row] = {
         "上笔处理中,请稍候", "上一笔正在冲正或等待应答,马上轮到本笔。",
         "Earlier one first", "An earlier transaction is being settled; this one is next.",
     ),
+    "N8": Row(
+        "网络中断,请勿再扫码", "网络恢复后自动核实{amount}订单(尾号{last4}),请顾客不要再付;急离店由店长决定。",
+        "Offline, do not scan", "The order of {amount} (…{last4}) is checked once the network is back; the customer must not pay "
+        "again. If they must leave, the manager decides.",
+    ),
+    "N9": Row(
+        "此单退款,请勿交货", "订单(尾号{last4})撤销或关闭后又显示已付,{amount}退回顾客,到账以钱包通知为准,请勿凭此单交货。",
+        "Money back, no goods", "The order (…{last4}) showed as paid after it was cancelled or closed: {amount} goes back to the "
+        "customer, as the wallet's message will say. Hand nothing over for it.",
+    ),
 }
 
 _PAPER = frozenset({"paper_out", "cover_open"})
 _READY = frozenset({"none", "unknown"})
-_UNSETTLED = frozenset({"sent", "in_doubt", "reversing", "approved_not_completed", "unresolved", "declined_uncertain"})
-_PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original"})
+_UNSETTLED = frozenset({
+    "sent", "in_doubt", "reversing", "approved_not_completed", "unresolved", "declined_uncertain",
+    "querying", "cancelling", "cancel_unknown",
+})
+_PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original", "closed"})
+_PAID_OR_RUNNING = frozenset({"approved", "paid", "sent", "intent"})
 _UNDONE = frozenset({"declined", "not_sent", "reversed", "no_original"})
 
 
@@ -183,13 +240,15 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
         "rrn": transaction.rrn or transaction.stan, "date": _tomorrow(state),
         "n": sum(row.state in _UNSETTLED for row in state.open_transactions.values()),
     }
+    values["seconds"] = walletadvice.seconds_left(state.agent.policy, transaction)
     english = values | {"amount": "CNY " + yuan(transaction.amount_fen)}
     earlier = transaction.number < state.agent.newest
+    means = "card" if transaction.order is None else "order"
     return Advice(
         code=code, hold_goods=hold_goods, may_pay_again=may_pay_again,
         zh=row.zh, en=row.en,
         zh_long=(f"上一位顾客(尾号{values['last4']}):" if earlier else "") + row.zh_long.format_map(values),
-        en_long=(f"Earlier customer (card …{values['last4']}): " if earlier else "") + row.en_long.format_map(english),
+        en_long=(f"Earlier customer ({means} …{values['last4']}): " if earlier else "") + row.en_long.format_map(english),
         amount_fen=transaction.amount_fen, last4=transaction.last4, stan=transaction.stan,
     )
 
@@ -197,7 +256,9 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
 def _code(state: State, row: Transaction, proceed: str | None) -> str:
     void = "v" if row.kind == "void" else ""
     if row.state == "intent":
-        return {"wait": "N7", "refuse": "P19"}.get(proceed or "", "N1")
+        return {"wait": "N7", "refuse": "P19"}.get(proceed or "", "N1" if row.order is None else "N1w")
+    if row.order is not None and row.state != "paid":
+        return walletadvice.code(row, row.order, debit_shown=_debit_shown(row))
     if row.state in {"in_doubt", "approved_not_completed", "reversing"}:
         if _debit_shown(row):
             return "P6"
@@ -212,8 +273,10 @@ def _code(state: State, row: Transaction, proceed: str | None) -> str:
         return "P21" if own is not None and own.adopted else "P4b"
     if row.state == "no_original":
         return "P4d" if void else "P7" if _debit_shown(row) else "P4c"
-    if row.state == "approved":
+    if row.state in {"approved", "paid"}:
         code = _approved(state, row)
+        if code == "N3" and row.order is not None and row.order.found:
+            return "P9"
         return code + void if code + void in PLAYBOOK else code
     return {"sent": "N2", "declined": "N4" + void, "declined_uncertain": "P6", "not_sent": "N5", "resolved": "N6"}[
         row.state
@@ -253,7 +316,7 @@ def _debit_shown(row: Transaction) -> bool:
 def _hold_goods(state: State, row: Transaction) -> bool:
     """False only when the money is surely the merchant's. For a void that came to nothing, the original decides."""
     if row.kind != "void":
-        return row.state != "approved"
+        return row.state not in {"approved", "paid"}
     if row.state not in _UNDONE or row.original is None:
         return True
     keys = state.keys.get((row.terminal_id, row.original.batch, row.original.stan), ())
@@ -263,7 +326,7 @@ def _hold_goods(state: State, row: Transaction) -> bool:
 def _may_pay_again(row: Transaction) -> bool:
     """True only when this attempt can no longer take money, or the merchant took the risk. Never because of a void."""
     accepted = row.disposition is not None and row.disposition.accepts_risk
-    return row.kind != "void" and (row.state in _PAYABLE or (accepted and row.state not in {"approved", "sent", "intent"}))
+    return row.kind != "void" and (row.state in _PAYABLE or (accepted and row.state not in _PAID_OR_RUNNING))
 
 
 def _tomorrow(state: State) -> str:

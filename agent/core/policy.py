@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from agent.core.profile import UNIONPAY_KINDS, Answers, Kind, Messages, Reasons, Reversal
+from agent.core.wallets import WalletRule
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,6 +47,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasons: Reasons = Reasons()
     answers: Answers = Answers()
 
+    # Wallets: without a rule a wallet is not taken on this terminal.
+    wallets: tuple[WalletRule, ...] = ()
+    release_on_evidence: bool = False  # complete evidence lets the manager release goods, and forbids a cancel for ever
+    evidence_window_ms: int = 600_000  # how far the time that a customer shows may be from ours
+
     # The business day: the host's date begins at the cut-off. China keeps one time zone.
     cutoff_minute: int = 1_380
     utc_offset_minutes: int = 480
@@ -59,6 +65,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def kind(self, name: str) -> Kind:
         """The rules of this kind; those of a kind that is only watched when the profile does not list it."""
         return next((kind for kind in self.kinds if kind.name == name), _WATCHED)
+
+    def wallet(self, name: str | None) -> WalletRule | None:
+        """The rule of this wallet, or None where it is not configured."""
+        return next((rule for rule in self.wallets if rule.name == name), None)
 
 
 _WATCHED = Kind()

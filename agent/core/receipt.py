@@ -14,6 +14,7 @@ from agent.core.model import Document, DocumentLine, Job, Transaction
 from agent.core.state import State
 
 READY = frozenset({"none", "unknown"})
+PAID = frozenset({"approved", "paid"})
 GENUINE = frozenset({"receipt", "test"})
 FAILED = frozenset({"UNPRINTED", "PARTIAL", "UNKNOWN"})
 MARK = "重打印凭证/DUPLICATED"
@@ -46,7 +47,7 @@ def is_full(state: State) -> bool:
 
 def given(state: State, event: ReceiptGiven, transaction: Transaction) -> Decision:
     """The app hands over the genuine receipt. The first print of a transaction is the original, every other one marked."""
-    if transaction.state != "approved":
+    if transaction.state not in PAID:
         raise Rejected(
             409, "not-approved", f"the transaction is {transaction.state}: a receipt belongs to an approved one"
         )
@@ -67,9 +68,8 @@ def reprint(state: State, event: ReprintAsked, transaction: Transaction) -> Deci
     """
     need_printer(state)
     receipts = [job for job in state.jobs_of(transaction.id) if job.what == "receipt"]
-    if not receipts and transaction.state == "approved" and not event.blank:
-        state.tell("receipt.wanted", transaction.id, stan=transaction.stan, batch=transaction.batch)
-        state.do(AskReceipt(transaction.id, transaction.stan, transaction.batch))
+    if not receipts and transaction.state in PAID and not event.blank:
+        want(state, transaction)
         return Decision(transaction=transaction.id)
     if not receipts:
         raise Rejected(409, "no-receipt", "the payment app has not handed over a receipt for this transaction")
@@ -86,6 +86,12 @@ def reprint(state: State, event: ReprintAsked, transaction: Transaction) -> Deci
     marked = any(job.state != "EXPIRED" for job in receipts)
     add(state, event.job, transaction.id, "receipt", original.document, marked=marked)
     return Decision(transaction=transaction.id, jobs=(event.job,))
+
+
+def want(state: State, transaction: Transaction) -> None:
+    """Ask the payment app for the genuine receipt."""
+    state.tell("receipt.wanted", transaction.id, stan=transaction.stan, batch=transaction.batch)
+    state.do(AskReceipt(transaction.id, transaction.stan, transaction.batch))
 
 
 def ask_failed(state: State, transaction: Transaction) -> None:

@@ -23,12 +23,21 @@ RESULTS = {
     "in_doubt": "结果未知 UNKNOWN",
     "reversing": "冲正中 REVERSING",
     "approved_not_completed": "冲正中 REVERSING",
+    "querying": "查询中 CHECKING",
+    "cancelling": "撤单中 CANCELLING",
+    "cancel_unknown": "撤单结果未知 UNKNOWN",
+    "closed": "订单已关闭 CLOSED",
+    "refunded": "订单已退款 REFUNDED",
 }
+UNCLEAR = "结果不明 UNRESOLVED"  # of a wallet, which has no reversal
 
 RULE = DocumentLine("", right="", fill="-")
 BLANK = DocumentLine("")
 SIGNED = ("商户签章", "顾客签名", "日期")
-GUARANTEED = frozenset({"in_doubt", "reversing", "approved_not_completed", "unresolved", "reversed", "no_original"})
+GUARANTEED = frozenset({
+    "in_doubt", "reversing", "approved_not_completed", "unresolved", "reversed", "no_original",
+    "querying", "cancelling", "cancel_unknown", "closed", "refunded",
+})
 SHOWN = {"debit_sms": "扣款短信", "refund_sms": "退款短信", "wallet_record": "钱包账单"}
 
 
@@ -66,14 +75,15 @@ def _slip(state: State, row: Transaction, title: str, english: str) -> Document:
         _pair("终端号 TERMINAL", row.terminal_id),
         RULE,
         _pair("类型", KINDS.get(row.kind, row.kind)),
-        _pair("卡号", row.masked_pan or "****" + (row.last4 or "")),
+        _pair("卡号", row.masked_pan or "****" + (row.last4 or "")) if row.order is None else None,
+        _pair("订单号", row.order.order_no) if row.order is not None else None,
         _pair("批次号 BATCH", row.batch),
         _pair("凭证号 STAN", row.stan),
         _pair("参考号 RRN", row.rrn),
         _pair("时间", local_time(policy, row.sent or row.opened)),
         _pair("金额", f"RMB {yuan(row.amount_fen)}", bold=True),
         RULE,
-        _pair("结果", RESULTS.get(row.state, row.state), bold=True),
+        _pair("结果", _result(row), bold=True),
         answer,
         _pair("冲正次数 SENT", str(reversal.sends)) if reversal else None,
         RULE,
@@ -85,6 +95,10 @@ def _slip(state: State, row: Transaction, title: str, english: str) -> Document:
     ]
     listed = tuple(line for line in lines if line is not None)
     return Document(listed, qr=f"RV1:{incident}:{row.terminal_id}:{row.batch}:{row.stan}")
+
+
+def _result(row: Transaction) -> str:
+    return UNCLEAR if row.state == "unresolved" and row.order is not None else RESULTS.get(row.state, row.state)
 
 
 def _pair(label: str, value: str | None, *, bold: bool = False) -> DocumentLine | None:

@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from msgspec.structs import replace
 
 from agent.core.change import Change, Decision, Effect, Fact
-from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Stamp, Transaction
+from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Stamp, Streaks, Transaction
 
 R = TypeVar("R", bound=Row)
 Key = tuple[str, str, str]
@@ -29,6 +29,7 @@ class State:
         self.agent = Agent()
         self.line = Line()
         self.printer = Printer()
+        self.streaks = Streaks()
         self.transactions: dict[str, Transaction] = {}
         self.reversals: dict[str, Reversal] = {}
         self.incidents: dict[str, Incident] = {}
@@ -91,6 +92,12 @@ class State:
         """How old a stamp is at least: after a new boot only the time since that boot is proved."""
         elapsed_ms = self.now.boottime_ms
         return elapsed_ms - stamp.mono_ms if stamp.boot == self.agent.boots else elapsed_ms
+
+    def age_most_ms(self, stamp: Stamp) -> int:
+        """How old a stamp may be: over a new boot the wall clock tells, where both times are known."""
+        if self.now.wall_ms is None or stamp.wall_ms is None:
+            return self.age_ms(stamp)
+        return max(self.age_ms(stamp), self.now.wall_ms - stamp.wall_ms)
 
     def business_day(self) -> str | None:
         """The host's date by its cut-off, in days since 1970, or None when the time is unknown."""
@@ -205,6 +212,8 @@ class State:
             return tables[0].get(key)
         if kind is Agent:
             return self.agent
+        if kind is Streaks:
+            return self.streaks
         return self.line if kind is Line else self.printer
 
     def _set(self, row: Row) -> Row | None:
@@ -230,6 +239,8 @@ class State:
             before, self.agent = self.agent, row
         elif isinstance(row, Line):
             before, self.line = self.line, row
+        elif isinstance(row, Streaks):
+            before, self.streaks = self.streaks, row
         else:
             assert isinstance(row, Printer), "a row of no table"
             before, self.printer = self.printer, row

@@ -5,10 +5,24 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agent.core import answers, batch, card, gate, incidents, invariant, people, receipt, relay, reversal, schedule, slips
+from agent.core import (
+    answers,
+    batch,
+    card,
+    gate,
+    incidents,
+    invariant,
+    people,
+    receipt,
+    relay,
+    reversal,
+    schedule,
+    slips,
+    wallet,
+)
 from agent.core import event as e
-from agent.core.change import Change, Decision, Rejected
-from agent.core.model import Line, Now
+from agent.core.change import Change, Decision
+from agent.core.model import Line, Now, Transaction
 from agent.core.state import State
 
 NOTHING = Decision()
@@ -63,11 +77,16 @@ def _booted(state: State, event: e.Booted) -> None:
     state.put(replace(state.printer, fault="unknown", watched=False))
     state.tell("agent.started", version=event.version, new_boot=new_boot)
     for transaction in state.transactions_by_age():
-        card.restarted(state, transaction, new_boot=new_boot)
+        (wallet if _asked_of_the_gateway(transaction) else card).restarted(state, transaction, new_boot=new_boot)
     for row in state.reversals_by_age():
         reversal.restarted(state, row, new_boot=new_boot)
     for job in sorted(state.open_jobs.values(), key=lambda job: job.number):
         receipt.restarted(state, job, new_boot=new_boot)
+
+
+def _asked_of_the_gateway(row: Transaction) -> bool:
+    """True from the doubt on; before it a wallet waits for the app's result as a card does."""
+    return row.order is not None and row.state not in {"intent", "sent"}
 
 
 def _configured(state: State, event: e.Configured) -> None:
@@ -84,7 +103,7 @@ def _deadline_passed(state: State, _event: e.DeadlinePassed) -> None:
     now_ms = state.now.boottime_ms
     for transaction in state.transactions_by_age():
         if transaction.due_ms is not None and transaction.due_ms <= now_ms:
-            card.deadline(state, transaction)
+            (wallet if _asked_of_the_gateway(transaction) else card).deadline(state, transaction)
     for row in state.reversals_by_age():
         if row.due_ms is not None and row.due_ms <= now_ms:
             answers.deadline(state, row)
@@ -144,16 +163,10 @@ def _guarantee(state: State, event: e.GuaranteeAsked) -> Decision:
     return slips.guarantee(state, event, card.find(state, event.transaction))
 
 
-def _opened(state: State, event: e.Opened) -> Decision:
-    if event.rail != "card":
-        raise Rejected(400, "rail-not-configured", f"rail {event.rail} is not configured on this terminal")
-    return card.opened(state, event)
-
-
 _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.Booted: _booted,
     e.DeadlinePassed: _deadline_passed,
-    e.Opened: _opened,
+    e.Opened: card.opened,
     e.SentAsked: card.sent_asked,
     e.ResultReported: card.result,
     e.ReceiptGiven: _given,
@@ -179,6 +192,8 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.RelayRefused: relay.refused,
     e.EchoReply: lambda state, event: schedule.echo_answered(state, event.code),
     e.NoiseReceived: _noise,
+    e.WalletAnswered: wallet.answered,
+    e.NetworkChanged: lambda state, _event: wallet.network_changed(state),
     e.JobFinished: receipt.finished,
     e.PrinterSeen: receipt.seen,
     e.TestPrintAsked: receipt.test_page,

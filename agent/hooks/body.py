@@ -18,7 +18,9 @@ Note = Annotated[str, msgspec.Meta(max_length=500)]
 Chip = Annotated[str, msgspec.Meta(pattern=r"^([0-9A-Fa-f]{2}){0,255}\Z", description="EMV TLV as hex, at most 255 bytes")]
 
 
-IN_DOUBT = frozenset({"in_doubt", "reversing", "approved_not_completed", "unresolved"})
+IN_DOUBT = frozenset({
+    "in_doubt", "reversing", "approved_not_completed", "unresolved", "querying", "cancelling", "cancel_unknown",
+})
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

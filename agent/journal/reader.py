@@ -25,7 +25,9 @@ CONTEXT = (
     "terminal.changed",
 )
 # Money that may be on the wrong side until somebody or something decides.
-DOUBTFUL = frozenset({"in_doubt", "reversing", "approved_not_completed", "unresolved"})
+DOUBTFUL = frozenset({
+    "in_doubt", "reversing", "approved_not_completed", "unresolved", "querying", "cancelling", "cancel_unknown",
+})
 
 R = TypeVar("R", Transaction, Reversal, Incident, Job)
 _ENTRY = msgspec.json.Decoder(Entry)

@@ -12,7 +12,7 @@ import msgspec
 
 from agent.core.change import Change, Decision
 from agent.core.event import Event, HostReply, IncidentResolved, JobFinished, Opened
-from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Transaction
+from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Streaks, Transaction
 from agent.core.state import State
 from agent.journal import idempotency, schema
 from agent.journal.chain import GENESIS, Entry, canonical, link
@@ -20,9 +20,9 @@ from agent.journal.database import Database, StorageFull
 from agent.journal.idempotency import Idempotency
 
 TABLES: dict[type, str] = {Transaction: "transactions", Reversal: "reversals", Incident: "incidents", Job: "jobs"}
-SINGLES: dict[str, type] = {"agent": Agent, "line": Line, "printer": Printer}
+SINGLES: dict[str, type] = {"agent": Agent, "line": Line, "printer": Printer, "streaks": Streaks}
 DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (*TABLES, Agent, Line, Printer)
+    kind: msgspec.json.Decoder(kind) for kind in (*TABLES, *SINGLES.values())
 }
 _ENTRY = msgspec.json.Decoder(Entry)
 # What can change of a row that is there already; the columns people search by never do.

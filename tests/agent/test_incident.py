@@ -11,7 +11,8 @@ import pytest
 
 import agent.core
 from agent.core import event, model
-from agent.core.lifecycle import JOB, REVERSAL, TRANSACTION
+from agent.core.lifecycle import JOB, REVERSAL, TRANSACTION, WALLET
+from agent.core.wallets import DEFAULTS
 from agent.incident import FACTS, Moment, moment, sentence, timeline, when
 from agent.journal import checkpoint
 from agent.journal.chain import Entry
@@ -31,7 +32,7 @@ SHOWN = ("debit_sms", "refund_sms", "wallet_record")
 # What stands in the place of a name inside a told type, e.g. f"receipt.{level}".
 EXPANSIONS = {
     "f'transaction.{cause}'": ("declined", "declined_uncertain"),
-    "f'evidence.{event.evidence.kind}'": SHOWN,
+    "f'evidence.{evidence.kind}'": SHOWN,
     "f'evidence.{kind}'": tuple(set(get_args(model.Evidence.__annotations__["kind"])) - set(SHOWN)),
     "f'receipt.{event.level.lower()}'": tuple(level.lower() for level in choices(event.JobFinished, "level")),
 }
@@ -114,11 +115,14 @@ def test_every_code_that_can_stand_in_a_fact_has_a_word():
     assert len(resolutions) > 6
     wanted = {
         "owner": owners, "next_action": following, "incident": codes, "resolution": resolutions,
-        "state": set(TRANSACTION), "reversal": set(REVERSAL), "job": set(JOB), "fault": set(get_args(Fault)),
+        "state": {*TRANSACTION, *WALLET}, "reversal": set(REVERSAL), "job": set(JOB), "fault": set(get_args(Fault)),
         "outcome": set(get_args(model.Outcome)), "goods": set(get_args(model.Goods)), "what": choices(model.Job, "what"),
         "reason": {"98", "A0", "96", "06"}, "terminal": choices(event.TerminalChanged, "what"),
         "noise": choices(event.NoiseReceived, "what"), "mac": choices(event.HostReply, "mac"),
-        "cause": {cause for was in ("intent", "sent") for cause, to in TRANSACTION[was].items() if to == "in_doubt"},
+        "cause": {cause for was in ("intent", "sent") for cause, to in TRANSACTION[was].items() if to == "in_doubt"}
+        | {cause for was in ("intent", "sent") for cause, to in WALLET[was].items() if to == "querying"},
+        "said": choices(event.WalletAnswered, "state"), "call": choices(model.Order, "following"),
+        "wallet": {rule.name for rule in DEFAULTS},
         "batch": choices(model.Agent, "batch_state"), "wanted": choices(model.Line, "wanted"),
         "paper": choices(model.Printer, "paper"),
     }

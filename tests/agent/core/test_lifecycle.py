@@ -4,7 +4,7 @@ import pytest
 
 from agent.core.lifecycle import JOB, REVERSAL, TABLES, TRANSACTION, Table, move
 
-FIRST = {"transaction": {"intent"}, "reversal": {"pending"}, "job": {"WAITING"}}
+FIRST = {"transaction": {"intent"}, "wallet": {"intent"}, "reversal": {"pending"}, "job": {"WAITING"}}
 
 
 @pytest.mark.parametrize(("name", "table"), TABLES.items())

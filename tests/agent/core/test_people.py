@@ -3,8 +3,8 @@
 import pytest
 
 from agent.core import event as e
-from agent.core.card import EVIDENCE_MAX
 from agent.core.change import Rejected
+from agent.core.evidence import EVIDENCE_MAX
 from agent.core.model import Disposition
 from tests.agent.core.world import HOUR, SECOND, World, evidence
 

@@ -2,13 +2,16 @@
 
 import re
 import string
+from typing import Any
 
 import pytest
 
 from agent.core import event as e
 from agent.core.model import Disposition
 from agent.core.playbook import PLAYBOOK
-from tests.agent.core.world import RECEIPT, SECOND, World, evidence
+from agent.core.wallets import WalletRule
+from tests.agent.core.till import Till
+from tests.agent.core.world import MERCHANT, RECEIPT, SECOND, World, evidence
 
 
 def approved(fault: str, level: str, kind: str = "sale") -> World:
@@ -109,6 +112,61 @@ def _blank() -> World:
     return world
 
 
+def _asked(said: str | None = None, wallet: str = "wechat", **policy: Any) -> Till:
+    """An order without a result; what the wallet says of it."""
+    till = Till(wallet, **policy)
+    till.lose(customer="c1")
+    if said is not None:
+        till.says(said)
+    return till
+
+
+def _registered() -> Till:
+    till = Till()
+    till.scan(ask=False)
+    return till
+
+
+def _unclear() -> Till:
+    return _asked("not_paid", wallets=(WalletRule(name="wechat", cancel=False, queries_max=1),))
+
+
+def _proof() -> Till:
+    till = _asked("not_paid", release_on_evidence=True)
+    till.do(
+        evidence("wallet_record", amount_fen=100, order_no=till.order().order_no, merchant=MERCHANT, at="2026-03-02 10:00")
+    )
+    return till
+
+
+def _offline() -> Till:
+    till = _asked()
+    till.fails("not_reached")
+    return till
+
+
+def _late_payment() -> Till:
+    till = _asked("closed")
+    till.go_to(60 * SECOND)
+    till.says("paid")
+    return till
+
+
+def _third_failure() -> Till:
+    till = Till("bestpay")
+    for key, stan in (("x", "000003"), ("y", "000002"), ("a", "000001")):
+        till.scan(key, stan=stan, customer="c1")
+        till.result("declined", key)
+    return till
+
+
+def _account() -> Till:
+    till = Till("bestpay")
+    till.scan()
+    till.result("declined", abnormal=True)
+    return till
+
+
 SCENES = {
     "P1": _p1,
     "P1v": lambda: approved("cover_open", "UNPRINTED", "void"),
@@ -124,12 +182,21 @@ SCENES = {
     "P5v": lambda: _p5(void=True),
     "P6": _debit_shown,
     "P7": lambda: _p5(shown=True),
+    "P5w": _unclear,
+    "P8": _asked,
+    "P9": lambda: _asked("paid"),
+    "P10": lambda: _asked("closed"),
+    "P11": _proof,
+    "P12": lambda: _asked("closed", "bestpay"),
+    "P13": _third_failure,
+    "P25": _account,
     "P18": lambda: approved("unrecoverable", "UNPRINTED"),
     "P21": _reversed_by_the_app,
     "P23": _no_printer,
     "P24": _blank,
     "P19": _opened,
     "N1": _opened,
+    "N1w": _registered,
     "N2": lambda: _opened(ask=True),
     "N3": lambda: approved("none", "CONFIRMED"),
     "N3v": lambda: approved("none", "CONFIRMED", "void"),
@@ -138,6 +205,8 @@ SCENES = {
     "N5": _not_sent,
     "N6": _resolved,
     "N7": _opened,
+    "N8": _offline,
+    "N9": _late_payment,
 }
 PROCEED = {"P19": "refuse", "N7": "wait"}
 
@@ -168,7 +237,7 @@ def test_both_languages_are_complete_and_name_the_same_facts(code: str) -> None:
     row = PLAYBOOK[code]
     assert all(row)
     names = {name for text in row for _, name, _, _ in string.Formatter().parse(text) if name}
-    assert names <= {"amount", "last4", "rrn", "date", "n"}
+    assert names <= {"amount", "last4", "rrn", "date", "n", "seconds"}
     assert re.search(r"[一-鿿]", row.zh_long)
     assert not re.search(r"[一-鿿]", row.en_long)
 
@@ -176,11 +245,15 @@ def test_both_languages_are_complete_and_name_the_same_facts(code: str) -> None:
 @pytest.mark.parametrize("code", SCENES)
 def test_every_prompt_is_bound_to_its_customer_and_fully_written_out(code: str) -> None:
     advice = SCENES[code]().advice(proceed=PROCEED.get(code))
-    assert (advice.amount_fen, advice.last4, advice.stan) in {(100, "0128", "000001"), (100, "0128", "000009")}
+    assert (advice.amount_fen, advice.last4, advice.stan) in {
+        (100, "0128", "000001"), (100, "0128", "000009"), (100, "0001", "000001"),
+    }
     assert "{" not in advice.zh_long + advice.en_long
 
 
-@pytest.mark.parametrize("code", ["P3", "P3v", "P4a", "P5", "P5v", "P6", "P7", "N2", "N7", "P19"])
+@pytest.mark.parametrize(
+    "code", ["P3", "P3v", "P4a", "P5", "P5v", "P5w", "P6", "P7", "P8", "P11", "N2", "N7", "N8", "N9", "P19"]
+)
 def test_goods_are_held_and_nobody_pays_again_while_the_truth_is_open(code: str) -> None:
     advice = SCENES[code]().advice(proceed=PROCEED.get(code))
     assert advice.hold_goods
