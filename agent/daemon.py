@@ -26,13 +26,14 @@ from agent.journal import checkpoint
 from agent.journal.database import StorageError, StorageFailed
 from agent.journal.pruning import DAY_MS, Pruner
 from agent.journal.store import Store
-from agent.perform.build import host_line, payapp_line, printer_thread, sign_in, telemetry
+from agent.perform.build import codec, host_line, hosts, payapp_line, printer_thread, prover, sign_in, telemetry
 from agent.perform.host import HostLine
 from agent.vault import Vault
 from device.clock import Reading, SystemClock
 from device.connectivity import NetworkEar
 
 if TYPE_CHECKING:
+    from agent.hooks.relay import Relay
     from agent.perform.payapp import PayappLine
     from agent.perform.printer import PrinterThread
     from agent.perform.telemetry import Telemetry
@@ -67,11 +68,11 @@ class Daemon:
         self._vault = Vault(ensure_key(config.storage.key_file)) if vault_on else None
         self._store = Store.open(config.storage.path)
         self.inbox = Inbox(self._store, self._now, self._dispatch, self._committed, self._broken)
-        self.inbox.state.wording = config.wording
         self._host: HostLine | None = host_line(config, self._store, self._vault, self.inbox.tell)
         self._printer: PrinterThread | None = printer_thread(config, self.inbox.tell)
         self._payapp: PayappLine | None = payapp_line(config, self.inbox.tell)
         self._sign_in = sign_in(config)
+        self._relay: Relay | None = self._make_relay()
         self._ear = NetworkEar(self._poke_line)
         house = House(
             inbox=self.inbox, vault=self._vault, version=version, line_down=self._line_down, poke_line=self._refresh_line,
@@ -87,6 +88,17 @@ class Daemon:
         )
         self._snapshot = lambda: msgspec.to_builtins(status_of(house))
         self._telemetry: Telemetry | None = None
+
+    def _make_relay(self) -> "Relay | None":
+        """The relay, whose library-free parts are only loaded where it is used."""
+        config, vault = self._config, self._vault
+        if config.recovery.mode != "relay" or config.relay is None or vault is None:
+            return None
+        from agent.hooks.relay import Relay
+        from agent.hooks.relayreader import RelayReader
+
+        reader = RelayReader(codec(config), prover(config), vault, lambda: self.inbox.state.agent.policy)
+        return Relay(reader, lambda: hosts(config), self.inbox, config.recovery.hold_ms)
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -114,6 +126,8 @@ class Daemon:
         await self.inbox.submit(Booted(version=self._version, policy=policy_of(self._config)))
         self._ear.open()
         await self.door.open(self._config.hook.socket, _address(self._config.hook.listen))
+        if self._relay is not None and self._config.relay is not None:
+            await self._relay.open(self._config.relay)
         boots = self.inbox.state.agent.boots
         self._telemetry = telemetry(self._config, self._store, self._clock, boots, self._snapshot, self.inbox.tell)
         if self._telemetry is not None:
@@ -126,6 +140,8 @@ class Daemon:
         """Close the intake, flush, tell the workers, leave. What does not end in time is left as a kill would leave it."""
         try:
             async with asyncio.timeout(STOP_S):
+                if self._relay is not None:
+                    await self._relay.close()
                 await self.door.close()
                 self.inbox.close()
                 self._ear.close()
@@ -177,6 +193,8 @@ class Daemon:
     def _committed(self) -> None:
         self._commits += 1
         self.door.bell.ring()
+        if self._relay is not None:
+            self._relay.committed()
         if self._telemetry is not None:
             self._telemetry.poke()
             self._telemetry.changed()
@@ -229,7 +247,6 @@ class Daemon:
         except ConfigError as error:
             log.error("the configuration was not reloaded: %s", error)  # noqa: TRY400  (the reader needs the reason, no trace)
             return
-        self.inbox.state.wording = config.wording
         self.inbox.tell(Configured(policy=policy_of(config)))
 
     async def _feed_watchdog(self) -> None:

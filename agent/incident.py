@@ -116,6 +116,9 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "The payment app reverses it itself[, reason {reason:reason}]; we yield",
     ),
     "relay.answered": ("主机应答 {code},已记账于本机,正在转发", "The host answered {code}; on record, being forwarded"),
+    "relay.unproved": (
+        "应答已转发,MAC 未能核对,等收银程序确认", "Forwarded with its MAC unchecked: the payment app has to confirm it",
+    ),
     "relay.app_reversed": (
         "收银程序发出冲正[,原因 {reason:reason}]", "The payment app sent a reversal[, reason {reason:reason}]",
     ),

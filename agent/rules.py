@@ -70,8 +70,8 @@ def warnings(config: Config) -> list[Finding]:
 
 def _not_built(config: Config) -> Iterator[Finding]:
     """Settings of the contract that this version does not carry out: refused, so that nobody rests on them."""
-    if config.recovery.mode != "direct":
-        yield Finding(("recovery.mode",), 'this version has only "direct"', '本版本仅支持 "direct"')
+    if config.recovery.mode == "payapp":
+        yield Finding(("recovery.mode",), 'this version has only "direct" and "relay"', '本版本仅支持 "direct" 和 "relay"')
 
 
 def file_problems(config: Config) -> list[Problem]:
@@ -131,6 +131,9 @@ def _wanted_files(config: Config) -> Iterator[tuple[str, Path, bool]]:
     if config.mqtt is not None:
         named += [("mqtt.ca", config.mqtt.ca, False), ("mqtt.cert", config.mqtt.cert, False)]
         named += [("mqtt.key", config.mqtt.key, True)]
+    if config.relay is not None:
+        named += [("relay.tls_cert", config.relay.tls_cert, False), ("relay.tls_ca", config.relay.tls_ca, False)]
+        named += [("relay.tls_key", config.relay.tls_key, True)]
     if config.settlement is not None:
         named += [("settlement.calendar", config.settlement.calendar, False)]
     return ((key, path, secret) for key, path, secret in named if path is not None)
@@ -149,9 +152,9 @@ def _rails(config: Config) -> Iterator[Finding]:
     if mode != "payapp" and config.mac.source == "payapp" and config.payapp is None:
         en, zh = 'is missing: mac.source "payapp" needs it', '缺少此节：mac.source 为 "payapp" 时需要它'
         yield Finding(("payapp", "mac.source", "recovery.mode"), en, zh)
-    if mode == "direct" and config.storage.vault == "none":
-        en = 'must be "sealed" in mode "direct": a reversal carries the card number'
-        yield Finding(("storage.vault", "recovery.mode"), en, '模式 "direct" 下应为 "sealed"：冲正报文需要卡号')
+    if mode != "payapp" and config.storage.vault == "none":
+        en = f'must be "sealed" in mode "{mode}": a reversal carries the card number'
+        yield Finding(("storage.vault", "recovery.mode"), en, f'模式 "{mode}" 下应为 "sealed"：冲正报文需要卡号')
     if config.recovery.backoff_max_ms < config.recovery.backoff_min_ms:
         keys = ("recovery.backoff_max_ms", "recovery.backoff_min_ms")
         yield Finding(keys, "is less than backoff_min_ms", "小于 backoff_min_ms")
@@ -191,6 +194,12 @@ def _tls(config: Config) -> Iterator[Finding]:
     if not host.tls_enabled and any(getattr(host, name) is not None for name in names):
         en, zh = "is false, but other tls keys are set", "为 false，但设置了其他 tls 键"
         yield Finding(("acquirer.tls_enabled", *(f"acquirer.{name}" for name in names)), en, zh)
+    if config.relay is not None:
+        relay = config.relay
+        yield from _pair("relay.tls_cert", relay.tls_cert, "relay.tls_key", relay.tls_key)
+        if relay.tls_ca is not None and relay.tls_cert is None:
+            en, zh = "is missing: relay.tls_ca needs it", "缺少此键：relay.tls_ca 需要它"
+            yield Finding(("relay.tls_cert", "relay.tls_ca"), en, zh)
     if config.mqtt is not None:
         mqtt = config.mqtt
         yield from _pair("mqtt.cert", mqtt.cert, "mqtt.key", mqtt.key)

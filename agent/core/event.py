@@ -210,7 +210,7 @@ class RelayAnswered(_Event, frozen=True):
     f41: str | None
     f42: str | None
     code: str | None
-    mac: Literal["good", "bad", "missing"]
+    mac: Literal["good", "bad", "missing", "unchecked"]
     rrn: str | None = None
     auth_code: str | None = None
 

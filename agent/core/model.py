@@ -126,6 +126,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     due_ms: int | None = None
     doubt: str | None = None
     answered: bool = False  # relay: the host's approval is on disk, and not yet known to have been forwarded
+    unproved: bool = False  # and nobody here could check its MAC: only the payment app's own word makes it approved
     response_code: str | None = None
     approved_fen: int | None = None
     rrn: str | None = None

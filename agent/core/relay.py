@@ -1,6 +1,7 @@
 """The relay's rules: what an answer that passes by decides, and what the payment app's own 0400 means.
 
-`approved` takes three things: the host's approval with a good MAC is on disk, it was forwarded, and the app sent no 0400.
+`approved` takes three things: the host's approval is on disk, it was forwarded, and either its MAC is good and the app sent
+no 0400, or the app confirms it.
 Doubt that was committed first stays: an answer after it is evidence and is not forwarded.
 """
 
@@ -16,7 +17,6 @@ from agent.core.policy import Policy
 from agent.core.state import State
 
 DECIDED = frozenset({"approved", "declined", "declined_uncertain"})
-CAUSES = {"A0": "bad_mac", "96": "approved_not_completed"}
 
 
 def answered(state: State, event: RelayAnswered) -> Decision:
@@ -33,7 +33,7 @@ def answered(state: State, event: RelayAnswered) -> Decision:
         state.put(
             replace(
                 transaction, answered=True, response_code=said.response_code, approved_fen=said.approved_fen,
-                rrn=said.rrn, auth_code=said.auth_code,
+                rrn=said.rrn, auth_code=said.auth_code, unproved=event.mac == "unchecked",
             )
         )
         state.tell("relay.answered", transaction.id, code=event.code)
@@ -91,6 +91,9 @@ def forwarded(state: State, event: AnswerForwarded) -> Decision:
     transaction = card.find(state, event.transaction)
     if transaction.state != "sent" or not transaction.answered:
         return Decision(transaction=transaction.id)
+    if event.left and transaction.unproved:
+        state.tell("relay.unproved", transaction.id)
+        return Decision(transaction=transaction.id)
     return card.result(
         state,
         ResultReported(
@@ -107,7 +110,9 @@ def app_reversed(state: State, event: AppReversed) -> Decision:
     if transaction.state == "intent":  # held, and given up by the app: it is never forwarded now
         card.result(state, ResultReported(transaction=transaction.id, outcome="not_sent"))
     elif transaction.state == "sent":
-        cause = "approved_not_completed" if transaction.answered else CAUSES.get(event.reason or "", "no_answer")
+        reasons = state.agent.policy.reasons
+        causes = {reasons.bad_mac: "bad_mac", reasons.not_completed: "approved_not_completed"}
+        cause = "approved_not_completed" if transaction.answered else causes.get(event.reason or "", "no_answer")
         card.into_doubt(state, transaction, cause)
     elif transaction.state == "approved":
         transaction = state.put(

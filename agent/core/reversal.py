@@ -49,7 +49,7 @@ def astray(state: State, transaction: Transaction) -> None:
         state.put(
             Reversal(
                 id=transaction.id, number=transaction.number, state="refused", terminal_id=transaction.terminal_id,
-                batch=transaction.batch, reason="96", fields=fields.reversal_fields(policy, transaction),
+                batch=transaction.batch, reason=policy.reasons.not_completed, fields=fields.reversal_fields(policy, transaction),
                 vault=transaction.vault, first_used=True,
             )
         )

@@ -25,6 +25,9 @@ class Inbox(Protocol):
     ) -> "asyncio.Future[Decision]":
         """Queue an event; the Decision comes when it is on disk."""
 
+    def tell(self, event: Event) -> None:
+        """Queue an event nobody waits for."""
+
     def view(self, transaction: str) -> State:
         """A state in which this transaction can be read, if it exists."""
 

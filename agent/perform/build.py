@@ -5,8 +5,8 @@ of a terminal without them stay small.
 """
 
 import ssl
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -21,8 +21,8 @@ from agent.vault import Vault
 from device.acquirer.hosts import Hosts
 from device.acquirer.link import Link, tls_context
 from device.acquirer.mac import SoftwareMac
-from device.acquirer.message import Codec
-from device.acquirer.profile import Framing
+from device.acquirer.message import Codec, Message
+from device.errors import MacError
 from device.lent import Lent
 
 if TYPE_CHECKING:
@@ -30,31 +30,60 @@ if TYPE_CHECKING:
     from agent.perform.printer import PrinterThread
     from agent.perform.telemetry import Clock, Telemetry
 
+MacState = Literal["good", "bad", "missing", "unchecked"]
+
 _GENERIC = {32: "generic-58mm", 48: "generic-80mm"}
 _DOTS = {32: 384, 48: 576}  # of the print head: 58 mm and 80 mm paper
 
 
 def host_line(config: Config, store: Store, vault: Vault | None, tell: Callable[[Event], None]) -> HostLine | None:
-    """The agent's own line; only `direct` has one."""
-    if config.recovery.mode != "direct" or vault is None:
+    """The agent's own line, or None where the payment app reverses by itself."""
+    if config.recovery.mode == "payapp" or vault is None:
         return None
-    acquirer = config.acquirer
-    profile = msgspec.structs.replace(config.profile.line, tpdu=acquirer.tpdu, header=acquirer.header)
-    primary = _link(config, acquirer.host, acquirer.port, profile.framing)
-    backup = None
-    if acquirer.backup_host is not None:
-        backup = _link(config, acquirer.backup_host, acquirer.backup_port or acquirer.port, profile.framing)
 
     def secrets(ref: str) -> Mapping[str, str]:
         return vault.open(ref, store.sealed(ref))
 
-    app = Lent(config.payapp.url) if config.payapp is not None else None
-    lease = LeasedLine(app) if app is not None and acquirer.line == "lease" else OwnLine()
-    return HostLine(Hosts(primary, backup), lease, Codec(profile), config.profile.messages, _mac(config, app), secrets, tell)
+    app = _lent(config)
+    lease = LeasedLine(app) if app is not None and config.acquirer.line == "lease" else OwnLine()
+    return HostLine(hosts(config), lease, codec(config), config.profile.messages, _mac(config, app), secrets, tell)
 
 
-def _link(config: Config, host: str, port: int, framing: Framing) -> Link:
-    return Link(host, port, tls=_tls(config), server_name=config.acquirer.tls_server_name, framing=framing)
+def codec(config: Config) -> Codec:
+    """The acquirer's message format."""
+    return Codec(msgspec.structs.replace(config.profile.line, tpdu=config.acquirer.tpdu, header=config.acquirer.header))
+
+
+def hosts(config: Config) -> Hosts:
+    """A line to the acquirer's host and its stand-in, not yet connected."""
+    acquirer, framing = config.acquirer, codec(config).framing
+
+    def link(host: str, port: int) -> Link:
+        return Link(host, port, tls=_tls(config), server_name=acquirer.tls_server_name, framing=framing)
+
+    primary = link(acquirer.host, acquirer.port)
+    if acquirer.backup_host is None:
+        return Hosts(primary)
+    return Hosts(primary, link(acquirer.backup_host, acquirer.backup_port or acquirer.port))
+
+
+def prover(config: Config) -> Callable[[Message], Awaitable[MacState]]:
+    """Tells what the MAC of a message is worth; unchecked when whoever could check it does not."""
+    service = _mac(config, _lent(config))
+
+    async def prove(message: Message) -> MacState:
+        if message.mac is None or message.mac_input is None:
+            return "missing"
+        try:
+            return "good" if await service.verify(message.mac_input, message.mac) else "bad"
+        except MacError:
+            return "unchecked"
+
+    return prove
+
+
+def _lent(config: Config) -> Lent | None:
+    return Lent(config.payapp.url) if config.payapp is not None else None
 
 
 def _mac(config: Config, app: Lent | None) -> MacService:
@@ -99,7 +128,7 @@ def payapp_line(config: Config, tell: Callable[[Event], None]) -> "PayappLine | 
 
 def sign_in(config: Config) -> SignIn:
     """Who is asked for a sign-in: the app's port where it has one, and the cashier by an incident in any case."""
-    return SignIn(Lent(config.payapp.url) if config.payapp is not None else None)
+    return SignIn(_lent(config))
 
 
 def telemetry(

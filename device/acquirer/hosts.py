@@ -28,6 +28,11 @@ class Hosts:
         """True when there are two."""
         return len(self._links) > 1
 
+    @property
+    def is_open(self) -> bool:
+        """As `Link.is_open`."""
+        return self._link.is_open
+
     async def connect(self) -> None:
         """Connect to the first that can be; does nothing when a connection stands. Raises the last one's `LinkDown`."""
         if self._link.is_open:

@@ -5,19 +5,12 @@ whether a reversal was attempted or not.
 """
 
 import asyncio
-import select
 import ssl
-from collections import deque
 from pathlib import Path
 
 from device.acquirer.profile import UNIONPAY, Framing
+from device.acquirer.stream import CLOSE_TIMEOUT_MS, FrameStream
 from device.errors import LinkDown, LinkError, LinkLost, LinkSilent, RemoteMessageError
-
-SEND_TIMEOUT_MS = 5_000  # a frame fits any socket buffer: when it does not leave in this time the line is dead
-CLOSE_TIMEOUT_MS = 1_000
-FRAMES_WAITING_MAX = 16  # unread frames before the peer is made to wait
-
-_GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
 class Link:
@@ -36,8 +29,8 @@ class Link:
         self._server_name = server_name if tls else None  # what the certificate must say, when it is not `host`
         self._connect_timeout_ms = connect_timeout_ms
         self._framing = framing
-        self._stream: _Stream | None = None
-        self._attempt: asyncio.Task[tuple[asyncio.Transport, _Stream]] | None = None
+        self._stream: FrameStream | None = None
+        self._attempt: asyncio.Task[tuple[asyncio.Transport, FrameStream]] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -119,12 +112,12 @@ class Link:
         if stream is not None:
             await stream.close()
 
-    async def _open(self) -> tuple[asyncio.Transport, "_Stream"]:
+    async def _open(self) -> tuple[asyncio.Transport, "FrameStream"]:
         loop = asyncio.get_running_loop()
         handshake = self._connect_timeout_ms / 1000 if self._tls else None
         # asyncio sets TCP_NODELAY on every TCP connection: a frame leaves at once.
         return await loop.create_connection(
-            lambda: _Stream(self._framing), self.host, self.port, ssl=self._tls, ssl_handshake_timeout=handshake,
+            lambda: FrameStream(self._framing), self.host, self.port, ssl=self._tls, ssl_handshake_timeout=handshake,
             server_hostname=self._server_name,
             ssl_shutdown_timeout=CLOSE_TIMEOUT_MS / 1000 if self._tls else None,
         )
@@ -132,112 +125,6 @@ class Link:
     @property
     def _name(self) -> str:
         return f"acquirer {self.host}:{self.port}"
-
-
-class _Stream(asyncio.Protocol):
-    """Cuts the byte stream into frames, wherever the network split it."""
-
-    transport: asyncio.Transport
-
-    def __init__(self, framing: Framing) -> None:
-        self.ended = False
-        self.nonsense = False
-        self._framing = framing
-        self._buffer = bytearray()
-        self._frames: deque[bytes] = deque()
-        self._news = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._over = asyncio.Event()
-        self._descriptor = -1
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self._descriptor = transport.get_extra_info("socket").fileno()
-        transport.set_write_buffer_limits(high=0)
-        self._writable.set()
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        self._split()
-        self._news.set()
-
-    def eof_received(self) -> None:
-        self.ended = True
-        self._news.set()
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  (asyncio's signature)
-        self.ended = True
-        for event in (self._news, self._writable, self._over):
-            event.set()
-
-    def alive(self) -> bool:
-        """False as soon as the kernel knows that the peer is gone, even before the event loop was told."""
-        if self.ended or self.nonsense or self.transport.is_closing():
-            return False
-        poll = select.poll()
-        poll.register(self._descriptor, _GONE)
-        return not poll.poll(0)
-
-    async def write(self, frame: bytes) -> None:
-        """Hand `frame` to the kernel, or abort the connection when it takes no bytes."""
-        self.transport.write(frame)
-        if not self._writable.is_set():
-            try:
-                async with asyncio.timeout(SEND_TIMEOUT_MS / 1000):
-                    await self._writable.wait()
-            except TimeoutError:
-                self.transport.abort()
-
-    async def read(self, timeout_s: float) -> bytes | None:
-        """The next frame, or None when the time is over, the stream ended or it stopped making sense."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not self._frames and not self.ended and not self.nonsense:
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            return None
-        if not self._frames:
-            return None
-        frame = self._frames.popleft()
-        self._split()
-        return frame
-
-    async def close(self) -> None:
-        """Close, and after a second abort."""
-        self.transport.close()
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_MS / 1000):
-                await self._over.wait()
-        except TimeoutError:
-            self.transport.abort()
-
-    def _split(self) -> None:
-        """Move whole frames from the buffer to the queue, while there is room, and hold the peer back when not."""
-        width = self._framing.length_bytes
-        while len(self._frames) < FRAMES_WAITING_MAX and len(self._buffer) >= width and not self.nonsense:
-            length = self._framing.length(bytes(self._buffer[:width]))
-            if length is None:
-                self.nonsense = True
-                self.transport.abort()
-                return
-            if len(self._buffer) < width + length:
-                break
-            self._frames.append(bytes(self._buffer[width : width + length]))
-            del self._buffer[: width + length]
-        if self.ended or self.transport.is_closing():
-            return
-        if len(self._frames) >= FRAMES_WAITING_MAX:
-            self.transport.pause_reading()
-        else:
-            self.transport.resume_reading()
 
 
 def tls_context(ca: Path | None, cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
@@ -258,7 +145,26 @@ def tls_context(ca: Path | None, cert: Path | None = None, key: Path | None = No
     return context
 
 
-_Attempt = asyncio.Task[tuple[asyncio.Transport, _Stream]]
+def server_tls_context(cert: Path, key: Path, ca: Path | None = None) -> ssl.SSLContext:
+    """A context for a listener that shows `cert` with `key`; with `ca` only callers with a certificate of that authority
+    are let in. Raises `LinkError` that names the file which cannot be used.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert, key)
+    except OSError as error:
+        raise LinkError(f"the TLS certificate {cert} with key {key} cannot be used: {_reason(error)}") from None
+    if ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
+            context.load_verify_locations(ca)
+        except OSError as error:
+            raise LinkError(f"the TLS authority file {ca} cannot be used: {_reason(error)}") from None
+    return context
+
+
+_Attempt = asyncio.Task[tuple[asyncio.Transport, FrameStream]]
 
 
 def _discard(attempt: _Attempt) -> None:

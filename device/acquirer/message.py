@@ -21,6 +21,7 @@ class Message(msgspec.Struct, frozen=True):
     """One message as read. `fields` are as a terminal's manual writes them: digits, text, or hexadecimal for binary.
 
     `mac` is F64 as it stood, or None; `mac_input` are the bytes it covers (MTI … the byte before F64), None with it.
+    `pan` is the card number: F2, or where a stripe was read and F2 left out, what stands before the separator of track 2.
     `envelope` is the TPDU and header as received. F64, track data and PIN block are not among the fields. The repr shows
     the MTI, F3, F11, F39 and F41 only.
     """
@@ -30,6 +31,7 @@ class Message(msgspec.Struct, frozen=True):
     mac: bytes | None = None
     mac_input: bytes | None = None
     envelope: bytes = b""
+    pan: str | None = None
 
     def __repr__(self) -> str:
         shown = "".join(f" F{n}={self.fields[n]!r}" for n in _SHOWN_FIELDS if n in self.fields)
@@ -106,9 +108,11 @@ class Codec:
         mac = None
         if fields.pop(MAC_FIELD, None) is not None:
             mac, content = content[-MAC_BYTES:], content[:-MAC_BYTES]
+        pan = fields.get(2) or fields.get(35, "").upper().replace("=", "D").partition("D")[0]
         for number in SENSITIVE_FIELDS & fields.keys():
             del fields[number]
-        return Message(mti, fields, mac, content if mac else None, frame[: len(self.envelope)])
+        whole = _digits(pan) and 13 <= len(pan) <= 19
+        return Message(mti, fields, mac, content if mac else None, frame[: len(self.envelope)], pan if whole else None)
 
     def _check_ours(self, mti: str, fields: Mapping[int, str]) -> None:
         if len(mti) != MTI_DIGITS or not _digits(mti):

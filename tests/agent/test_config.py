@@ -171,6 +171,11 @@ def test_a_wrong_address_is_not_shown_back_when_it_may_hold_a_password(tmp_path)
         (RIGHT + 'tls_enabled = true\ntls_cert = "c"\n', "acquirer.tls_key"),
         (RIGHT + 'tls_enabled = true\ntls_key = "k"\n', "acquirer.tls_cert"),
         (RIGHT + 'tls_ca = "c"\n', "acquirer.tls_enabled"),
+        (RIGHT + '[recovery]\nmode = "relay"\n[relay]\nlisten = "a:1"\n[storage]\nvault = "none"\n', "storage.vault"),
+        (RIGHT + '[relay]\nlisten = "a:1"\ntls_key = "k"\n', "relay.tls_cert"),
+        (RIGHT + '[relay]\nlisten = "a:1"\ntls_cert = "k"\n', "relay.tls_key"),
+        (RIGHT + '[relay]\nlisten = "a:1"\ntls_ca = "k"\n', "relay.tls_cert"),
+        (RIGHT + '[relay]\nlisten = "a:0"\n', "relay.listen"),
         (RIGHT + '[mqtt]\nurl = "mqtts://b"\nkey = "k"\n', "mqtt.cert"),
         (RIGHT + '[mqtt]\nurl = "mqtt://b"\nca = "k"\n', "mqtt.url"),
         (RIGHT + '[mqtt]\nurl = "mqtt://b:70000"\n', "mqtt.url"),
@@ -459,7 +464,7 @@ def test_the_mac_key_may_be_missing_only_while_the_embedded_defaults_run(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("text", "key"), [(RIGHT + '[recovery]\nmode = "relay"\n[relay]\nlisten = "127.0.0.1:1"\n', "recovery.mode")]
+    ("text", "key"), [(RIGHT + '[recovery]\nmode = "payapp"\n', "recovery.mode")]
 )
 def test_what_this_version_does_not_carry_out_is_refused(tmp_path, text, key):
     assert key in [problem.key for problem in file_problems(load(write(tmp_path, text)))]

@@ -118,6 +118,7 @@ class OpenHouse:
         self.network_changes = 0
         self.effects: list[Effect] = []
         self.perform: Callable[[Effect], None] = self.effects.append
+        self.heard: Callable[[], None] = lambda: None  # after each commit
         self.commits = 0
         self.broken: list[StorageFailed] = []
         self._uids = frozenset({os.geteuid()}) if allowed_uids is None else allowed_uids
@@ -176,6 +177,7 @@ class OpenHouse:
     def _committed(self) -> None:
         self.commits += 1
         self.door.bell.ring()
+        self.heard()
 
     def _poke(self) -> None:
         self.pokes += 1

@@ -97,6 +97,26 @@ def test_a_host_that_makes_no_macs_is_believed_where_the_profile_says_so() -> No
     assert answer(world, mac="missing").proceed == "go"
 
 
+def test_an_approval_whose_mac_nobody_could_check_waits_for_the_apps_own_word() -> None:
+    world = relayed()
+    world.open()
+    assert answer(world, mac="unchecked").proceed == "go"
+    forward(world)
+    assert world.transaction().state == "sent"
+    world.result("approved", response_code="00")
+    assert world.states() == ("approved", "-")
+
+
+def test_without_that_word_it_is_a_persons_case() -> None:
+    world = relayed()
+    world.open()
+    answer(world, mac="unchecked")
+    forward(world)
+    world.go_to(65 * SECOND)
+    assert world.states() == ("unresolved", "refused")
+    assert world.incident("in_doubt").next_action == "look_at_terminal"
+
+
 @pytest.mark.parametrize("other", [{"f3": "200000"}, {"f4": "000000000101"}, {"f4": None}, {"f41": "87654321"}, {"f42": None}])
 def test_T7_an_answer_that_does_not_match_is_not_an_answer(other: dict[str, Any]) -> None:
     world = relayed()

@@ -95,7 +95,8 @@ async def test_one_moment_of_line_begins_the_three_minutes_anew(house: OpenHouse
 @housed()
 async def test_while_the_batch_settles_nothing_new_is_sent(house: OpenHouse) -> None:
     opened = await house.open(sent=False)
-    assert (await house.post("/v1/batch", {"batch": BATCH, "event": "settling"})).body == {"ok": True}
+    settling = await house.post("/v1/batch", {"batch": BATCH, "event": "settling"})
+    assert settling.body == {"ok": True, "proceed": "go", "pending_reversals": 0}
     ask = f"/v1/transactions/{opened.id}/sent"
     assert (await house.post(ask)).body["proceed"] == "refuse"
     await house.post("/v1/batch", {"batch": BATCH, "event": "settled"})

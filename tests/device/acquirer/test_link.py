@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.acquirer.link import FRAMES_WAITING_MAX, Link, tls_context
+from device.acquirer.link import Link, tls_context
 from device.acquirer.profile import Framing
+from device.acquirer.stream import FRAMES_WAITING_MAX
 from device.errors import LinkDown, LinkError, LinkLost, LinkSilent, RemoteMessageError
 from tests.device.acquirer import certificates
 from tests.device.acquirer.golden import FRAME
@@ -248,7 +249,7 @@ def test_an_answer_before_the_end_is_still_received() -> None:
 
 
 def test_a_peer_that_takes_no_bytes_is_lost_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device.acquirer.link.SEND_TIMEOUT_MS", 50)
+    monkeypatch.setattr("device.acquirer.stream.SEND_TIMEOUT_MS", 50)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.pause_reading()  # type: ignore[attr-defined]

@@ -1,0 +1,203 @@
+"""What a frame means to the relay: a transaction to be watched, the app's own 0400, a settlement, or none of its business.
+
+Most of what passes is looked at with a glance (`device.acquirer.peek`) and never changed. Of a transaction only what a
+reversal needs is kept: card number, expiry and cut chip data go into the vault, track data and PIN block nowhere.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
+from uuid import uuid4
+
+import msgspec
+
+from agent.core.event import HostReply, Opened, RelayAnswered
+from agent.core.model import Original
+from agent.core.policy import Policy
+from agent.core.profile import Kind
+from agent.vault import Sealed, Vault, mask
+from device.acquirer import chip
+from device.acquirer.message import Codec, Message
+from device.acquirer.peek import Peek
+from device.errors import LocalMessageError, RemoteMessageError
+
+ONLINE = frozenset({"0100", "0200", "0220"})  # requests that wait for pending reversals
+SIGN_IN = "0800"
+SIGN_INS = frozenset({"001", "003", "004"})  # F60.3 of an 0800 that brings new keys
+LENGTHS = {"type": 2, "batch": 6, "stan": 6, "date": 4}  # of what a composed field is made of
+Key = tuple[str | None, str | None]  # F41 and F11
+MacState = Literal["good", "bad", "missing", "unchecked"]
+
+
+class Unreadable(Exception):
+    """A request that may move money and could not be undone, since it cannot be read. Its text names the field only."""
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """A transaction that the agent would have to undo."""
+
+    mti: str
+    key: Key
+    opened: Opened
+    sealed: Sealed
+
+
+class OwnReversal(msgspec.Struct, frozen=True):
+    """The payment app's own 0400: whose it is, as its fields say."""
+
+    mti: str
+    terminal_id: str
+    batch: str
+    stan: str
+    amount_fen: int
+    reason: str | None
+
+    @property
+    def key(self) -> Key:
+        """What its answer repeats."""
+        return self.terminal_id, self.stan
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """An 0500."""
+
+    mti: str
+    terminal_id: str
+    batch: str
+
+
+class Online(msgspec.Struct, frozen=True):
+    """An online request that is not watched: a balance inquiry, an advice, a kind the profile does not reverse."""
+
+    terminal_id: str
+
+
+class SignIn(msgspec.Struct, frozen=True):
+    """An 0800 that asks for keys."""
+
+    mti: str
+
+
+Meaning = Watched | OwnReversal | Settlement | Online | SignIn | None
+
+
+class RelayReader:
+    """Reads for one profile. `prove` tells what the MAC of an answer is worth, `policy` the rules in force, `vault` seals."""
+
+    def __init__(
+        self, codec: Codec, prove: Callable[[Message], Awaitable[MacState]], vault: Vault, policy: Callable[[], Policy]
+    ) -> None:
+        self.codec = codec
+        self._prove = prove
+        self._vault = vault
+        self._policy = policy
+
+    def glance(self, frame: bytes) -> Peek | None:
+        """Type and identity, or None for what is no message of this profile: it passes untouched."""
+        try:
+            return self.codec.peek(frame)
+        except RemoteMessageError:
+            return None
+
+    def request(self, frame: bytes) -> Meaning:
+        """What this frame from the terminal means. Raises Unreadable for money that could not be undone."""
+        seen = self.glance(frame)
+        if seen is None or seen.f41 is None:
+            return None
+        policy = self._policy()
+        kinds = [kind for kind in policy.kinds if kind.mti == seen.mti and kind.f3 == seen.f3 and kind.in_doubt == "reverse"]
+        if kinds:
+            return self._money(seen.f41, kinds, frame)
+        try:
+            if seen.mti == policy.messages.reversal:
+                return self._own_reversal(seen.f41, self.codec.read(frame))
+            if seen.mti == policy.messages.settlement:
+                batch = self._f60(self.codec.read(frame)).get("batch")
+                return Settlement(seen.mti, seen.f41, batch) if batch else None
+            if seen.mti == SIGN_IN:
+                return SignIn(seen.mti) if self.codec.read(frame).fields.get(60, "")[8:11] in SIGN_INS else None
+        except RemoteMessageError:
+            return None  # whatever it is, it is none of ours
+        return Online(seen.f41) if seen.mti in ONLINE or any(kind.mti == seen.mti for kind in policy.kinds) else None
+
+    def _money(self, terminal_id: str, kinds: list[Kind], frame: bytes) -> Meaning:
+        """A request whose type and F3 are those of a kind that is reversed; F60.1 says of which, if of any."""
+        try:
+            message = self.codec.read(frame)
+        except RemoteMessageError as error:
+            raise Unreadable(str(error)) from None
+        said = self._f60(message)
+        missing = next((number for number in (3, 4, 11, 41, 42) if number not in message.fields), None)
+        if missing is not None or "batch" not in said:
+            raise Unreadable(f"it lacks field {60 if missing is None else missing}")
+        kind = next((kind for kind in kinds if kind.type == said.get("type", "")), None)
+        if kind is None or not int(message.fields[4]):
+            return Online(terminal_id)
+        return self._watched(kind, message, said["batch"])
+
+    def _watched(self, kind: Kind, message: Message, batch: str) -> Watched:
+        said, pan, ref, policy = message.fields, message.pan, str(uuid4()), self._policy()
+        original = _parts(kind.f61, said.get(61, ""))
+        opened = Opened(
+            transaction=str(uuid4()), rail="card", kind=kind.name, amount_fen=int(said[4]), currency=said.get(49, "156"),
+            stan=said[11], batch=batch, terminal_id=said[41], merchant_id=said[42], ask=True,
+            condition=said.get(25, kind.condition), entry_mode=said.get(22), sequence=said.get(23),
+            masked_pan=mask(pan) if pan else None, last4=pan[-4:] if pan else None, vault=ref,
+            card_hmac=self._vault.card_hash(pan) if pan else None,
+            original=Original(original["batch"], original["stan"], original.get("date")) if "stan" in original else None,
+        )
+        secrets = {2: pan, 14: said.get(14), 55: _chip(said.get(55), policy)}
+        sealed = {str(number): text for number, text in secrets.items() if text and number in policy.reversal.fields}
+        return Watched(message.mti, (said[41], said[11]), opened, Sealed(ref, self._vault.seal(ref, sealed)))
+
+    def _own_reversal(self, terminal_id: str, message: Message) -> Meaning:
+        said, batch = message.fields, self._f60(message).get("batch")
+        if batch is None or 4 not in said or 11 not in said:
+            return None
+        return OwnReversal(message.mti, terminal_id, batch, said[11], int(said[4]), said.get(39))
+
+    def _f60(self, message: Message) -> Mapping[str, str]:
+        """Type and batch, where the profile's F60 has them."""
+        return _parts(self._policy().reversal.f60, message.fields.get(60, ""))
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def answer(self, transaction: str, frame: bytes) -> RelayAnswered:
+        """The 0210 or 0110 of a watched transaction. Raises RemoteMessageError."""
+        message = self.codec.read(frame)
+        said = message.fields
+        return RelayAnswered(
+            transaction=transaction, f3=said.get(3), f4=said.get(4), f11=said.get(11), f41=said.get(41), f42=said.get(42),
+            code=said.get(39), mac=await self._prove(message), rrn=said.get(37), auth_code=said.get(38),
+        )
+
+    async def own_answer(self, frame: bytes) -> HostReply:
+        """The 0410 of the app's own 0400. Raises RemoteMessageError."""
+        message = self.codec.read(frame)
+        said = message.fields
+        return HostReply(
+            f3=said.get(3), f4=said.get(4), f11=said.get(11), f41=said.get(41), f42=said.get(42), code=said.get(39),
+            mac=await self._prove(message),
+        )
+
+
+def _parts(template: str, text: str) -> dict[str, str]:
+    """The parts of a composed field that a template like "{type}{batch}000" names, as far as the field reaches."""
+    found, at = {}, 0
+    while template:
+        if template[0] == "{":
+            name, _, template = template[1:].partition("}")
+            end = at + LENGTHS[name]
+            if end <= len(text):
+                found[name] = text[at:end]
+            at = end
+        else:
+            template, at = template[1:], at + 1
+    return found
+
+
+def _chip(text: str | None, policy: Policy) -> str | None:
+    """Chip data cut to what a reversal carries; what is not well-formed is left out of it."""
+    try:
+        return chip.cut(text, policy.reversal.chip_tags) or None if text else None
+    except LocalMessageError:
+        return None
