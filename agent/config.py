@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from agent import profile, settings
+from agent import profile, settings, wording
 from agent.keyfile import ensure_key, read_key
 from agent.problem import ConfigError, Problem
 from agent.reading import Reading, document
@@ -23,8 +23,9 @@ __all__ = ["Config", "ConfigError", "Problem", "ensure_key", "file_problems", "l
 def load(path: str | Path | None) -> Config:
     """The settings in the file `path`, or the embedded defaults (paths relative to the working folder) for None.
 
-    Raises ConfigError with every mistake that can be seen in the values and in the acquirer's profile. The files that the
-    settings name are looked at by `file_problems`, since a technician may read settings without being allowed to read keys.
+    Raises ConfigError with every mistake that can be seen in the values, in the acquirer's profile and in the merchant's
+    own texts. The other files that the settings name are looked at by `file_problems`, since a technician may read settings
+    without being allowed to read keys.
     """
     file = None if path is None else Path(path).absolute()
     name = "" if path is None else str(path)
@@ -36,6 +37,11 @@ def load(path: str | Path | None) -> Config:
     if file is not None and "acquirer.profile" not in reading.bad:
         try:
             config = _with_profile(config, profile.load(config.acquirer.profile, base, name))
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if config.terminal.texts:
+        try:
+            config = msgspec.structs.replace(config, wording=wording.load(config.terminal.texts, base, name))
         except ConfigError as error:
             problems.extend(error.problems)
     problems += _named(name, mistakes(config), reading.bad)

@@ -68,6 +68,7 @@ class Daemon:
         self._vault = Vault(ensure_key(config.storage.key_file)) if vault_on else None
         self._store = Store.open(config.storage.path)
         self.inbox = Inbox(self._store, self._now, self._dispatch, self._committed, self._broken)
+        self.inbox.state.wording = config.wording
         self._host: HostLine | None = host_line(config, self._store, self._vault, self.inbox.tell)
         self._printer: PrinterThread | None = printer_thread(config, self.inbox.tell)
         self._payapp: PayappLine | None = payapp_line(config, self.inbox.tell)
@@ -247,6 +248,7 @@ class Daemon:
         except ConfigError as error:
             log.error("the configuration was not reloaded: %s", error)  # noqa: TRY400  (the reader needs the reason, no trace)
             return
+        self.inbox.state.wording = config.wording
         self.inbox.tell(Configured(policy=policy_of(config)))
 
     async def _feed_watchdog(self) -> None:

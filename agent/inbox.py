@@ -248,7 +248,7 @@ class Inbox:
             return self.state
         rows = self.store.family(transaction)
         view = State([self.state.agent, self.state.line, self.state.printer, *rows])
-        view.now = self.state.now
+        view.now, view.wording = self.state.now, self.state.wording
         row = view.transactions.get(transaction)
         if row is not None and row.original is not None:
             for key in self.store.named(row.terminal_id, row.original.batch, row.original.stan):

@@ -5,11 +5,13 @@ and Chinese); choices, switches and paths speak for themselves. The same words m
 milliseconds; paths are written relative to the configuration file and are absolute once loaded.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
+from agent.core.playbook import Row
 from agent.core.policy import Policy
 from agent.core.profile import Count, TimerMs, says
 from agent.problem import Problem
@@ -77,6 +79,14 @@ class Terminal(Section, frozen=True, kw_only=True):
         says("at most 20 characters: the acquirer's telephone number", "最多 20 个字符：收单机构电话", max_length=20),
     ] = ""
     lang: Lang = "zh"
+    texts: Annotated[
+        str,
+        says(
+            "the name of texts like restaurant, a path that ends in .toml, or empty",
+            "提示语名称，如 restaurant，或以 .toml 结尾的路径，或留空",
+            pattern=r"^([a-z0-9][a-z0-9-]{0,31}|[^\x00]{0,250}\.toml)?\Z",
+        ),
+    ] = ""
 
 
 class Storage(Section, frozen=True, kw_only=True):
@@ -261,6 +271,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     wallet: Wallet | None = None
     settlement: Settlement | None = None
     profile: AcquirerProfile = _UNIONPAY
+    wording: Mapping[str, Row] = {}  # the playbook's rows that `terminal.texts` has other words for
     written: frozenset[str] = frozenset()  # the sections and keys (`recovery.mode`) that the file really contains
     warnings: tuple[Problem, ...] = ()
 

@@ -1,18 +1,20 @@
 """`docs/playbook.md`: the rows of the playbook, each with the scenario that a real agent plays."""
 
 from agent.core.playbook import PLAYBOOK
-from tests.scenarios.script import Scenario, scenarios
+from tests.scenarios.script import Scenario, scenarios, shops
 
 
 def page() -> str:
     """Every advice a cashier can read: when, what happens by itself, the words, the two answers that protect money."""
-    played = scenarios()
+    known = shops()
+    played = {name: each for name, each in scenarios().items() if "texts" not in known[each.shop].get("terminal", {})}
     lines = [
         "# Playbook 处置指引",
         "",
         "Made by `./dev docs` from `agent/core/playbook.py` and the scenarios in `tests/scenarios`, which a real agent plays:",
         "what stands here is what it said. `v` is the same for a void. Each advice carries amount, last four digits and STAN",
-        "of its customer. 每条提示都绑定金额、卡尾号和流水号；下表由真实程序按场景逐条验证。",
+        "of its customer. A merchant may use [other words](wording.md). 每条提示都绑定金额、卡尾号和流水号；下表由真实程序按场景",
+        "逐条验证。商户可以[换用自己的说法](wording.md)。",
         "",
         "## 中文",
         "",

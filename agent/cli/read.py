@@ -98,7 +98,7 @@ def show(call: Call, *, which: str) -> None:
 
 
 def _advice(call: Call, row: Transaction, state: State) -> Advice:
-    state.now = Now(*call.now)
+    state.now, state.wording = Now(*call.now), call.config.wording
     return advise(state, row)
 
 

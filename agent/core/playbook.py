@@ -234,7 +234,7 @@ def judge(state: State, transaction: Transaction, proceed: str | None = None) ->
 def advise(state: State, transaction: Transaction, proceed: str | None = None) -> Advice:
     """The advice for one transaction as things stand; `proceed` is the gate's answer when it was just asked."""
     code, hold_goods, may_pay_again = judge(state, transaction, proceed)
-    row = PLAYBOOK[code]
+    row = state.wording.get(code) or PLAYBOOK[code]
     values = {
         "amount": yuan(transaction.amount_fen) + "元", "last4": transaction.last4 or "----",
         "rrn": transaction.rrn or transaction.stan, "date": _tomorrow(state),

@@ -4,13 +4,16 @@ All open rows are here, and closed ones as long as they are remembered (`forget_
 family gets it by `absorb`, loaded from disk by the caller.
 """
 
-from collections.abc import Iterable
-from typing import TypeVar, cast
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from msgspec.structs import replace
 
 from agent.core.change import Change, Decision, Effect, Fact
 from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Stamp, Streaks, Transaction
+
+if TYPE_CHECKING:
+    from agent.core.playbook import Row as Words
 
 R = TypeVar("R", bound=Row)
 Key = tuple[str, str, str]
@@ -55,6 +58,7 @@ class State:
         self.effects: list[Effect] = []
         self.wiped: list[str] = []
         self.now = Now("", 0, None, "none")
+        self.wording: Mapping[str, Words] = {}  # the merchant's own; no row, and no judgement looks at them
         self.absorb(rows)
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────

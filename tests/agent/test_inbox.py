@@ -13,6 +13,7 @@ from agent import inbox as module
 from agent.core import event as e
 from agent.core.change import Effect, Internal, Overloaded, Rejected
 from agent.core.model import Evidence
+from agent.core.playbook import PLAYBOOK
 from agent.inbox import BATCH_MAX, QUEUE_MAX, REMEMBERED_MAX
 from agent.journal.database import StorageFailed, StorageFull
 from agent.journal.idempotency import Idempotency
@@ -336,7 +337,9 @@ async def test_what_is_read_for_nothing_is_forgotten_at_once(house: OpenHouse) -
 async def test_looking_remembers_nothing(house: OpenHouse) -> None:
     await many_closed(house)
     before = everything(house)
+    house.inbox.state.wording = {"N4": PLAYBOOK["N4"]}
     assert house.inbox.view("t0").transactions["t0"].state == "declined"
+    assert house.inbox.view("t0").wording == {"N4": PLAYBOOK["N4"]}
     assert house.inbox.view("nothing").transactions == {}
     assert everything(house) == before
 

@@ -145,6 +145,12 @@ def test_show_tells_state_advice_reversal_and_the_whole_story(after):
     assert "000122" not in out, "another transaction's story"
 
 
+def test_show_uses_the_merchants_own_words(after):
+    (after.folder / "own.toml").write_text('[P4b]\nzh = "已受理,请重新刷卡"\n')
+    after.config.write_text(after.config.read_text().replace("[terminal]", '[terminal]\ntexts = "own.toml"'))
+    assert "  提示    P4b 已受理,请重新刷卡\n" in say(after.config, "show", "000123", clock=after.clock).out
+
+
 def test_show_finds_by_id_part_of_it_incident_number_and_slip(after):
     number = after.incident("in_doubt", LOST).id[:8].upper()
     wanted = say(after.config, "show", LOST, "--json").value
