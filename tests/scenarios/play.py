@@ -14,6 +14,8 @@ from tests.support.app import receipt, until
 from tests.support.terminal import transact
 
 SEEN_WITHIN_S = 20.0
+ANSWER_MS = 10_000
+NOTHING_MS = 50
 STORY_LINES_MAX = 60
 BATCH = "000001"
 HOST_ZONE = timedelta(hours=8)  # the acquirer's, whatever the machine's own is
@@ -83,8 +85,10 @@ class Play:
         """The terminal's own line: its 0200 to the host, and what came back."""
         opening = self.openings[fact.of if fact.open is None else fact.open.name]
         undone = None if opening.undoes is None else self.openings[opening.undoes].stan
-        heard = transact(self.shop.host.port, opening.stan, opening.amount_fen, void_of=undone)
+        patience_ms = NOTHING_MS if fact.host_answers == "nothing" else ANSWER_MS
+        heard = transact(self.shop.host.port, opening.stan, opening.amount_fen, void_of=undone, timeout_ms=patience_ms)
         assert (heard or "nothing") == fact.host_answers, f"the host answered {heard}"
+        self.same(True, lambda: any(line["stan"] == opening.stan for line in self.shop.host.requests("0200")))
 
     def body(self, what: str, fact: Fact, words: dict[str, Any]) -> dict[str, Any]:
         """What is posted: as written; `receipt = true` in a result is a whole receipt over the amount."""

@@ -1,4 +1,4 @@
-"""A shop: a real agent with a real acquirer, printer and broker around it, each a process of its own."""
+"""A shop: a real agent with a printer and a broker of its own, and the acquirer that all shops of the street share."""
 
 import json
 import threading
@@ -56,13 +56,13 @@ class Listener:
 
 
 class Shop:
-    """One shop of `shops.toml`. Everything starts at the first `open`; `close` ends every process."""
+    """One shop of `shops.toml`. The agent starts at the first `open`; `close` ends every process of the shop."""
 
-    def __init__(self, folder: Path, words: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, words: dict[str, Any], host: Host) -> None:
         folder.mkdir()
         self.folder = folder
         self._words = words
-        self.host = Host(folder)
+        self.host = host
         self.paper = Paper(folder, profile=words["printer"]) if "printer" in words else None
         self.broker = Mosquitto(folder / "broker") if words.get("broker") else None
         self.listener: Listener | None = None
@@ -89,18 +89,21 @@ class Shop:
         return sections
 
     def open(self) -> None:
-        """The shop opens: the agent runs. Where something was left open it begins anew, with an empty journal."""
-        if self._running and not self._quiet():
+        """The shop opens: the agent runs, and the acquirer works as it should."""
+        self.host.order(clear=True, refuse=False)
+        if not self._running:
+            self.agent.start()
+            self._running = True
+
+    def leave(self) -> None:
+        """The customer leaves. Where something was left open the agent ends, and begins anew with an empty journal."""
+        if not self._quiet():
             self.agent.kill()
             for path in self.agent.folder.glob("reversald.db*"):
                 path.unlink()
             if self.listener is not None:
                 self.listener.forget()
             self._running = False
-        self.host.order(clear=True, refuse=False)
-        if not self._running:
-            self.agent.start()
-            self._running = True
 
     def _quiet(self) -> bool:
         """True when nothing of an earlier customer can reach the next one."""
@@ -120,7 +123,6 @@ class Shop:
     def close(self) -> None:
         """End every process."""
         self.agent.kill()
-        self.host.stop()
         if self.paper is not None:
             self.paper.stop()
         if self.listener is not None:

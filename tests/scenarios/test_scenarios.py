@@ -14,6 +14,7 @@ from tests.scenarios.play import Play
 from tests.scenarios.script import Fact, scenarios, shops
 from tests.scenarios.shop import Shop
 from tests.support.app import until
+from tests.support.host import Host
 
 SCENARIOS = scenarios()
 FIELD = frozenset({
@@ -26,24 +27,30 @@ WITHOUT = frozenset({"P5w", "P8", "P9", "P10", "P11", "P12", "P13", "P14", "P15"
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Shop]]:
-    """The shops; each starts when the first scenario enters it."""
-    known, built = shops(), dict[str, Shop]()
+    """The shops and their acquirer; each starts when the first scenario enters it."""
+    folder, known, built = tmp_path_factory.mktemp("street"), shops(), dict[str, Shop]()
+    host = Host(folder)
 
     def enter(name: str) -> Shop:
         if name not in built:
-            built[name] = Shop(tmp_path_factory.mktemp("street") / name, known[name])
+            built[name] = Shop(folder / name, known[name], host)
         built[name].open()
         return built[name]
 
     yield enter
     for shop in built.values():
         shop.close()
+    host.stop()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario(name: str, street: Callable[[str], Shop]) -> None:
     scenario = SCENARIOS[name]
-    Play(street(scenario.shop), scenario).run()
+    shop = street(scenario.shop)
+    try:
+        Play(shop, scenario).run()
+    finally:
+        shop.leave()
 
 
 def test_a_reload_changes_the_words_for_what_is_there_already(street: Callable[[str], Shop]) -> None:
@@ -55,6 +62,7 @@ def test_a_reload_changes_the_words_for_what_is_there_already(street: Callable[[
     assert agent.process is not None
     agent.process.send_signal(signal.SIGHUP)
     until(lambda: agent.app.get(f"/v1/transactions/{sale['id']}")["advice"]["zh"] == "已发送,请稍候")
+    assert agent.app.result(sale["id"], "declined", response_code="51")[0] == 200
 
 
 def test_every_row_of_the_playbook_has_a_scenario() -> None:
