@@ -131,7 +131,7 @@ def hook_64_vs_raw(folder: Path) -> Figure:
         agent.stop()
 
 
-class _Trace:
+class Trace:
     """strace on a running agent: counts of its system calls between `begin` and `end`."""
 
     def __init__(self, pid: int, output: Path) -> None:
@@ -171,7 +171,7 @@ def _sales_traced(folder: Path) -> tuple[float, float, float]:
         for _ in range(SALES):
             caller.sale()
         time.sleep(3)  # idle work of the first batch is done
-        trace = _Trace(agent.process.pid, folder / "strace")
+        trace = Trace(agent.process.pid, folder / "strace")
         steps_before = _inputs(agent)
         for _ in range(SALES):
             caller.sale()
