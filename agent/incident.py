@@ -230,6 +230,10 @@ FACTS: Mapping[str, tuple[str, str]] = {
     "receipt.blank": ("小票空白:请翻转纸卷后重打印", "The paper was blank: turn the roll, then order a copy"),
     "printer.state": ("打印机:{fault:fault},{paper:paper}", "Printer: {fault:fault}, {paper:paper}"),
     "printer.watched": ("打印机:{wanted:watched}", "Printer: {wanted:watched}"),
+    "clock.host_disagrees": (
+        "本机时钟与主机不符,以主机为准:营业日 {host_day}[,时间 {host_time}]",
+        "The clock disagrees with the host, whose word counts: business day {host_day}[, time {host_time}]",
+    ),
     "settlement.settling": ("批次 {batch} 开始结算", "Batch {batch} is settling"),
     "settlement.held": ("批次 {batch} 结算暂不放行:{proceed:held}", "Settlement of batch {batch} held: {proceed:held}"),
     "settlement.let_go": ("批次 {batch} 结算可以发出", "Settlement of batch {batch} may leave"),

@@ -61,6 +61,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "receipt.unknown": ("小票:不知是否打出", "receipt: unknown whether it came out"),
     "printer.state": ("打印机状态", "printer"),
     "printer.watched": ("打印机:持续查看", "printer watched"),
+    "clock.host_disagrees": ("时钟与主机不符", "the clock disagrees with the host's"),
     "settlement.settling": ("批次开始结算", "batch is settling"),
     "settlement.held": ("批次结算暂不放行", "settlement held while reversals are pending"),
     "settlement.let_go": ("批次结算可以发出", "settlement may leave"),

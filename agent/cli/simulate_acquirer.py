@@ -71,7 +71,7 @@ class Settings(NamedTuple):
 @click.option("--scenario", "scripts", multiple=True, metavar="MTI=FAULT,…", help="What the next messages meet, in turn.")
 @click.option("--no-original", type=click.Choice(["25", "12"]), default="25", show_default=True,
               help="The answer to an unknown reversal.")
-@click.option("--cutoff", type=click.IntRange(0, 24), default=24, show_default=True, metavar="HOUR",
+@click.option("--cutoff", type=click.IntRange(0, 24), default=23, show_default=True, metavar="HOUR",
               help="When the business day ends.")
 @click.option("--refuse", is_flag=True, help="Refuse connections until --control says otherwise.")
 @click.option("--seed", type=int, default=0, show_default=True, help="For faults with a chance.")

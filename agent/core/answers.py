@@ -6,7 +6,7 @@ business day and a while after the request; else it is asked once more.
 
 from msgspec.structs import replace
 
-from agent.core import adoption, incidents, slips
+from agent.core import adoption, hostdate, incidents, slips
 from agent.core.change import AskSignIn
 from agent.core.event import HostReply
 from agent.core.fields import MATCHED
@@ -48,6 +48,8 @@ def _accepts(state: State, event: HostReply) -> bool:
 def _answered(state: State, row: Reversal, event: HostReply) -> None:
     policy, code = state.agent.policy, event.code
     _answer_seen(state)
+    if event.mac != "bad":
+        hostdate.heard(state, event.day, event.time)
     if _accepts(state, event):
         _accepted(state, row, event)
     elif event.mac == "unchecked":

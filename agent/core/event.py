@@ -192,6 +192,8 @@ class HostReply(_Event, frozen=True):
     f42: str | None
     code: str | None
     mac: Literal["good", "bad", "missing", "unchecked"]
+    day: str | None = None  # F15, the host's business day
+    time: str | None = None  # F12, its time of day
 
 
 class OnlineAsked(_Event, frozen=True):
@@ -240,6 +242,8 @@ class EchoReply(_Event, frozen=True):
     """An 0830 arrived: the line is proved, nothing is settled by it."""
 
     code: str | None
+    day: str | None = None  # F15, F12
+    time: str | None = None
 
 
 class NoiseReceived(_Event, frozen=True):

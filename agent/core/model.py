@@ -276,6 +276,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     newest: int = 0
     refused_since_ms: int | None = None
     settlement_since_ms: int | None = None
+    host_day: str | None = None
+    host_day_until_ms: int = 0
     open: bool = True
 
 

@@ -202,6 +202,14 @@ def restarted(state: State, row: Reversal, *, new_boot: bool) -> None:
         state.put(replace(row, last_send_ms=None, earlier_send_ms=None, due_ms=now_ms + wait_ms))
 
 
+def new_rules(state: State) -> None:
+    """The configuration was read: an opportunity that is open holds no more sends than one may have now."""
+    most = state.agent.policy.sends_per_opportunity
+    for row in state.reversals_by_age():
+        if row.sends_left > most:
+            state.put(replace(row, sends_left=most))
+
+
 def unsent(row: Reversal, due_ms: int) -> Reversal:
     """The row as if its last send had not been counted: no byte left, or the very same send is repeated."""
     return replace(

@@ -2,9 +2,9 @@
 
 from msgspec.structs import replace
 
-from agent.core import answers, fields, gate
+from agent.core import answers, fields, gate, hostdate
 from agent.core.change import SendEcho, SendReversal, WantLine
-from agent.core.event import HostReachable
+from agent.core.event import EchoReply, HostReachable
 from agent.core.lifecycle import REVERSAL, TRANSACTION, move
 from agent.core.model import PENDING, Reversal
 from agent.core.state import State
@@ -35,11 +35,12 @@ def unreachable(state: State) -> None:
         state.tell("line.down")
 
 
-def echo_answered(state: State, code: str | None) -> None:
+def echo_answered(state: State, event: EchoReply) -> None:
     """The echo proves the line, nothing more: only an 0410 settles a reversal."""
     if state.line.echo == "sent":
         state.put(replace(state.line, echo="none", due_ms=None))
-        state.tell("recovery.link_ok", code=code)
+        state.tell("recovery.link_ok", code=event.code)
+        hostdate.heard(state, event.day, event.time)
 
 
 def line_deadline(state: State) -> None:

@@ -104,7 +104,17 @@ class State:
         return max(self.age_ms(stamp), self.now.wall_ms - stamp.wall_ms)
 
     def business_day(self) -> str | None:
-        """The host's date by its cut-off, in days since 1970, or None when the time is unknown."""
+        """The host's date: by its own word of this boot, else by the wall clock and its cut-off, else None (unknown).
+
+        Days since 1970, or `h` and MMDD where only the host knows the day (see `hostdate`).
+        """
+        agent = self.agent
+        if agent.host_day is not None and self.now.boottime_ms < agent.host_day_until_ms:
+            return agent.host_day
+        return self.wall_day()
+
+    def wall_day(self) -> str | None:
+        """The business day by the wall clock alone, in days since 1970."""
         if self.now.wall_ms is None:
             return None
         policy = self.agent.policy
@@ -114,7 +124,11 @@ class State:
     def is_today(self, stamp: Stamp) -> bool:
         """True only when the stamp is surely of the running business day: not when the clock was stepped since."""
         today, wall_ms = self.business_day(), self.now.wall_ms
-        if today is None or wall_ms is None or stamp.wall_ms is None or stamp.day != today:
+        if today is None or stamp.day != today:
+            return False
+        if today.startswith("h"):
+            return True  # the host's own word then and now; no clock of ours has a part in it
+        if wall_ms is None or stamp.wall_ms is None:
             return False
         if stamp.boot != self.agent.boots:
             return True

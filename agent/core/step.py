@@ -71,6 +71,7 @@ def _booted(state: State, event: e.Booted) -> None:
             before, boot_id=state.now.boot_id, boots=before.boots + new_boot, version=event.version,
             policy=event.policy, refused_since_ms=None if new_boot else before.refused_since_ms,
             settlement_since_ms=None if new_boot else before.settlement_since_ms,
+            host_day=None if new_boot else before.host_day,
         )
     )
     state.put(Line())
@@ -80,6 +81,7 @@ def _booted(state: State, event: e.Booted) -> None:
         (wallet if _asked_of_the_gateway(transaction) else card).restarted(state, transaction, new_boot=new_boot)
     for row in state.reversals_by_age():
         reversal.restarted(state, row, new_boot=new_boot)
+    reversal.new_rules(state)
     for job in sorted(state.open_jobs.values(), key=lambda job: job.number):
         receipt.restarted(state, job, new_boot=new_boot)
 
@@ -92,6 +94,7 @@ def _asked_of_the_gateway(row: Transaction) -> bool:
 def _configured(state: State, event: e.Configured) -> None:
     state.put(replace(state.agent, policy=event.policy))
     state.tell("agent.configured")
+    reversal.new_rules(state)
 
 
 def _clone_seen(state: State, _event: e.CloneSeen) -> None:
@@ -190,7 +193,7 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.AnswerForwarded: relay.forwarded,
     e.AppReversed: relay.app_reversed,
     e.RelayRefused: relay.refused,
-    e.EchoReply: lambda state, event: schedule.echo_answered(state, event.code),
+    e.EchoReply: schedule.echo_answered,
     e.NoiseReceived: _noise,
     e.WalletAnswered: wallet.answered,
     e.NetworkChanged: lambda state, _event: wallet.network_changed(state),

@@ -262,10 +262,12 @@ class HostLine:
                     f42=said.get(42),
                     code=said.get(39),
                     mac=await self._mac_of(message),
+                    day=said.get(15),
+                    time=said.get(12),
                 )
             )
         elif message.mti == self._echo_reply:
-            self._tell(EchoReply(code=said.get(39)))
+            self._tell(EchoReply(code=said.get(39), day=said.get(15), time=said.get(12)))
         else:
             self._tell(NoiseReceived(what="unasked"))
 

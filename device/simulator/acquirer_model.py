@@ -78,7 +78,7 @@ class AcquirerModel:
     China's time.
     """
 
-    def __init__(self, faults: Faults | None = None, *, no_original: str = "25", cutoff_hour: int = 24) -> None:
+    def __init__(self, faults: Faults | None = None, *, no_original: str = "25", cutoff_hour: int = 23) -> None:
         self.faults = faults or Faults()
         self.ledger = Ledger()
         self.no_original = no_original

@@ -33,6 +33,7 @@ class Acquirer:
         self.day = 0
         self.forgets = False
         self.keys_good = True
+        self.says_day = random.random() < 0.7  # F15 and F12 in its answers
         self.repeated = ("00", "00", "25", "22", "94")[int(random.random() * 5)]
         self.unknown = ("25", "12")[int(random.random() * 2)]
 

@@ -155,8 +155,8 @@ class Line:
             mac = "bad" if chance() < 0.5 else "missing"
         return code, mac
 
-    @staticmethod
-    def _reply(own: dict[str, str], code: str | None, mac: str, f11: str | None = None) -> HostReply:
+    def _reply(self, own: dict[str, str], code: str | None, mac: str, f11: str | None = None) -> HostReply:
+        day, time = self.world.machine.true_day() if self.world.host.says_day else (None, None)
         return HostReply(
             f3=own["3"],
             f4=own["4"],
@@ -165,6 +165,8 @@ class Line:
             f42=own["42"],
             code=code,
             mac=mac,  # type: ignore[arg-type]
+            day=day,
+            time=time,
         )
 
     def _answer(self, connection: int, event: Event) -> None:

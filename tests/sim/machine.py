@@ -1,6 +1,7 @@
 """The terminal: one agent process on the real core, its clocks, and everything that can end it in the middle of a thing."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.core import step as core
@@ -17,6 +18,7 @@ from tests.sim.disk import PowerCut
 if TYPE_CHECKING:
     from tests.sim.world import World
 
+CHINA = timezone(timedelta(hours=8))
 # 2026-03-02 10:00 in China
 WALL_MS = 1_772_416_800_000
 CUTOFF_MS = WALL_MS + 13 * 3_600_000  # the host's day ends at 23:00
@@ -60,6 +62,12 @@ class Machine:
         if self.wall_offset is None:
             return Now(self.boot_id, self.boottime(), None, "none")
         return Now(self.boot_id, self.boottime(), self.wall_base + self.world.now + self.wall_offset, "ntp")
+
+    def true_day(self) -> tuple[str, str]:
+        """What a host with the right time says: its business day (MMDD), which ends at 23:00, and its time (hhmmss)."""
+        moment = datetime.fromtimestamp((self.wall_base + self.world.now) // 1_000, CHINA)
+        day = moment + timedelta(hours=1)
+        return f"{day.month:02d}{day.day:02d}", f"{moment.hour:02d}{moment.minute:02d}{moment.second:02d}"
 
     # ── lives ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -149,8 +149,9 @@ class World:
 
     def _clock(self, _arg: object) -> None:
         if self.faults.clock:
-            # A clock that is wrong all along over the host's cut-over is beyond what a terminal can know: not with `forgets`.
-            offsets = (0, None) if self.faults.forgets else (0, None, -HOUR, HOUR, -26 * HOUR, 26 * HOUR)
+            # A clock that is wrong all along over the cut-over of a host that says no date is beyond what a terminal can know.
+            unknowable = self.faults.forgets and not self.host.says_day
+            offsets = (0, None) if unknowable else (0, None, -HOUR, HOUR, -26 * HOUR, 26 * HOUR)
             offset = offsets[int(self.chance() * len(offsets))]
             self.note("clock", offset)
             self.machine.wall_offset = offset

@@ -1,0 +1,48 @@
+"""The business day as the host itself says it, in its answers: F15 is the day, F12 its time of day.
+
+Our own clock counts as right only while it agrees with the host's. Where it does not, or is not known, the host's word alone is
+the day, and is equal only to another word of the host's: a request that was stamped by a wrong clock is never "of today".
+"""
+
+import re
+from datetime import date
+
+from msgspec.structs import replace
+
+from agent.core.state import DAY_MINUTES, MINUTE_MS, State
+
+AGREES_MS = 120_000  # further apart, and one of the two clocks is wrong
+DAY_MS = DAY_MINUTES * MINUTE_MS
+_EPOCH = date(1970, 1, 1).toordinal()
+_DAY = re.compile(r"[01][0-9][0-3][0-9]")
+_TIME = re.compile(r"([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])")
+
+
+def heard(state: State, day: str | None, time: str | None) -> None:
+    """An answer came with F15 `day` (MMDD) and perhaps F12 `time` (hhmmss): remember it until the host's day ends."""
+    if day is None or not _DAY.fullmatch(day) or not state.agent.policy.host_day:
+        return
+    told = _TIME.fullmatch(time or "")
+    at_ms = None if told is None else ((int(told[1]) * 60 + int(told[2])) * 60 + int(told[3])) * 1000
+    own = state.wall_day()
+    agrees = own is not None and _month_and_day(own) == day and (at_ms is None or _apart_ms(state, at_ms) <= AGREES_MS)
+    label = own if own is not None and agrees else f"h{day}"
+    agent, now_ms = state.agent, state.now.boottime_ms
+    if own is not None and not agrees and agent.host_day != label:
+        state.tell("clock.host_disagrees", host_day=day, host_time=time)
+    left_ms = 1 if at_ms is None else (agent.policy.cutoff_minute * MINUTE_MS - at_ms - 1) % DAY_MS + 1
+    if agent.host_day != label or now_ms >= agent.host_day_until_ms:
+        state.put(replace(agent, host_day=label, host_day_until_ms=now_ms + left_ms))
+
+
+def _month_and_day(days: str) -> str:
+    moment = date.fromordinal(_EPOCH + int(days))
+    return f"{moment.month:02d}{moment.day:02d}"
+
+
+def _apart_ms(state: State, at_ms: int) -> int:
+    """How far our time of day is from the host's, the short way round midnight."""
+    assert state.now.wall_ms is not None, "asked only where our day is known"
+    own_ms = (state.now.wall_ms + state.agent.policy.utc_offset_minutes * MINUTE_MS) % DAY_MS
+    apart_ms = (own_ms - at_ms) % DAY_MS
+    return min(apart_ms, DAY_MS - apart_ms)
