@@ -3,13 +3,15 @@
 Nothing sleeps for a stated time: every look is repeated until it is as written, at most SEEN_WITHIN_S.
 """
 
-from collections.abc import Iterable
+import socket
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agent.envelope import PUBLISHED
-from tests.scenarios.script import ADVICE, Fact, Opening, Scenario, See
+from tests.scenarios.script import ADVICE, Fact, Opening, Passing, Scenario, See
 from tests.scenarios.shop import Shop
+from tests.support import relay
 from tests.support.app import receipt, until
 from tests.support.terminal import transact
 
@@ -21,6 +23,35 @@ BATCH = "000001"
 HOST_ZONE = timedelta(hours=8)  # the acquirer's, whatever the machine's own is
 
 
+FRAMES: dict[str, Callable[[Passing], bytes]] = {
+    "sale": lambda passing: relay.sale(passing.stan, passing.amount_fen),
+    "own_reversal": lambda passing: relay.own_0400(passing.stan, passing.amount_fen),
+    "balance": lambda passing: relay.balance(passing.stan),
+}
+
+
+class RelayWire:
+    """The terminal's connection to the relay."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), SEEN_WITHIN_S)
+        self._stream = self._socket.makefile("rb")
+
+    def send(self, frame: bytes) -> None:
+        """One frame leaves."""
+        self._socket.sendall(frame)
+
+    def hears(self) -> str:
+        """The response code of the next message; "nothing" when the relay hangs up."""
+        length = int.from_bytes(self._stream.read(2), "big")
+        return relay.CODEC.read(self._stream.read(length)).fields[39] if length else "nothing"
+
+    def close(self) -> None:
+        """Hang up."""
+        self._stream.close()
+        self._socket.close()
+
+
 class Play:
     """One scenario in one shop."""
 
@@ -30,6 +61,7 @@ class Play:
         self.app = shop.agent.app
         self.ids: dict[str, str] = {}
         self.openings: dict[str, Opening] = {}
+        self.wire: RelayWire | None = None
         self.answer: dict[str, Any] = {}
         self.problem: str | None = None
         self.slips_seen = len(shop.slips())
@@ -42,6 +74,8 @@ class Play:
                 self.play(fact)
             except AssertionError as error:
                 raise AssertionError(f"fact {number}, {fact.says!r}: {error}\n{self.story()}") from None
+        if self.wire is not None:
+            self.wire.close()
         until(lambda: not self.app.get("/v1/status")["jobs_waiting"], SEEN_WITHIN_S)
         assert self.shop.slips()[self.slips_seen :] == [], "a slip that no fact names"
         self.told_everything()
@@ -61,6 +95,8 @@ class Play:
             self.shop.restart()
         if fact.open is not None:
             self.open(fact.open)
+        for passing in fact.relay:
+            self.pass_through(passing)
         if fact.host_answers is not None:
             self.transact(fact)
         for what in ("result", "evidence", "disposition", "reprint", "guarantee"):
@@ -89,6 +125,21 @@ class Play:
         heard = transact(self.shop.host.port, opening.stan, opening.amount_fen, void_of=undone, timeout_ms=patience_ms)
         assert (heard or "nothing") == fact.host_answers, f"the host answered {heard}"
         self.same(True, lambda: any(line["stan"] == opening.stan for line in self.shop.host.requests("0200")))
+
+    def pass_through(self, passing: Passing) -> None:
+        """The terminal's kernel sends a message through the relay, on the one connection that it holds."""
+        if self.wire is None:
+            self.wire = RelayWire(self.shop.relay_port)
+        self.wire.send(FRAMES[passing.message](passing))
+        if passing.hears == "nothing":
+            mti = "0400" if passing.message == "own_reversal" else "0200"
+            self.same(True, lambda: any(line["stan"] == passing.stan for line in self.shop.host.requests(mti)))
+        else:
+            assert (heard := self.wire.hears()) == passing.hears, f"the terminal heard {heard}"
+        if passing.message == "sale":
+            self.openings[passing.name] = Opening(stan=passing.stan, amount_fen=passing.amount_fen, name=passing.name)
+            lines = [line for line in self.shop.agent.journal(self.began_after) if line["type"] == "transaction.opened"]
+            self.ids[passing.name] = next(line["transaction"] for line in lines if line["data"]["stan"] == passing.stan)
 
     def body(self, what: str, fact: Fact, words: dict[str, Any]) -> dict[str, Any]:
         """What is posted: as written; `receipt = true` in a result is a whole receipt over the amount."""

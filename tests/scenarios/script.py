@@ -11,7 +11,6 @@ import msgspec
 
 FOLDER = Path(__file__).parent
 CARD_SALE = "sale"  # what a transaction is called when the fact gives it no name
-FEN_PER_YUAN = 100
 
 SixDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}\Z")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z_]*\Z")]
@@ -31,6 +30,16 @@ class Opening(_Table, frozen=True):
     undoes: Name | None = None
     asks: bool = True  # also asks whether its first byte may leave
     more: dict[str, Any] = {}  # further words of POST /v1/transactions
+
+
+class Passing(_Table, frozen=True):
+    """The terminal sends one message of its own through the relay, and hears a response code or "nothing"."""
+
+    message: Literal["sale", "own_reversal", "balance"]
+    stan: SixDigits
+    hears: str
+    amount_fen: int = 0
+    name: Name = CARD_SALE
 
 
 class See(_Table, frozen=True):
@@ -64,6 +73,7 @@ class Fact(_Table, frozen=True):
     printer: dict[str, Any] | None = None
     restart: bool = False  # kill -9 and start again
     open: Opening | None = None
+    relay: tuple[Passing, ...] = ()
     host_answers: str | None = None  # the terminal sends its 0200 and hears this code, or "nothing"
     result: dict[str, Any] | None = None
     evidence: dict[str, Any] | None = None
@@ -94,7 +104,8 @@ class Scenario(_Table, frozen=True):
     @property
     def stans(self) -> list[str]:
         """Every STAN that it uses."""
-        return [fact.open.stan for fact in self.fact if fact.open is not None]
+        opened = [fact.open.stan for fact in self.fact if fact.open is not None]
+        return opened + [each.stan for fact in self.fact for each in fact.relay if each.message != "own_reversal"]
 
 
 ADVICE = ("code", "hold_goods", "may_pay_again", "zh", "zh_long", "en", "en_long")

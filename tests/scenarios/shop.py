@@ -13,7 +13,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from tests.support.agent import Agent
-from tests.support.broker import Mosquitto
+from tests.support.broker import Mosquitto, free_port
 from tests.support.host import Host
 from tests.support.paper import Paper
 
@@ -66,6 +66,7 @@ class Shop:
         self.paper = Paper(folder, profile=words["printer"]) if "printer" in words else None
         self.broker = Mosquitto(folder / "broker") if words.get("broker") else None
         self.listener: Listener | None = None
+        self.relay_port = 0
         if self.broker is not None:
             self.broker.start()
             self.listener = Listener(self.broker)
@@ -84,6 +85,9 @@ class Shop:
         sections["recovery"] = {"answer_timeout_ms": ANSWER_TIMEOUT_MS} | sections["recovery"]
         if self.paper is not None:
             sections["printer"] = {"driver": "escpos", "port": str(self.paper.port), "profile": self._words["printer"]}
+        if self._words.get("relay"):
+            self.relay_port = free_port()
+            sections["relay"] = {"listen": f"127.0.0.1:{self.relay_port}"}
         if self.broker is not None:
             sections["mqtt"] = {"url": self.broker.url}
         return sections
