@@ -22,7 +22,7 @@ from agent.hooks.routes import openapi  # noqa: E402
 from agent.reading import expectation  # noqa: E402
 from device.acquirer.profile import Profile  # noqa: E402
 from device.simulator.paper_picture import PictureError  # noqa: E402
-from docs import playbook, slips  # noqa: E402
+from docs import playbook, sequences, slips  # noqa: E402
 
 CONFIGURATION = DOCS.parent / "packaging" / "reversald.toml"
 
@@ -184,6 +184,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "openapi.json": local_api,
     "playbook.md": playbook.page,
     "profiles.md": profiles,
+    "sequences.md": sequences.sequences,
     **slips.texts(),
 }
 
