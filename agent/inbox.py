@@ -247,7 +247,7 @@ class Inbox:
         if row is not None and not self._original_forgotten(row):
             return self.state
         rows = self.store.family(transaction)
-        view = State([self.state.agent, self.state.line, self.state.printer, *rows])
+        view = State([self.state.agent, self.state.line, self.state.printer, self.state.ledger, *rows])
         view.now, view.wording = self.state.now, self.state.wording
         row = view.transactions.get(transaction)
         if row is not None and row.original is not None:

@@ -64,7 +64,12 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "货款去向[:{goods:goods}][;替代付款 {replaced_by:replaced_by}][;{accepts_risk:accepts_risk}]",
         "Goods and payment[: {goods:goods}][; replaced by: {replaced_by:replaced_by}][; {accepts_risk:accepts_risk}]",
     ),
-    "transaction.resolved": ("人工结案:{resolution:resolution},经办 {by}", "Settled by {by}: {resolution:resolution}"),
+    "transaction.resolved": ("结案:{resolution:resolution},经办 {by}", "Settled by {by}: {resolution:resolution}"),
+    "transaction.repeated": ("顾客又付一笔(交易号 {by})", "The customer paid again (transaction {by})"),
+    "transaction.undone_by_hand": (
+        "已在别处处理:{how:by_hand}[,交易号 {by}];停止冲正",
+        "Undone elsewhere: {how:by_hand}[, transaction {by}]; no reversal is sent any more",
+    ),
     "reversal.opened": (
         "开始冲正 {amount_fen:fen},原因 {reason:reason}",
         "Reversal of {amount_fen:fen} opened, reason {reason:reason}",
@@ -239,6 +244,23 @@ FACTS: Mapping[str, tuple[str, str]] = {
     "settlement.let_go": ("批次 {batch} 结算可以发出", "Settlement of batch {batch} may leave"),
     "settlement.settled": ("批次 {batch} 已结算", "Batch {batch} is settled"),
     "settlement.changed": ("换批次,新批次 {batch}", "New batch {batch}"),
+    "settlement.imported": (
+        "导入对账文件 {statement}:共 {lines} 行,相符 {agreed},涉及疑账 {matched},未匹配 {unmatched}",
+        "Settlement file {statement} imported: {lines} lines, {agreed} agree, {matched} about open cases, {unmatched} unmatched",
+    ),
+    "settlement.unmatched": (
+        "对账行未匹配({why:unmatched}):{date} {direction:direction} {amount_fen:fen}[,批次 {batch}][,流水号 {stan}][,{rrn}]",
+        "Unmatched ({why:unmatched}): {date} {direction:direction} {amount_fen:fen}[, batch {batch}][, STAN {stan}][, {rrn}]",
+    ),
+    "settlement.verdict": (
+        "对账结果:{verdict:verdict}({final:final}),净额 {booked_fen:fen}",
+        "Settlement: {verdict:verdict} ({final:final}), net {booked_fen:fen}",
+    ),
+    "settlement.refund": (
+        "退款单 {number}:{state:refund},应退 {due_fen:fen},已退 {refunded_fen:fen}[,经办 {by}]",
+        "Refund {number}: {state:refund}, {due_fen:fen} due, {refunded_fen:fen} made[, by {by}]",
+    ),
+    "settlement.reminder": ("提醒:{case:case},金额 {amount_fen:fen}", "Reminder: {case:case}, {amount_fen:fen}"),
     "terminal.changed": ("{what:terminal}", "Told by the app: {what:terminal}"),
     "security.clone": ("另有设备冒用本机身份连接", "Another client uses this terminal's identity at the broker"),
 }

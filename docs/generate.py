@@ -96,6 +96,9 @@ CAUSES = {
     "cancel_unclear": "no usable answer to the cancel, or a restart in the middle of it",
     "not_left": "no byte of the cancel left",
     "paid_late": "the gateway says paid after a cancel or a close: the money goes back",
+    "even": "the settlement files agree, nothing is owed", "wanted": "the settlement files prove it",
+    "confirmed": "a person: no adjustment or chargeback runs", "part": "a part was refunded", "whole": "all of it was refunded",
+    "cancelled": "the money goes back another way, or is not owed",
     "start": "committed before its first byte leaves", "too_old": "it waited longer than a day",
 }
 

@@ -67,6 +67,11 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "settlement.let_go": ("批次结算可以发出", "settlement may leave"),
     "settlement.settled": ("批次已结算", "batch settled"),
     "settlement.changed": ("换批次", "new batch"),
+    "settlement.imported": ("对账文件已导入", "settlement file imported"),
+    "settlement.unmatched": ("对账行未匹配", "settlement line unmatched"),
+    "settlement.verdict": ("对账结果", "settlement verdict"),
+    "settlement.refund": ("退款单", "refund"),
+    "settlement.reminder": ("对账提醒", "settlement reminder"),
     "security.clone": ("另有设备冒用本机身份连接", "another client uses this terminal's identity"),
 }
 STATES: Final[Mapping[str, tuple[str, str]]] = {

@@ -6,7 +6,7 @@ business day and a while after the request; else it is asked once more.
 
 from msgspec.structs import replace
 
-from agent.core import adoption, hostdate, incidents, slips
+from agent.core import adoption, hostdate, incidents, refunds, slips
 from agent.core.change import AskSignIn
 from agent.core.event import HostReply
 from agent.core.fields import MATCHED
@@ -30,10 +30,15 @@ def received(state: State, event: HostReply) -> None:
         _answered(state, row, event)
     elif row.adopted and row.state != "accepted":
         _app_answered(state, row, event)
-    elif row.sends > 0 and "accepted" in REVERSAL[row.state] and _accepts(state, event):
+    elif row.sends > 0 and "accepted" in REVERSAL[row.state] and _accepts(state, event) and _may_be_undone(state, row):
         _accepted(state, row, event)  # it answers an earlier send of ours, only late
     else:
         state.tell("host.doubled_reply", row.id, code=event.code)
+
+
+def _may_be_undone(state: State, row: Reversal) -> bool:
+    """False for a case that a person closed: what the host still says of it does not open it again."""
+    return "accepted" in TRANSACTION[state.transactions[row.id].state]
 
 
 def _in_flight_then_newest(row: Reversal) -> tuple[bool, int]:
@@ -105,6 +110,7 @@ def _accepted(state: State, row: Reversal, event: HostReply) -> None:
     incidents.close_one(state, "sign_in_needed", row.id, "reversed")
     wipe(state, row.vault)
     slips.notice(state, transaction)
+    refunds.accepted_late(state, transaction)
 
 
 def _no_original(state: State, row: Reversal, code: str) -> None:

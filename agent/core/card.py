@@ -5,12 +5,12 @@ Approved first: never reversed. Doubt first: an approval that comes later is evi
 
 from msgspec.structs import replace
 
-from agent.core import evidence, gate, incidents, receipt, reversal, wallet
+from agent.core import evidence, gate, incidents, receipt, reversal, settlement, wallet
 from agent.core.change import Decision, Rejected
 from agent.core.event import Opened, ResultReported, SentAsked
 from agent.core.lifecycle import move, table_of
 from agent.core.model import Transaction
-from agent.core.state import State
+from agent.core.state import State, find
 
 # After the doubt is committed only these agree with it; every other outcome is evidence.
 AGREES_WITH_DOUBT = frozenset({"no_answer", "bad_mac", "not_sent"})
@@ -38,6 +38,7 @@ def opened(state: State, event: Opened) -> Decision:
     )
     state.put(transaction)
     state.put(replace(state.agent, newest=transaction.number))
+    settlement.repeated(state, transaction)
     state.tell(
         "transaction.opened", transaction.id, kind=event.kind, amount_fen=event.amount_fen, stan=event.stan,
         batch=event.batch, card=(event.masked_pan or event.last4) if event.rail == "card" else None, wallet=event.wallet,
@@ -148,6 +149,7 @@ def _approve(state: State, transaction: Transaction, event: ResultReported, *, u
     state.tell(
         "transaction.approved", transaction.id, code=event.response_code, approved_fen=approved_fen, rrn=event.rrn,
     )
+    settlement.undone_by(state, transaction)
     if unpermitted:
         incidents.open_one(state, "sent_without_permission", transaction.id, "technician", "check_payment_app")
     wallet.ended(state, state.transactions[transaction.id])
@@ -219,12 +221,6 @@ def _again(state: State, transaction: Transaction, event: ResultReported, cause:
     )
 
 
-def find(state: State, key: str) -> Transaction:
-    """The transaction, or 404."""
-    found = state.transactions.get(key)
-    if found is None:
-        raise Rejected(404, "no-such-transaction", f"no transaction {key}")
-    return found
 
 
 def deadline(state: State, transaction: Transaction) -> None:

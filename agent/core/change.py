@@ -77,6 +77,25 @@ class AskWallet(msgspec.Struct, frozen=True):
 Effect = WantLine | SendReversal | SendEcho | AskSignIn | AskReceipt | AskWallet | PrintJob | WatchPrinter
 
 
+class Unmatched(msgspec.Struct, frozen=True):
+    """A line of a settlement file that is about no transaction of ours, and why: unknown, amount, rrn, ambiguous or full."""
+
+    number: int
+    why: Literal["unknown", "amount", "rrn", "ambiguous", "full"]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What importing a settlement file came to. `new` lines were not known before; `cases` counts what is owed by code."""
+
+    lines: int
+    agreed: int
+    matched: int
+    new: int
+    absent: int
+    unmatched: tuple[Unmatched, ...]
+    cases: dict[str, int]
+
+
 class Decision(msgspec.Struct, frozen=True):
     """The answer to the caller. `conflict` is a stable code when the caller must show failure (HTTP 409)."""
 
@@ -87,6 +106,7 @@ class Decision(msgspec.Struct, frozen=True):
     detail: str = ""
     jobs: tuple[str, ...] = ()
     agreement: dict[str, str] = {}
+    report: Report | None = None
 
 
 class Change(msgspec.Struct):

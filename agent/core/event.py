@@ -7,8 +7,22 @@ from typing import Literal
 
 import msgspec
 
-from agent.core.model import Disposition, Document, Evidence, Original, Outcome, Rail
+from agent.core.model import ByHand, Disposition, Document, Evidence, Original, Outcome, Rail
 from agent.core.policy import Policy
+
+
+class Settled(msgspec.Struct, frozen=True, array_like=True):
+    """One line of a settlement file. `number` is its line in the file; `named` is ours with its RRN, found at the way in."""
+
+    number: int
+    day: int
+    direction: Literal["debit", "credit"]
+    amount_fen: int
+    batch: str | None = None
+    stan: str | None = None
+    rrn: str | None = None
+    nth: int = 1
+    named: str | None = None
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
@@ -114,10 +128,39 @@ class EvidenceGiven(_Event, frozen=True):
 
 
 class DispositionGiven(_Event, frozen=True):
-    """Where goods and money went, as a person says."""
+    """Where goods and money went, as a person says; `by_hand`: the payment was refunded or voided past the agent."""
 
     transaction: str
     disposition: Disposition
+    by_hand: ByHand | None = None
+
+
+class SettlementImported(_Event, frozen=True):
+    """One settlement file of this terminal, whole: `days` are the settlement dates it covers.
+
+    The way in leaves out what is plainly right (`agreed` counts it) and names every transaction that the rest may be about
+    (`families`), so that what the core decides follows from the event alone. `absent` are approved transactions of these
+    days that the file does not have. `statement` names the file's content; `terminal_id` is F41.
+    """
+
+    statement: str
+    terminal_id: str
+    days: tuple[int, ...]
+    lines: tuple[Settled, ...]
+    families: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    agreed: int = 0
+
+
+class RefundReported(_Event, frozen=True):
+    """A person speaks of the refund work item: with `confirmed` that no adjustment or chargeback runs; with an amount
+    that so much was refunded.
+    """
+
+    transaction: str
+    by: str
+    confirmed: bool = False
+    amount_fen: int | None = None
 
 
 class BatchChanged(_Event, frozen=True):
@@ -319,6 +362,8 @@ Event = (
     | GuaranteeAsked
     | EvidenceGiven
     | DispositionGiven
+    | SettlementImported
+    | RefundReported
     | BatchChanged
     | SettlementAsked
     | TerminalChanged

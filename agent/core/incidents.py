@@ -8,13 +8,13 @@ from msgspec.structs import replace
 from agent.core.model import Incident, Owner
 from agent.core.state import State
 
-_NAMESPACE = UUID("6f1c2b52-54a2-4f0e-9d43-0a4b7a2c9e11")
+NAMESPACE = UUID("6f1c2b52-54a2-4f0e-9d43-0a4b7a2c9e11")
 
 
 @lru_cache(maxsize=256)
 def incident_id(code: str, scope: str) -> str:
     """The id of the incident `code` about `scope` (a transaction id, or an ordinal for what belongs to no transaction)."""
-    return str(uuid5(_NAMESPACE, f"{code}/{scope}"))
+    return str(uuid5(NAMESPACE, f"{code}/{scope}"))
 
 
 def open_one(state: State, code: str, transaction: str | None, owner: Owner, next_action: str) -> Incident:

@@ -48,6 +48,12 @@ def _transaction(state: State, row: Transaction) -> None:
         assert any(incident.open for incident in state.incidents_of(row.id)), f"{row.state} without an open incident"
     if row.state in _NO_SECRETS:
         assert row.vault is None, f"{row.state} keeps secrets"
+    if row.refund is not None:
+        assert 0 <= row.refund.refunded_fen <= row.refund.due_fen, "more was refunded than is due"
+        fenced = reversal is None or reversal.state in {"fenced", "accepted"}
+        assert fenced or row.refund.state in {"wanted", "cancelled"}, "a refund beside a reversal that may be sent"
+    if row.by_hand is not None and reversal is not None:
+        assert not reversal.pending or reversal.state == "sending", "a 0400 may go for what was undone by hand"
     if row.state in {"intent", "sent"}:
         assert row.due_ms is not None, f"{row.state} without a deadline"
     if row.order is not None:

@@ -41,13 +41,13 @@ TRANSACTION: Table = {
         "no_original": "no_original",
         "not_undone": "unresolved",
     },
-    "unresolved": {"accepted": "reversed", "no_original": "no_original", "resolved": "resolved"},
+    "unresolved": {"accepted": "reversed", "no_original": "no_original", "resolved": "resolved", "even": "resolved"},
     "no_original": {
         "late_approval": "in_doubt",
         "late_approval_after_wipe": "unresolved",
         "accepted": "reversed",
     },
-    "declined_uncertain": {"resolved": "resolved"},
+    "declined_uncertain": {"resolved": "resolved", "even": "resolved"},
     "not_sent": {"approved": "approved"},
     "approved": {"app_reversed": "approved_not_completed"},
     "declined": {},
@@ -87,7 +87,7 @@ REVERSAL: Table = {
     "no_original": {"late_approval": "pending", "accepted": "accepted", "resolved": "fenced"},
     "expired": {"accepted": "accepted", "resolved": "fenced"},
     "accepted": {},
-    "fenced": {},
+    "fenced": {"accepted": "accepted"},
 }
 
 # A wallet's order: the merchant side's query tells the truth; "closed" and "unresolved" may still learn of a late payment.
@@ -144,6 +144,7 @@ WALLET: Table = {
         "refunded": "refunded",
         "paid_late": "cancelling",
         "resolved": "resolved",
+        "even": "resolved",
     },
     "not_sent": {"approved": "paid"},
     "paid": {},
@@ -172,7 +173,16 @@ JOB: Table = {
     "EXPIRED": {},
 }
 
-TABLES: Mapping[str, Table] = {"transaction": TRANSACTION, "wallet": WALLET, "reversal": REVERSAL, "job": JOB}
+REFUND: Table = {
+    "wanted": {"confirmed": "open", "cancelled": "cancelled"},
+    "open": {"part": "open", "whole": "done", "cancelled": "cancelled"},
+    "cancelled": {"wanted": "wanted"},
+    "done": {},
+}
+
+TABLES: Mapping[str, Table] = {
+    "transaction": TRANSACTION, "wallet": WALLET, "reversal": REVERSAL, "job": JOB, "refund": REFUND,
+}
 
 
 def table_of(rail: str) -> Table:

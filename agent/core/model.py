@@ -16,6 +16,7 @@ Outcome = Literal["approved", "declined", "no_answer", "bad_mac", "not_sent", "a
 Proceed = Literal["go", "wait", "refuse"]
 Owner = Literal["cashier", "technician", "operator", "acquirer"]
 Goods = Literal["held", "released", "returned"]
+ByHand = Literal["refunded", "voided"]
 
 
 class Now(msgspec.Struct, frozen=True, array_like=True):
@@ -96,6 +97,48 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     rival: str | None = None
 
 
+class BookedLine(msgspec.Struct, frozen=True, array_like=True):
+    """One line of a settlement file that is about a transaction. `day` is the settlement date in days since 1970.
+
+    `nth` tells equal lines of one file apart, so that the same line in a later file is not counted again.
+    """
+
+    day: int
+    direction: Literal["debit", "credit"]
+    amount_fen: int
+    rrn: str | None = None
+    nth: int = 1
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the settlement files say of one transaction, and what is owed because of it (`case`, see `verdict`).
+
+    `amounts_fen` may stand in a file (with tips and adjustments); `undone_fen` is what was booked for its undoing by hand.
+    """
+
+    lines: tuple[BookedLine, ...] = ()
+    amounts_fen: tuple[int, ...] = ()
+    undone_fen: int = 0
+    verdict: Literal["awaited", "settled", "not_settled", "uneven"] = "awaited"
+    final: bool = False
+    case: str = "wait"
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The refund work item of one transaction: there is one at most, with one number, and never more than was booked."""
+
+    number: str
+    state: str
+    due_fen: int
+    refunded_fen: int = 0
+    confirmed_by: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """True while a person has to do something about it."""
+        return self.state in {"wanted", "open"}
+
+
 class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One attempt to move money, keyed in the field by (terminal, batch, STAN). `number` orders them by age."""
 
@@ -138,11 +181,30 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     wallet: str | None = None
     order: Order | None = None
     customer: str | None = None
+    repeated_by: str | None = None
+    perhaps_repeated_by: str | None = None
+    by_hand: ByHand | None = None
+    undone_by: str | None = None
+    resolution: str | None = None
+    account: Account | None = None
+    refund: Refund | None = None
 
     @property
     def open(self) -> bool:
         """True while something about it can still change by itself or is somebody's to decide."""
-        return self.state not in CLOSED or self.due_ms is not None
+        return self.state not in CLOSED or self.due_ms is not None or self.owes
+
+    @property
+    def owes(self) -> bool:
+        """True while the settlement files leave something to wait for or to do."""
+        return (self.account is not None and self.account.case != "even") or (self.refund is not None and self.refund.open)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The transactions on which what is owed depends: repeats, replacements, and what undid it by hand."""
+        replaced_by = self.disposition.replaced_by if self.disposition is not None else None
+        found = (self.repeated_by, self.perhaps_repeated_by, self.undone_by, replaced_by)
+        return tuple(key for key in found if key is not None and key not in {"cash", "none"})
 
 
 CLOSED = frozenset({"approved", "declined", "not_sent", "reversed", "no_original", "paid", "closed", "refunded", "resolved"})
@@ -294,6 +356,16 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     open: bool = True
 
 
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which settlement dates (days since 1970) and files were imported, newest last; when people were last reminded."""
+
+    id: str = "ledger"
+    days: tuple[int, ...] = ()
+    statements: tuple[str, ...] = ()
+    reminded: str | None = None
+    open: bool = True
+
+
 class Printer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the printer last said. `fault` is "none", "unknown" or a stable code; `watched` = being asked again.
 
@@ -318,4 +390,4 @@ class Streaks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     open: bool = True
 
 
-Row = Transaction | Reversal | Incident | Job | Agent | Line | Printer | Streaks
+Row = Transaction | Reversal | Incident | Job | Agent | Line | Printer | Streaks | Ledger

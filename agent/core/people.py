@@ -2,13 +2,12 @@
 
 from msgspec.structs import replace
 
-from agent.core import evidence, incidents, reversal, wallet
-from agent.core.card import find
+from agent.core import evidence, incidents, refunds, reversal, settlement, wallet
 from agent.core.change import Decision, Rejected
 from agent.core.event import DispositionGiven, EvidenceGiven, IncidentResolved
 from agent.core.lifecycle import move, table_of
 from agent.core.model import Reversal, Transaction
-from agent.core.state import State
+from agent.core.state import State, find
 
 
 def evidence_given(state: State, event: EvidenceGiven) -> Decision:
@@ -27,11 +26,17 @@ def disposition_given(state: State, event: DispositionGiven) -> Decision:
             said, goods=said.goods or before.goods, replaced_by=said.replaced_by or before.replaced_by,
             accepts_risk=said.accepts_risk or before.accepts_risk, contact=said.contact or before.contact,
         )
-    state.put(replace(row, disposition=said))
+    row = state.put(replace(row, disposition=said))
     state.tell(
         "transaction.disposition", row.id, goods=said.goods, replaced_by=said.replaced_by,
         accepts_risk=said.accepts_risk or None,
     )
+    if event.by_hand is not None and row.by_hand is None:
+        if row.state not in settlement.DOUBTFUL:
+            raise Rejected(409, "nothing-in-doubt", f"the transaction is {row.state}: nothing of it is left to be undone by hand")
+        settlement.undone_by_hand(state, row, event.by_hand)
+    if row.account is not None:
+        settlement.judge(state, state.transactions[row.id])
     return Decision(transaction=row.id)
 
 
@@ -43,13 +48,21 @@ def resolved(state: State, event: IncidentResolved) -> Decision:
     if not incident.open:
         raise Rejected(409, "already-closed", f"the incident was closed as {incident.resolution}")
     row = state.transactions.get(incident.transaction or "")
+    if row is not None and incident.code in {"in_doubt", "declined_uncertain", "settlement"}:
+        row = _refund_ended(state, row, event)
+    if row is not None and incident.code == "settlement" and row.account is not None:
+        state.put(replace(row, resolution=event.resolution, account=replace(row.account, case="even")))
     if row is not None and incident.code in {"in_doubt", "declined_uncertain"}:
         sending = state.reversals.get(row.id)
         if row.state not in {"unresolved", "declined_uncertain"} or _is_busy(sending, row):
             raise Rejected(409, "still-reversing", f"the transaction is {row.state}; the agent is still busy with it")
         reversal.fence(state, row.id)
+        account = row.account and replace(row.account, case="even")
         state.put(
-            replace(state.transactions[row.id], state=move(table_of(row.rail), row.state, "resolved"), vault=None, due_ms=None)
+            replace(
+                state.transactions[row.id], state=move(table_of(row.rail), row.state, "resolved"), vault=None, due_ms=None,
+                resolution=event.resolution, account=account,
+            )
         )
         state.tell("transaction.resolved", row.id, resolution=event.resolution, by=event.by)
         if sending is None:
@@ -62,3 +75,18 @@ def _is_busy(sending: Reversal | None, row: Transaction) -> bool:
     """An answer is awaited that may still decide."""
     asking = row.order is not None and row.order.call is not None
     return asking or (sending is not None and sending.state == "sending")
+def _refund_ended(state: State, row: Transaction, event: IncidentResolved) -> Transaction:
+    """"Refunded" needs a confirmed item and pays what is left of it; every other end means that no refund is made."""
+    item = row.refund
+    if item is None or not item.open:
+        return row
+    if event.resolution != "refunded":
+        refunds.cancel(state, row)
+    elif item.state != "open":
+        raise Rejected(
+            409, "refund-not-confirmed",
+            "first a person confirms that no adjustment or chargeback runs for this transaction",
+        )
+    else:
+        refunds.pay(state, row, item.due_fen - item.refunded_fen, event.by)
+    return state.transactions[row.id]

@@ -4,13 +4,12 @@ Short texts are two clauses of at most 10 Han characters (20 Latin ones), so tha
 P codes are the playbook of the field; N codes are the ordinary moments between.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
-from agent.core import walletadvice
+from agent.core import nextday, payagain, verdict, walletadvice
+from agent.core.calendar import text
 from agent.core.model import Job, Transaction
 from agent.core.slips import yuan
 from agent.core.state import State
@@ -26,7 +25,10 @@ class Row(NamedTuple):
 
 
 class Advice(msgspec.Struct, frozen=True):
-    """What to do now about one transaction. `hold_goods` and `may_pay_again` are the two answers that protect money."""
+    """What to do now about one transaction. `hold_goods` and `may_pay_again` are the two answers that protect money.
+
+    `reason` is why it may or may not be paid again, as a stable code and in words.
+    """
 
     code: str
     hold_goods: bool
@@ -38,9 +40,12 @@ class Advice(msgspec.Struct, frozen=True):
     amount_fen: int
     last4: str | None
     stan: str
+    reason: str = ""
+    reason_zh: str = ""
+    reason_en: str = ""
 
 
-PLAYBOOK: Mapping[str, Row] = {
+PLAYBOOK: dict[str, Row] = {
     "P1": Row(
         "交易成功,缺纸请装纸", '款已收到;装纸后自动补打,未出票请按"重打印",切勿重复收款。',
         "Paid, load paper", "Payment received. The receipt prints by itself once paper is in; do not charge again.",
@@ -215,33 +220,41 @@ PLAYBOOK: Mapping[str, Row] = {
     ),
 }
 
+PLAYBOOK |= {code: Row(*texts) for code, texts in nextday.TEXTS.items()}
+
 _PAPER = frozenset({"paper_out", "cover_open"})
 _READY = frozenset({"none", "unknown"})
 _UNSETTLED = frozenset({
     "sent", "in_doubt", "reversing", "approved_not_completed", "unresolved", "declined_uncertain",
     "querying", "cancelling", "cancel_unknown",
 })
-_PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original", "closed"})
-_PAID_OR_RUNNING = frozenset({"approved", "paid", "sent", "intent"})
 _UNDONE = frozenset({"declined", "not_sent", "reversed", "no_original"})
 
 
 def judge(state: State, transaction: Transaction, proceed: str | None = None) -> tuple[str, bool, bool]:
     """(code, hold_goods, may_pay_again): the advice without its words."""
-    return _code(state, transaction, proceed), _hold_goods(state, transaction), _may_pay_again(transaction)
+    return _code(state, transaction, proceed), _hold_goods(state, transaction), payagain.judged(transaction)[0]
 
 
 def advise(state: State, transaction: Transaction, proceed: str | None = None) -> Advice:
     """The advice for one transaction as things stand; `proceed` is the gate's answer when it was just asked."""
     code, hold_goods, may_pay_again = judge(state, transaction, proceed)
-    row = state.wording.get(code) or PLAYBOOK[code]
+    row, reason = state.wording.get(code) or PLAYBOOK[code], payagain.judged(transaction)[1]
+    said_zh, said_en = payagain.REASONS[reason]
+    final, booked = verdict.next_check(state, transaction), _booked_day(transaction)
     values = {
         "amount": yuan(transaction.amount_fen) + "元", "last4": transaction.last4 or "----",
-        "rrn": transaction.rrn or transaction.stan, "date": _tomorrow(state),
+        "rrn": transaction.rrn or transaction.stan, "stan": transaction.stan,
+        "date": "次日" if final is None else text(final)[5:],
+        "day": text(booked)[5:] if booked is not None else "", "hotline": state.agent.policy.hotline or "收单客服",
         "n": sum(row.state in _UNSETTLED for row in state.open_transactions.values()),
     }
     values["seconds"] = walletadvice.seconds_left(state.agent.policy, transaction)
-    english = values | {"amount": "CNY " + yuan(transaction.amount_fen)}
+    english = values | {
+        "amount": "CNY " + yuan(transaction.amount_fen), "date": "the next day" if final is None else text(final)[5:],
+        "day": text(booked)[5:] if booked is not None else "that day",
+        "hotline": state.agent.policy.hotline or "the acquirer",
+    }
     earlier = transaction.number < state.agent.newest
     means = "card" if transaction.order is None else "order"
     return Advice(
@@ -250,11 +263,15 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
         zh_long=(f"上一位顾客(尾号{values['last4']}):" if earlier else "") + row.zh_long.format_map(values),
         en_long=(f"Earlier customer ({means} …{values['last4']}): " if earlier else "") + row.en_long.format_map(english),
         amount_fen=transaction.amount_fen, last4=transaction.last4, stan=transaction.stan,
+        reason=reason, reason_zh=said_zh, reason_en=said_en,
     )
 
 
 def _code(state: State, row: Transaction, proceed: str | None) -> str:
     void = "v" if row.kind == "void" else ""
+    settled = nextday.code_of(row)
+    if settled is not None:
+        return settled
     if row.state == "intent":
         return {"wait": "N7", "refuse": "P19"}.get(proceed or "", "N1" if row.order is None else "N1w")
     if row.order is not None and row.state != "paid":
@@ -323,15 +340,9 @@ def _hold_goods(state: State, row: Transaction) -> bool:
     return not any(state.transactions[key].state == "approved" for key in keys)
 
 
-def _may_pay_again(row: Transaction) -> bool:
-    """True only when this attempt can no longer take money, or the merchant took the risk. Never because of a void."""
-    accepted = row.disposition is not None and row.disposition.accepts_risk
-    return row.kind != "void" and (row.state in _PAYABLE or (accepted and row.state not in _PAID_OR_RUNNING))
-
-
-def _tomorrow(state: State) -> str:
-    if state.now.wall_ms is None:
-        return "次日"
-    policy = state.agent.policy
-    moment = datetime.fromtimestamp(state.now.wall_ms // 1000, UTC) + timedelta(minutes=policy.utc_offset_minutes, days=1)
-    return moment.isoformat()[5:10]
+def _booked_day(row: Transaction) -> int | None:
+    """The settlement date that the files have for it, else its own business day."""
+    if row.account is not None and row.account.lines:
+        return max(line.day for line in row.account.lines)
+    own = verdict.day_of(row)
+    return None if own is None else int(own)

@@ -57,6 +57,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cutoff_minute: int = 1_380
     utc_offset_minutes: int = 480
 
+    # The settlement calendar: weekdays (Monday is 0) and single days (since 1970) on which the acquirer settles or does not.
+    settles: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    holidays: tuple[int, ...] = ()
+    extra_days: tuple[int, ...] = ()
+    grace_days: int = 2  # settlement days after the D+1 file before a missing line means "not settled"
+    later_kinds: tuple[str, ...] = ()  # kinds that settle a day later than the others (T+2)
+
     terminal_id: str = ""
     merchant_name: str = ""
     hotline: str = ""

@@ -14,14 +14,14 @@ from agent.core.fields import MATCHED
 from agent.core.lifecycle import TRANSACTION, move
 from agent.core.model import Transaction
 from agent.core.policy import Policy
-from agent.core.state import State
+from agent.core.state import State, find
 
 DECIDED = frozenset({"approved", "declined", "declined_uncertain"})
 
 
 def answered(state: State, event: RelayAnswered) -> Decision:
     """An 0210: `go` forwards it, `refuse` drops it. An approval is noted first and counts when it was forwarded."""
-    transaction = card.find(state, event.transaction)
+    transaction = find(state, event.transaction)
     if not _is_answer(state, transaction, event):
         state.tell("host.crossed_reply", None, code=event.code, stan=event.f11)
         incidents.open_one(state, "crossed_reply", None, "acquirer", "check_host")
@@ -88,7 +88,7 @@ def _late(state: State, transaction: Transaction, said: ResultReported) -> Decis
 
 def forwarded(state: State, event: AnswerForwarded) -> Decision:
     """The approval reached the terminal's connection, or surely did not: then it is undone, since nobody heard it."""
-    transaction = card.find(state, event.transaction)
+    transaction = find(state, event.transaction)
     if transaction.state != "sent" or not transaction.answered:
         return Decision(transaction=transaction.id)
     if event.left and transaction.unproved:
@@ -106,7 +106,7 @@ def forwarded(state: State, event: AnswerForwarded) -> Decision:
 
 def app_reversed(state: State, event: AppReversed) -> Decision:
     """The app's own 0400 is forwarded whatever it is for; here it is judged what it means for the transaction."""
-    transaction = card.find(state, event.transaction)
+    transaction = find(state, event.transaction)
     if transaction.state == "intent":  # held, and given up by the app: it is never forwarded now
         card.result(state, ResultReported(transaction=transaction.id, outcome="not_sent"))
     elif transaction.state == "sent":

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from msgspec.structs import replace
 
-from agent.core.change import Change, Decision, Effect, Fact
-from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Stamp, Streaks, Transaction
+from agent.core.change import Change, Decision, Effect, Fact, Rejected
+from agent.core.model import Agent, Incident, Job, Ledger, Line, Now, Printer, Reversal, Row, Stamp, Streaks, Transaction
 
 if TYPE_CHECKING:
     from agent.core.playbook import Row as Words
@@ -25,6 +25,14 @@ def _number(row: Transaction | Reversal | Incident) -> int:
     return row.number
 
 
+def find(state: "State", key: str) -> Transaction:
+    """The transaction, or 404."""
+    found = state.transactions.get(key)
+    if found is None:
+        raise Rejected(404, "no-such-transaction", f"no transaction {key}")
+    return found
+
+
 class State:
     """All rows of record that the core looks at, and the change being made to them."""
 
@@ -33,6 +41,7 @@ class State:
         self.line = Line()
         self.printer = Printer()
         self.streaks = Streaks()
+        self.ledger = Ledger()
         self.transactions: dict[str, Transaction] = {}
         self.reversals: dict[str, Reversal] = {}
         self.incidents: dict[str, Incident] = {}
@@ -232,6 +241,8 @@ class State:
             return self.agent
         if kind is Streaks:
             return self.streaks
+        if kind is Ledger:
+            return self.ledger
         return self.line if kind is Line else self.printer
 
     def _set(self, row: Row) -> Row | None:
@@ -259,6 +270,8 @@ class State:
             before, self.line = self.line, row
         elif isinstance(row, Streaks):
             before, self.streaks = self.streaks, row
+        elif isinstance(row, Ledger):
+            before, self.ledger = self.ledger, row
         else:
             assert isinstance(row, Printer), "a row of no table"
             before, self.printer = self.printer, row

@@ -17,13 +17,14 @@ from agent.core import (
     relay,
     reversal,
     schedule,
+    settlement,
     slips,
     wallet,
 )
 from agent.core import event as e
 from agent.core.change import Change, Decision
 from agent.core.model import Line, Now, Transaction
-from agent.core.state import State
+from agent.core.state import State, find
 
 NOTHING = Decision()
 
@@ -37,6 +38,7 @@ def step(state: State, event: e.Event, now: Now) -> Change:
     state.now = now
     handler = _HANDLERS[type(event)]
     decision = handler(state, event) or NOTHING
+    settlement.run(state)
     schedule.run(state)
     receipt.run(state)
     invariant.check(state)
@@ -129,7 +131,7 @@ def _terminal_changed(state: State, event: e.TerminalChanged) -> Decision:
 
 
 def _ordered(state: State, event: e.ReversalOrdered) -> Decision:
-    card.find(state, event.transaction)
+    find(state, event.transaction)
     reversal.ordered(state, event.transaction, event.by)
     return Decision(transaction=event.transaction)
 
@@ -151,19 +153,19 @@ def _noise(state: State, event: e.NoiseReceived) -> None:
 
 
 def _given(state: State, event: e.ReceiptGiven) -> Decision:
-    return receipt.given(state, event, card.find(state, event.transaction))
+    return receipt.given(state, event, find(state, event.transaction))
 
 
 def _reprint(state: State, event: e.ReprintAsked) -> Decision:
-    return receipt.reprint(state, event, card.find(state, event.transaction))
+    return receipt.reprint(state, event, find(state, event.transaction))
 
 
 def _ask_failed(state: State, event: e.ReceiptAskFailed) -> None:
-    receipt.ask_failed(state, card.find(state, event.transaction))
+    receipt.ask_failed(state, find(state, event.transaction))
 
 
 def _guarantee(state: State, event: e.GuaranteeAsked) -> Decision:
-    return slips.guarantee(state, event, card.find(state, event.transaction))
+    return slips.guarantee(state, event, find(state, event.transaction))
 
 
 _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
@@ -180,6 +182,8 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.DispositionGiven: people.disposition_given,
     e.BatchChanged: batch.changed,
     e.SettlementAsked: batch.asked,
+    e.SettlementImported: settlement.imported,
+    e.RefundReported: settlement.refund_reported,
     e.TerminalChanged: _terminal_changed,
     e.ReversalOrdered: _ordered,
     e.IncidentResolved: people.resolved,

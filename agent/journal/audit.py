@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from agent.core.change import Rejected
-from agent.core.model import Agent, Incident, Job, Line, Printer, Reversal, Row, Transaction
+from agent.core.model import Agent, Incident, Job, Ledger, Line, Printer, Reversal, Row, Streaks, Transaction
 from agent.core.state import State
 from agent.journal import checkpoint
 from agent.journal.chain import GENESIS, Entry, verify
@@ -205,5 +205,9 @@ def _missing(state: State, rows: list[Row]) -> list[Finding]:
     """Rows that the journal made and the disk does not have."""
     there = {(type(row), row.id) for row in rows}
     made: list[Row] = [*state.transactions.values(), *state.reversals.values(), *state.incidents.values(), *state.jobs.values()]
-    made += [row for row, fresh in ((state.agent, Agent()), (state.line, Line()), (state.printer, Printer())) if row != fresh]
+    singles: tuple[tuple[Row, Row], ...] = (
+        (state.agent, Agent()), (state.line, Line()), (state.printer, Printer()), (state.streaks, Streaks()),
+        (state.ledger, Ledger()),
+    )
+    made += [row for row, fresh in singles if row != fresh]
     return [Finding("row_missing", 0, f"{type(row).__name__} {row.id}") for row in made if (type(row), row.id) not in there]

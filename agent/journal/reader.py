@@ -22,7 +22,7 @@ CONTEXT_MAX = 200
 # What happened to the terminal while a transaction was open, and explains what happened to the transaction.
 CONTEXT = (
     "agent.started", "line.up", "line.down", "line.lost", "settlement.settling", "settlement.settled", "settlement.changed",
-    "terminal.changed",
+    "settlement.imported", "terminal.changed",
 )
 # Money that may be on the wrong side until somebody or something decides.
 DOUBTFUL = frozenset({

@@ -11,8 +11,17 @@ from typing import Any
 import msgspec
 
 from agent.core.change import Change, Decision
-from agent.core.event import Event, HostReply, IncidentResolved, JobFinished, Opened
-from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Streaks, Transaction
+from agent.core.event import (
+    DispositionGiven,
+    Event,
+    HostReply,
+    IncidentResolved,
+    JobFinished,
+    Opened,
+    RefundReported,
+    SettlementImported,
+)
+from agent.core.model import Agent, Incident, Job, Ledger, Line, Now, Printer, Reversal, Row, Streaks, Transaction
 from agent.core.state import State
 from agent.journal import idempotency, schema
 from agent.journal.chain import GENESIS, Entry, canonical, link
@@ -20,7 +29,9 @@ from agent.journal.database import Database, StorageFull
 from agent.journal.idempotency import Idempotency
 
 TABLES: dict[type, str] = {Transaction: "transactions", Reversal: "reversals", Incident: "incidents", Job: "jobs"}
-SINGLES: dict[str, type] = {"agent": Agent, "line": Line, "printer": Printer, "streaks": Streaks}
+SINGLES: dict[str, type] = {
+    "agent": Agent, "line": Line, "printer": Printer, "streaks": Streaks, "ledger": Ledger,
+}
 DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind) for kind in (*TABLES, *SINGLES.values())
 }
@@ -110,7 +121,9 @@ class Store:
         """The closed families that this event needs and the state has forgotten."""
         wanted: Iterable[str] = ()
         if isinstance(event, Opened):
-            wanted = self.named(event.terminal_id, event.batch, event.stan)
+            wanted = [*self.named(event.terminal_id, event.batch, event.stan), *([event.replaces] if event.replaces else [])]
+        elif isinstance(event, SettlementImported):
+            wanted = event.families
         elif isinstance(event, HostReply):  # a doubled or late one may be about a closed reversal
             wanted = [
                 key
@@ -126,7 +139,18 @@ class Store:
             key = getattr(event, "transaction", None)
             if key is not None and not (isinstance(event, JobFinished) and event.job in state.jobs):
                 wanted = (key,)
-        return [row for key in wanted if key not in state.transactions for row in self.family(key)]
+        rows = [row for key in dict.fromkeys(wanted) if key not in state.transactions for row in self.family(key)]
+        if isinstance(event, DispositionGiven | RefundReported):
+            rows += self._linked(state, event, rows)
+        return rows
+
+    def _linked(self, state: State, event: DispositionGiven | RefundReported, loaded: list[Row]) -> list[Row]:
+        """The families on which it depends what is owed."""
+        row = state.transactions.get(event.transaction) or next((row for row in loaded if isinstance(row, Transaction)), None)
+        links = set(row.links) if row is not None else set()
+        if isinstance(event, DispositionGiven) and event.disposition.replaced_by is not None:
+            links.add(event.disposition.replaced_by)
+        return [row for key in sorted(links - {event.transaction}) if key not in state.transactions for row in self.family(key)]
 
     def named(self, terminal_id: str, batch: str, stan: str) -> list[str]:
         """The ids of the transactions that carry this key of the field: one, beside those that were not sent."""

@@ -10,8 +10,9 @@ from typing import get_args
 import pytest
 
 import agent.core
-from agent.core import event, model
-from agent.core.lifecycle import JOB, REVERSAL, TRANSACTION, WALLET
+from agent.core import change, event, model, settlement
+from agent.core.lifecycle import JOB, REFUND, REVERSAL, TRANSACTION, WALLET
+from agent.core.verdict import CASES
 from agent.core.wallets import DEFAULTS
 from agent.incident import FACTS, Moment, moment, sentence, timeline, when
 from agent.journal import checkpoint
@@ -107,7 +108,9 @@ def test_every_code_that_can_stand_in_a_fact_has_a_word():
         said = constants(call)
         following |= {after for before, after in pairwise(said) if before in owners}
         if getattr(call.func, "attr", getattr(call.func, "id", "")) == "open_one":
-            codes.add(said[0])
+            codes |= set(said[:1]) - owners
+    following |= {action for _, action in settlement.ASSIGNED.values()}
+    codes |= {*settlement.OWN_INCIDENT.values(), "settlement"}
     for call in calls("close", "close_one"):
         resolutions |= set(constants(call)[-1:])
     assert len(following) > 5
@@ -124,7 +127,9 @@ def test_every_code_that_can_stand_in_a_fact_has_a_word():
         "said": choices(event.WalletAnswered, "state"), "call": choices(model.Order, "following"),
         "wallet": {rule.name for rule in DEFAULTS},
         "batch": choices(model.Agent, "batch_state"), "wanted": choices(model.Line, "wanted"),
-        "paper": choices(model.Printer, "paper"),
+        "paper": choices(model.Printer, "paper"), "verdict": choices(model.Account, "verdict"), "case": set(CASES),
+        "refund": set(REFUND), "unmatched": choices(change.Unmatched, "why"), "direction": choices(event.Settled, "direction"),
+        "by_hand": set(get_args(model.ByHand)),
     }
     assert [(name, code) for name, codes in wanted.items() for code in codes if code not in WORDS[name]] == []
 

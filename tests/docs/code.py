@@ -9,6 +9,7 @@ import msgspec
 
 from agent.core.event import JobFinished
 from agent.core.model import Evidence
+from agent.core.settlement import ASSIGNED, OWN_INCIDENT
 from agent.hooks import problems
 from tests.docs.pages import ROOT
 
@@ -73,7 +74,10 @@ def incidents() -> dict[str, set[tuple[str, str]]]:
     found: dict[str, set[tuple[str, str]]] = {}
     for call in calls("agent/core", "open_one"):
         words = [str(argument.value) if isinstance(argument, ast.Constant) else "" for argument in call.args]
-        found.setdefault(words[1], set()).add((words[3], words[4]))
+        if words[1]:
+            found.setdefault(words[1], set()).add((words[3], words[4]))
+    for code in {*OWN_INCIDENT.values(), "settlement"}:  # what the next day leaves to do is a table
+        found.setdefault(code, set()).update(ASSIGNED.values())
     return found
 
 

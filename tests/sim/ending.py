@@ -158,6 +158,9 @@ def _replay(world: "World") -> None:
     for event, now in world.machine.replayed:
         step(again, event, now)
         again.settle()
-    mine = (state.transactions, state.reversals, state.incidents, state.jobs, state.agent, state.line, state.printer)
-    if (again.transactions, again.reversals, again.incidents, again.jobs, again.agent, again.line, again.printer) != mine:
+    mine, theirs = (
+        (one.transactions, one.reversals, one.incidents, one.jobs, one.agent, one.line, one.printer, one.streaks, one.ledger)
+        for one in (state, again)
+    )
+    if mine != theirs:
         raise Violation("5", "replaying the committed events comes to other rows")

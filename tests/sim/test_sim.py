@@ -27,6 +27,7 @@ T1 = MUTANTS[0]
 RARE = {
     ("transaction", "intent", "timeout"), ("transaction", "intent", "restart"), ("transaction", "in_doubt", "accepted"),
     ("transaction", "no_original", "accepted"), ("reversal", "no_original", "accepted"),
+    ("transaction", "unresolved", "even"), ("transaction", "declined_uncertain", "even"), ("reversal", "fenced", "accepted"),
     ("reversal", "no_original", "resolved"), ("reversal", "pending", "resolved"), ("reversal", "expired", "accepted"),
 }
 

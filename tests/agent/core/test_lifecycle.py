@@ -4,7 +4,9 @@ import pytest
 
 from agent.core.lifecycle import JOB, REVERSAL, TABLES, TRANSACTION, Table, move
 
-FIRST = {"transaction": {"intent"}, "wallet": {"intent"}, "reversal": {"pending"}, "job": {"WAITING"}}
+FIRST = {
+    "transaction": {"intent"}, "wallet": {"intent"}, "reversal": {"pending"}, "job": {"WAITING"}, "refund": {"wanted"},
+}
 
 
 @pytest.mark.parametrize(("name", "table"), TABLES.items())
@@ -28,7 +30,8 @@ def test_only_the_apps_own_reversal_undoes_an_approval() -> None:
 
 
 def test_a_settled_reversal_is_never_sent_again() -> None:
-    assert REVERSAL["accepted"] == REVERSAL["fenced"] == {}
+    assert REVERSAL["accepted"] == {}
+    assert REVERSAL["fenced"] == {"accepted": "accepted"}, "only the host's late word on an earlier send"
     assert "send" not in {cause for state in ("refused", "expired", "no_original") for cause in REVERSAL[state]}
 
 

@@ -8,8 +8,11 @@ import pytest
 
 from agent.core import event as e
 from agent.core.model import Disposition
+from agent.core.payagain import REASONS
 from agent.core.playbook import PLAYBOOK
 from agent.core.wallets import WalletRule
+from tests.agent.core.books import D0, bring, say
+from tests.agent.core.books import line as any_line
 from tests.agent.core.till import Till
 from tests.agent.core.world import MERCHANT, RECEIPT, SECOND, World, evidence
 
@@ -165,6 +168,42 @@ def _account() -> Till:
     till.scan()
     till.result("declined", abnormal=True)
     return till
+def booked(**more: Any) -> e.Settled:
+    return any_line("000009", **more)
+
+
+def _compared(*lines: e.Settled, final: bool = True, **said: str) -> World:
+    world = _p5()
+    if said:
+        say(world, **said)
+    bring(world, *lines, days=(D0, D0 + 1, D0 + 2, D0 + 3) if final else (D0,))
+    return world
+
+
+def _perhaps_repeated() -> World:
+    world = _p5()
+    world.open("b", stan="000010")
+    world.result("approved", "b")
+    bring(world, booked(), days=(D0, D0 + 1))
+    return world
+
+
+def _void_not_booked() -> World:
+    world = _p5(void=True)
+    bring(world, days=(D0, D0 + 1, D0 + 2, D0 + 3))
+    return world
+
+
+def _host_has_none() -> World:
+    world = _p5(shown=True)
+    bring(world, days=(D0, D0 + 1, D0 + 2, D0 + 3))
+    return world
+
+
+def _refunded_by_hand() -> World:
+    world = doubted()
+    say(world, by_hand="refunded")
+    return world
 
 
 SCENES = {
@@ -192,6 +231,19 @@ SCENES = {
     "P25": _account,
     "P18": lambda: approved("unrecoverable", "UNPRINTED"),
     "P21": _reversed_by_the_app,
+    "P7a": lambda: _compared(booked(), final=False),
+    "P14": lambda: _compared(booked(), replaced_by="cash"),
+    "P14a": _perhaps_repeated,
+    "P14b": lambda: _compared(booked(), booked(nth=2)),
+    "P14c": lambda: _compared(booked(), goods="returned"),
+    "P15": lambda: _compared(booked()),
+    "P15a": lambda: _compared(booked(), goods="held"),
+    "P16": lambda: _compared(goods="released"),
+    "P16a": _compared,
+    "P16v": _void_not_booked,
+    "P17": _host_has_none,
+    "P20": _refunded_by_hand,
+    "N6a": lambda: _compared(booked(), goods="released"),
     "P23": _no_printer,
     "P24": _blank,
     "P19": _opened,
@@ -208,6 +260,9 @@ SCENES = {
     "N8": _offline,
     "N9": _late_payment,
 }
+DOUBTFUL = (
+    "P3", "P3v", "P4a", "P5", "P5v", "P6", "P7", "P7a", "P14", "P14a", "P15", "P16", "P17", "P20", "N2", "N7", "P19",
+)
 PROCEED = {"P19": "refuse", "N7": "wait"}
 
 
@@ -237,7 +292,7 @@ def test_both_languages_are_complete_and_name_the_same_facts(code: str) -> None:
     row = PLAYBOOK[code]
     assert all(row)
     names = {name for text in row for _, name, _, _ in string.Formatter().parse(text) if name}
-    assert names <= {"amount", "last4", "rrn", "date", "n", "seconds"}
+    assert names <= {"amount", "last4", "rrn", "date", "n", "seconds", "stan", "day", "hotline"}
     assert re.search(r"[一-鿿]", row.zh_long)
     assert not re.search(r"[一-鿿]", row.en_long)
 
@@ -251,9 +306,7 @@ def test_every_prompt_is_bound_to_its_customer_and_fully_written_out(code: str) 
     assert "{" not in advice.zh_long + advice.en_long
 
 
-@pytest.mark.parametrize(
-    "code", ["P3", "P3v", "P4a", "P5", "P5v", "P5w", "P6", "P7", "P8", "P11", "N2", "N7", "N8", "N9", "P19"]
-)
+@pytest.mark.parametrize("code", [*DOUBTFUL, "P5w", "P8", "P11", "N8", "N9"])
 def test_goods_are_held_and_nobody_pays_again_while_the_truth_is_open(code: str) -> None:
     advice = SCENES[code]().advice(proceed=PROCEED.get(code))
     assert advice.hold_goods
@@ -293,6 +346,13 @@ def test_a_text_about_an_earlier_customer_says_so() -> None:
     world.open("b", stan="000002")
     assert world.advice().zh_long.startswith("上一位顾客(尾号0128)")
     assert world.advice().en_long.startswith("Earlier customer (card …0128)")
+
+
+@pytest.mark.parametrize("code", SCENES)
+def test_every_answer_about_paying_again_has_its_reason(code: str) -> None:
+    advice = SCENES[code]().advice(proceed=PROCEED.get(code))
+    assert (advice.reason_zh, advice.reason_en) == REASONS[advice.reason]
+    assert advice.may_pay_again == (advice.reason in {"declined", "not_sent", "reversed", "no_original", "closed", "risk"})
 
 
 def test_accepting_the_risk_is_the_only_way_to_pay_again_in_doubt() -> None:

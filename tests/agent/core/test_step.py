@@ -10,6 +10,7 @@ from agent.core.change import Rejected
 from agent.core.model import Disposition, Document, DocumentLine, Evidence, Original
 from agent.core.state import State
 from agent.core.step import step
+from tests.agent.core.books import D0
 from tests.agent.core.world import DAY, MERCHANT, MINUTE, TERMINAL, World
 
 KEYS = ("a", "b", "c")
@@ -19,13 +20,22 @@ OUTCOMES = ("approved", "declined", "no_answer", "bad_mac", "not_sent", "approve
 PAPER = Document((DocumentLine("x"),))
 
 
+def booked() -> st.SearchStrategy[e.Settled]:
+    """A line of a settlement file about one of the transactions, or nearly."""
+    return st.builds(
+        e.Settled, number=st.just(1), day=st.integers(D0, D0 + 3), direction=st.sampled_from(("debit", "debit", "credit")),
+        amount_fen=st.sampled_from((1, 100, 100, 101)), batch=st.just("000001"), stan=st.sampled_from(("000001", "000002")),
+        nth=st.integers(1, 2),
+    )
+
+
 @st.composite
 def events(draw: st.DrawFn) -> tuple[str, Any]:
     """("event", …), ("reply", key, code, mac), ("boot", new) or ("pass", ms): a random thing that can happen."""
     key = draw(st.sampled_from(KEYS))
     batch = draw(st.sampled_from(("000001", "000001", "000001", "000002")))
     down = draw(st.booleans())
-    match draw(st.integers(0, 20)):
+    match draw(st.integers(0, 23)):
         case 0 | 1 | 2:
             kind = draw(st.sampled_from(("sale", "sale", "void", "instalment")))
             return "event", e.Opened(
@@ -74,6 +84,22 @@ def events(draw: st.DrawFn) -> tuple[str, Any]:
                     )
                 )
             )
+        case 20 | 21:
+            days = draw(st.sampled_from(((D0,), (D0, D0 + 1), (D0 + 1,), tuple(range(D0, D0 + 9)))))
+            lines = draw(st.lists(booked(), max_size=3))
+            return "event", e.SettlementImported(
+                statement=str(draw(st.integers(0, 9))), terminal_id=TERMINAL, days=days, lines=tuple(lines), families=KEYS,
+            )
+        case 22:
+            said = Disposition(
+                goods=draw(st.sampled_from((None, "held", "released", "returned"))),
+                replaced_by=draw(st.sampled_from((None, "cash", "none", *KEYS))),
+            )
+            by_hand = draw(st.sampled_from((None, None, "refunded", "voided")))
+            return "event", e.DispositionGiven(transaction=key, disposition=said, by_hand=by_hand)
+        case 23:
+            amount_fen = draw(st.sampled_from((None, 1, 60, 100)))
+            return "event", e.RefundReported(transaction=key, by="Li", confirmed=draw(st.booleans()), amount_fen=amount_fen)
         case _:
             return "pass", draw(st.sampled_from((1, 30_000, 60_000, 65_000, 10 * MINUTE, DAY)))
 
@@ -136,7 +162,7 @@ def test_the_same_events_come_to_the_same_rows_also_when_the_state_was_loaded_an
         # what is on disk is rows alone: a state made of them goes on like the one that was there
         again = State(
             [
-                again.agent, again.line, again.printer,
+                again.agent, again.line, again.printer, again.streaks, again.ledger,
                 *sorted(again.transactions.values(), key=lambda row: row.number),
                 *again.reversals.values(), *again.incidents.values(), *again.jobs.values(),
             ]

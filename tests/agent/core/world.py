@@ -207,7 +207,8 @@ class World:
         """Everything that is, for comparing two worlds."""
         state = self.state
         rows = [*state.transactions.values(), *state.reversals.values(), *state.incidents.values(), *state.jobs.values()]
-        return {(type(row).__name__, row.id): row for row in (*rows, state.agent, state.line, state.printer, state.streaks)}
+        singles = (state.agent, state.line, state.printer, state.streaks, state.ledger)
+        return {(type(row).__name__, row.id): row for row in (*rows, *singles)}
 
 
 def evidence(kind: str = "debit_sms", **more: Any) -> e.EvidenceGiven:

@@ -1,0 +1,42 @@
+"""Is it safe to pay again? Yes only when this attempt can no longer take money; here is why, for every state."""
+
+from collections.abc import Mapping
+
+from agent.core.model import Transaction
+
+PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original", "closed"})
+
+# code: zh, en
+REASONS: Mapping[str, tuple[str, str]] = {
+    "declined": ("主机拒绝,未扣款", "the host declined it: nothing was taken"),
+    "not_sent": ("没有发到主机,未扣款", "it never reached the host: nothing was taken"),
+    "reversed": ("冲正已受理,原交易不再有效", "its reversal was accepted: it no longer counts"),
+    "no_original": ("主机没有这笔交易", "the host has no such payment"),
+    "closed": ("订单已关闭,不会再扣款", "the order is closed: it takes no money any more"),
+    "risk": ("商户已确认自担风险", "the merchant took the risk"),
+    "running": ("还在处理,结果未出", "it is still running"),
+    "paid": ("款已收到,再付就是重复", "it was paid: paying again would be twice"),
+    "reversing": ("可能已扣款,冲正尚未完成", "it may have been taken, and its reversal is not through"),
+    "unresolved": ("可能已扣款,次日对账才有定论", "it may have been taken: only the settlement tells"),
+    "case_closed": ("已结案,以结案处理为准", "the case is closed: what was decided there counts"),
+    "not_a_payment": ("这不是收款交易", "this is no payment"),
+}
+
+_BY_STATE: Mapping[str, str] = {
+    "intent": "running", "sent": "running", "querying": "running", "cancelling": "running", "cancel_unknown": "unresolved",
+    "approved": "paid", "paid": "paid", "refunded": "case_closed", "resolved": "case_closed",
+    "in_doubt": "reversing", "reversing": "reversing", "approved_not_completed": "reversing",
+    "unresolved": "unresolved", "declined_uncertain": "unresolved",
+}
+_NO_RISK = frozenset({"approved", "paid", "sent", "intent"})  # there is nothing yet, or nothing any more, to take a risk on
+
+
+def judged(row: Transaction) -> tuple[bool, str]:
+    """(may it be paid again, the code of the reason)."""
+    if row.kind == "void":
+        return False, "not_a_payment"
+    if row.state in PAYABLE:
+        return True, row.state
+    if row.disposition is not None and row.disposition.accepts_risk and row.state not in _NO_RISK:
+        return True, "risk"
+    return False, _BY_STATE.get(row.state, "running")

@@ -1,0 +1,301 @@
+"""The next day: lines of the settlement files are matched to transactions, judged, and turned into work for people.
+
+Matching key: the RRN first, then batch and STAN; the amount must be one that may stand there. A line whose RRN is ours and whose
+amount is not is unmatched. The same line in a later file is not counted again, so a file may be imported any number of times.
+"""
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from agent.core import incidents, refunds, reversal
+from agent.core.calendar import text as day_text
+from agent.core.change import Decision, Report, Unmatched
+from agent.core.event import RefundReported, Settled, SettlementImported
+from agent.core.lifecycle import move, table_of
+from agent.core.model import Account, BookedLine, Owner, Transaction
+from agent.core.state import State, find
+from agent.core.verdict import amounts, case, last_day, net_fen, verdict
+
+LINES_MAX = 16  # of one transaction; more is not a settlement but a defect of the file
+DAYS_MAX = 400
+STATEMENTS_MAX = 60
+UNMATCHED_TOLD_MAX = 20
+DATE_SLACK_DAYS = 31  # a STAN comes round again: a line so long after, or a day before, is about another transaction
+OWN_INCIDENT = {"unresolved": "in_doubt", "declined_uncertain": "declined_uncertain"}
+ASSIGNED: dict[str, tuple[Owner, str]] = {
+    "refund": ("operator", "confirm_refund"),
+    "possible": ("operator", "decide_refund"),
+    "contact": ("cashier", "contact_customer"),
+    "collect": ("cashier", "collect_payment"),
+    "redo_void": ("cashier", "redo_void"),
+    "call": ("acquirer", "call_acquirer"),
+    "uneven": ("operator", "compare_by_hand"),
+}
+
+
+
+class _Match(NamedTuple):
+    """What a line is about, or why it is about nothing of ours."""
+
+    row: Transaction | None
+    why: str = "unknown"
+
+
+def imported(state: State, event: SettlementImported) -> Decision:
+    """Take one file as one unit: its lines to their transactions, then a fresh judgement of everything that waits."""
+    family = [state.transactions[key] for key in event.families if key in state.transactions]
+    unmatched: list[Unmatched] = []
+    count = new = 0
+    for line in event.lines:
+        match = matched(line, event.terminal_id, family, state.transactions)
+        booked = BookedLine(line.day, line.direction, line.amount_fen, line.rrn, line.nth)
+        row = match.row
+        if row is not None:
+            account = row.account or Account(amounts_fen=amounts(row, family))
+            if booked in account.lines:
+                count += 1
+                continue
+            if len(account.lines) < LINES_MAX:
+                count, new = count + 1, new + 1
+                state.put(replace(row, account=replace(account, lines=(*account.lines, booked))))
+                continue
+            match = _Match(None, "full")
+        unmatched.append(Unmatched(line.number, match.why))  # type: ignore[arg-type]
+        if len(unmatched) <= UNMATCHED_TOLD_MAX and event.statement not in state.ledger.statements:
+            state.tell(
+                "settlement.unmatched", why=match.why, date=day_text(line.day), batch=line.batch, stan=line.stan,
+                rrn=line.rrn, amount_fen=line.amount_fen, direction=line.direction,
+            )
+    for key in event.absent:
+        row = state.transactions[key]
+        if row.account is None:
+            state.put(replace(row, account=Account(amounts_fen=amounts(row, family))))
+    _note(state, event)
+    cases = _judge_all(state, event)
+    if state.touched():
+        state.tell(
+            "settlement.imported", statement=event.statement, days=[day_text(day) for day in event.days],
+            lines=len(event.lines) + event.agreed, agreed=event.agreed, matched=count, unmatched=len(unmatched),
+        )
+    report = Report(
+        lines=len(event.lines) + event.agreed, agreed=event.agreed, matched=count, new=new, absent=len(event.absent),
+        unmatched=tuple(unmatched), cases=cases,
+    )
+    return Decision(report=report)
+
+
+def matched(
+    line: Settled, terminal_id: str, family: list[Transaction], current: dict[str, Transaction] | None = None
+) -> _Match:
+    """The transaction that a line is about. `current` holds the rows as they are now."""
+    rows = [current[row.id] if current is not None else row for row in family if row.terminal_id == terminal_id]
+    named = next((row for row in rows if line.named is not None and row.id == line.named), None)
+    if named is not None:
+        return _Match(named) if line.amount_fen in _amounts(named, rows) else _Match(None, "amount")
+    keyed = [
+        row for row in rows
+        if line.stan is not None and (row.batch, row.stan) == (line.batch, line.stan) and _near(row, line.day)
+    ]
+    keyed = [row for row in keyed if row.state != "not_sent"] or keyed[-1:]
+    if not keyed:
+        return _Match(None, "unknown")
+    if len(keyed) > 1:
+        return _Match(None, "ambiguous")
+    row = keyed[0]
+    if line.rrn is not None and row.rrn is not None and line.rrn != row.rrn:
+        return _Match(None, "rrn")
+    return _Match(row) if line.amount_fen in _amounts(row, rows) else _Match(None, "amount")
+
+
+def _amounts(row: Transaction, rows: list[Transaction]) -> tuple[int, ...]:
+    return (row.account.amounts_fen if row.account is not None else ()) or amounts(row, rows)
+
+
+def _near(row: Transaction, day: int) -> bool:
+    """True when a line of this settlement date may be about it; with an unknown day nothing speaks against it."""
+    mine = (row.sent or row.opened).day
+    return mine is None or -1 <= day - int(mine) <= DATE_SLACK_DAYS
+
+
+def agrees(line: Settled, row: Transaction) -> bool:
+    """True for what is plainly right: the one debit of an approved sale, in its own day's file, with nothing else about it."""
+    return (
+        row.state == "approved" and row.kind == "sale" and row.account is None and row.refund is None and not row.links
+        and row.by_hand is None and line.direction == "debit" and line.nth == 1
+        and line.amount_fen in amounts(row) and row.opened.day == str(line.day)
+    )
+
+
+def _note(state: State, event: SettlementImported) -> None:
+    """Which settlement dates are covered now, and by which files."""
+    before = state.ledger
+    days = tuple(sorted({*before.days, *event.days})[-DAYS_MAX:])
+    statements = before.statements if event.statement in before.statements else (*before.statements, event.statement)
+    if (days, statements) != (before.days, before.statements):
+        state.put(replace(before, days=days, statements=statements[-STATEMENTS_MAX:]))
+
+
+def _judge_all(state: State, event: SettlementImported) -> dict[str, int]:
+    """A fresh look at everything that waits, and at what this file is about; how many cases of each sort there are now."""
+    keys = dict.fromkeys([row.id for row in state.transactions_by_age()] + list(event.families))
+    cases: dict[str, int] = {}
+    for key in keys:
+        row = state.transactions.get(key)
+        if row is None or (row.account is None and row.state not in OWN_INCIDENT):
+            continue
+        found = judge(state, row)
+        if found not in {"wait", "even"}:
+            cases[found] = cases.get(found, 0) + 1
+    return dict(sorted(cases.items()))
+
+
+def judge(state: State, row: Transaction) -> str:
+    """Judge one transaction anew, and give the work that follows from it to somebody; the case it has now."""
+    before = row.account or Account()
+    undone = state.transactions.get(row.undone_by or "")
+    lines = undone.account.lines if undone is not None and undone.account is not None else ()
+    account = replace(before, undone_fen=net_fen(lines) if lines else before.undone_fen)
+    said, final = verdict(state, row, account)
+    unchanged = (said, final) == (before.verdict, before.final)
+    account = replace(account, verdict=said, final=final)
+    if row.resolution is None or not unchanged:  # what a person closed stays closed until the files say something else
+        account = replace(account, case=case(state, row, account))
+    if account == before:
+        return account.case
+    if account == Account() and row.account is None:
+        return "wait"
+    row = state.put(replace(row, account=account))
+    if not unchanged:
+        state.tell(
+            "settlement.verdict", row.id, verdict=said, final=final, booked_fen=net_fen(account.lines) + account.undone_fen
+        )
+    _assign(state, row, account, before.case)
+    return account.case
+
+
+def _assign(state: State, row: Transaction, account: Account, before: str) -> None:
+    """Who has to do what now."""
+    code = OWN_INCIDENT.get(row.state, "settlement")
+    refunds.follow(state, row, account)
+    row = state.transactions[row.id]
+    if account.case == "even":
+        close_even(state, row)
+    elif account.case == "wait":
+        if before != "wait":
+            incidents.open_one(state, code, row.id, "operator", "compare_settlement")
+    else:
+        owner, following = ASSIGNED[account.case]
+        incidents.open_one(state, code, row.id, owner, following)
+
+
+def close_even(state: State, row: Transaction) -> None:
+    """Nothing is owed any more. While a 0400 is under way the case stays open for the moment."""
+    code = OWN_INCIDENT.get(row.state, "settlement")
+    resolution = "refunded" if row.refund is not None and row.refund.state == "done" else "even"
+    sending = state.reversals.get(row.id)
+    if row.state in OWN_INCIDENT:
+        if sending is not None and sending.state == "sending":
+            return
+        reversal.fence(state, row.id)
+        state.put(replace(state.transactions[row.id], state=move(table_of(row.rail), row.state, "even"), vault=None, due_ms=None))
+        state.tell("transaction.resolved", row.id, resolution=resolution, by="settlement")
+        if sending is None:
+            reversal.wipe(state, row.vault)
+    incidents.close_one(state, code, row.id, resolution)
+
+
+def run(state: State) -> None:
+    """At the end of every step: what waited for a 0400 under way is done, and on a new day people are reminded."""
+    for row in list(state.open_reversals.values()):
+        if row.state == "sending":
+            continue
+        transaction = state.transactions[row.id]
+        if transaction.by_hand is not None and row.pending:
+            _fence_undone(state, transaction)
+        elif transaction.state == "unresolved" and transaction.account is not None and transaction.account.case == "even":
+            close_even(state, transaction)
+    today = state.business_day()
+    if today is not None and today != state.ledger.reminded and state.open_transactions:
+        _remind(state, today)
+
+
+def _remind(state: State, today: str) -> None:
+    """Once a business day: what waits for settlement files that should have come, and what waits for a person."""
+    for row in state.transactions_by_age():
+        if not row.owes and row.state not in OWN_INCIDENT:
+            continue
+        account, last = row.account or Account(), last_day(state, row)
+        if account.case not in {"wait", "even"}:
+            state.tell("settlement.reminder", row.id, case=account.case, amount_fen=row.amount_fen)
+        elif last is not None and last < int(today) and not account.final:
+            state.tell("settlement.reminder", row.id, case="import", amount_fen=row.amount_fen)
+            incidents.open_one(state, OWN_INCIDENT.get(row.state, "settlement"), row.id, "operator", "import_settlement")
+        else:
+            continue
+        if state.ledger.reminded != today:
+            state.put(replace(state.ledger, reminded=today))
+
+
+def refund_reported(state: State, event: RefundReported) -> Decision:
+    """A person speaks of the refund work item; when all of it was refunded, the case is even."""
+    decision = refunds.reported(state, find(state, event.transaction), event)
+    judge(state, state.transactions[event.transaction])
+    return decision
+
+
+# ── what the till itself shows ───────────────────────────────────────────────────────────────────────────────────────
+
+DOUBTFUL = frozenset({"in_doubt", "reversing", "approved_not_completed", "unresolved", "declined_uncertain"})
+
+
+def repeated(state: State, new: Transaction) -> None:
+    """A payment was opened: is it the repeat of one in doubt? Said outright or by the basket it is one; else perhaps."""
+    if new.kind != "sale":
+        return
+    said = state.transactions.get(new.replaces or "")
+    if said is not None and said.id != new.id and said.repeated_by is None and _same_money(said, new):
+        _note_repeat(state, said, new)
+    for row in state.transactions_by_age():
+        if row.state not in DOUBTFUL or row.kind != "sale" or row.id == new.id or row is said:
+            continue
+        if row.amount_fen != new.amount_fen or row.repeated_by is not None:
+            continue
+        if row.basket_id is not None and row.basket_id == new.basket_id:
+            _note_repeat(state, row, new)
+        elif row.perhaps_repeated_by is None and row.card_hmac is not None and row.card_hmac == new.card_hmac:
+            state.put(replace(row, perhaps_repeated_by=new.id))
+
+
+def _same_money(row: Transaction, new: Transaction) -> bool:
+    """A sale of one fen that is only to trigger the reversal is no repeat."""
+    return new.amount_fen > 1 or row.amount_fen == 1
+
+
+def _note_repeat(state: State, row: Transaction, new: Transaction) -> None:
+    state.put(replace(row, repeated_by=new.id))
+    state.tell("transaction.repeated", row.id, by=new.id)
+
+
+def undone_by(state: State, approved: Transaction) -> None:
+    """A void or refund was approved: when what it undoes is in doubt, the customer must get one credit only."""
+    if approved.original is None or approved.kind not in {"void", "refund"}:
+        return
+    key = (approved.terminal_id, approved.original.batch, approved.original.stan)
+    for name in state.keys.get(key, ()):
+        row = state.open_transactions.get(name)
+        if row is not None and row.state in DOUBTFUL and row.by_hand is None:
+            undone_by_hand(state, row, "voided" if approved.kind == "void" else "refunded", approved.id)
+
+
+def undone_by_hand(state: State, row: Transaction, how: str, by: str | None = None) -> None:
+    """Refunded or voided past the agent while in doubt: the reversal is fenced, and the settlement files are watched."""
+    state.put(replace(row, by_hand=how, undone_by=by))
+    state.tell("transaction.undone_by_hand", row.id, how=how, by=by)
+
+
+def _fence_undone(state: State, row: Transaction) -> None:
+    reversal.fence(state, row.id)
+    reversal.not_undone(state, state.transactions[row.id], "operator", "compare_settlement")
+
+

@@ -1,0 +1,138 @@
+"""What the settlement files prove about one transaction, and what is owed because of it. Judgement only: nothing is changed.
+
+Debits and credits are netted. A verdict is final only when the file of the settlement day after the last line was imported; a
+missing line means nothing before every file up to the grace day is there. What is owed depends on where the goods went and on
+what replaced the payment; where nobody said, the case says so.
+"""
+
+from collections.abc import Iterable
+
+from agent.core.calendar import following, grace_day, needed
+from agent.core.model import Account, BookedLine, Transaction
+from agent.core.state import State
+
+CREDITS = frozenset({"void", "refund", "completion_void"})  # their own line is a credit
+MONEYLESS = frozenset({"preauth", "preauth_void", "balance"})  # they never appear in a settlement file
+NOT_PAID = frozenset({"declined", "declined_uncertain", "not_sent", "no_original", "reversed", "closed", "refunded", "resolved"})
+# The agent itself is still at it: nobody else is asked.
+BUSY = frozenset(
+    {"intent", "sent", "in_doubt", "reversing", "approved_not_completed", "querying", "cancelling", "cancel_unknown"}
+)
+
+# What is owed, once a verdict is final. "wait" is owed to nobody yet, "even" to nobody any more.
+CASES = ("wait", "even", "refund", "possible", "contact", "collect", "redo_void", "call", "uneven")
+
+
+def amounts(row: Transaction, family: Iterable[Transaction] = ()) -> tuple[int, ...]:
+    """The amounts that may stand in a file for it: what was approved, with tips and adjustments."""
+    base = row.amount_fen if row.approved_fen is None else row.approved_fen
+    mine = [
+        other for other in family
+        if other.original is not None and other.state == "approved" and other.terminal_id == row.terminal_id
+        and (other.original.batch, other.original.stan) == (row.batch, row.stan)
+    ]
+    tips = sum(other.amount_fen for other in mine if other.kind == "tip")
+    totals = [other.amount_fen for other in mine if other.kind == "adjustment"]
+    return tuple(sorted({base, base + tips, *totals}))
+
+
+def net_fen(lines: Iterable[BookedLine]) -> int:
+    """Debits less credits."""
+    return sum(line.amount_fen if line.direction == "debit" else -line.amount_fen for line in lines)
+
+
+def booked_fen(row: Transaction, account: Account) -> int:
+    """What stands in the files in the direction of its kind: for a sale what the customer paid, for a void what came back."""
+    net = net_fen(account.lines) + account.undone_fen
+    return -net if row.kind in CREDITS else net
+
+
+def verdict(state: State, row: Transaction, account: Account) -> tuple[str, bool]:
+    """(awaited | settled | not_settled | uneven, is it final)."""
+    policy, days = state.agent.policy, frozenset(state.ledger.days)
+    if not account.lines:
+        last = last_day(state, row)
+        if last is None or not days.issuperset(needed(policy, int(day_of(row) or 0), last)):
+            return "awaited", False
+        return "not_settled", True
+    booked, expected = booked_fen(row, account), account.amounts_fen or amounts(row)
+    said = "settled" if booked in expected else "not_settled" if booked == 0 else "uneven"
+    return said, following(policy, max(line.day for line in account.lines)) in days
+
+
+def day_of(row: Transaction) -> str | None:
+    """Its business day, or None when the clock was not to be trusted."""
+    return (row.sent or row.opened).day
+
+
+def last_day(state: State, row: Transaction) -> int | None:
+    """The settlement date whose file will make the verdict final, as far as can be told; None with an unknown day."""
+    if row.account is not None and row.account.lines:
+        return following(state.agent.policy, max(line.day for line in row.account.lines))
+    day = day_of(row)
+    return None if day is None else grace_day(state.agent.policy, int(day), row.kind)
+
+
+def next_check(state: State, row: Transaction) -> int | None:
+    """The settlement date whose file tells the next thing about it: the final one once something is booked."""
+    if row.account is not None and row.account.lines:
+        return last_day(state, row)
+    today = state.business_day()
+    return None if today is None else following(state.agent.policy, int(today))
+
+
+def case(state: State, row: Transaction, account: Account) -> str:
+    """What is owed because of a final verdict: one of CASES."""
+    if not account.final or row.state in BUSY:
+        return "wait"
+    if account.verdict == "uneven":
+        return "uneven"
+    if row.refund is not None and row.refund.state == "done":
+        return "even" if account.verdict == "settled" else "uneven"
+    if row.kind in CREDITS:
+        return "even" if account.verdict == "settled" or row.state in NOT_PAID else "redo_void"
+    return _settled(state, row) if account.verdict == "settled" else _not_settled(state, row)
+
+
+def _settled(state: State, row: Transaction) -> str:
+    """The money is the merchant's. Who paid twice gets it back, whatever else; it is never collected again."""
+    said = row.disposition
+    goods = said.goods if said is not None else None
+    if row.by_hand == "refunded" or row.resolution == "refunded":
+        return "even"
+    if row.by_hand == "voided" or row.resolution == "collected" or goods == "returned" or _replaced(state, row):
+        return "refund"
+    if row.resolution is not None:
+        return "even"
+    if row.perhaps_repeated_by is not None and _paid(state, row.perhaps_repeated_by):
+        return "possible"
+    if row.state in {"approved", "paid"}:
+        return "even"
+    return "even" if goods == "released" else "contact"
+
+
+def _not_settled(state: State, row: Transaction) -> str:
+    """The money never came. Nothing is owed where the goods stayed or another payment took its place."""
+    said = row.disposition
+    goods = said.goods if said is not None else None
+    if row.by_hand is not None or row.resolution is not None or _replaced(state, row) or goods in {"held", "returned"}:
+        return "even"
+    if any(evidence.kind == "debit_sms" for evidence in row.evidence) and goods is None:
+        return "call"
+    if goods == "released":
+        return "collect"
+    return "even" if row.state in NOT_PAID else "collect"
+
+
+def _replaced(state: State, row: Transaction) -> bool:
+    """True when another payment certainly took its place: somebody said so, or it was repeated while it was in doubt."""
+    said = row.disposition.replaced_by if row.disposition is not None else None
+    if said is not None and said != "none":
+        return said == "cash" or _paid(state, said)
+    return row.repeated_by is not None and _paid(state, row.repeated_by)
+
+
+def _paid(state: State, key: str) -> bool:
+    """True for an approved payment. One of another terminal, which we cannot know, counts as the person said."""
+    other = state.transactions.get(key)
+    return other is None or other.state in {"approved", "paid"}
