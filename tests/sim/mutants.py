@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from agent.core import answers, card, gate, model, people, playbook, receipt, reversal, schedule
+from agent.core import answers, card, gate, model, payagain, people, playbook, receipt, reversal, schedule
 from agent.journal.database import Database
 from agent.journal.pruning import Pruner
 from agent.journal.store import Store
@@ -115,8 +115,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("6", "a job is printed again when part of it had left", receipt.finished,
            "move(JOB, job.state, event.level)", 'event.level.replace("PARTIAL", "WAITING")'),
     Mutant("7", "goods go out in doubt", playbook._hold_goods, 'row.state != "approved"', 'row.state == "unresolved"'),
-    Mutant("7", "pay again while unresolved", playbook._may_pay_again, "row.state in _PAYABLE",
-           'row.state in {*_PAYABLE, "unresolved"}'),
+    Mutant("7", "pay again while unresolved", payagain.judged, "if row.state in PAYABLE:",
+           'if row.state in {*PAYABLE, "unresolved"}:'),
     Mutant("8", "the line is never wanted", schedule.run, "_want(state, wanted)", '_want(state, "watch")'),
     Mutant("8", "the back-off has no end", answers._next_backoff, "return min(", "return 86_400_000 + min("),
     Mutant("8", "an answer is waited for without end", card.deadline, 'transaction.state == "sent"', "False"),
