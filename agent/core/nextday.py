@@ -36,12 +36,12 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
     "P15": (
         "款已到账,请联系顾客", "{day}{amount}已入账;未取货请通知取货,已另付则原路退款。",
         "Paid, call customer",
-        "{amount} was booked on {day}: the customer may collect the goods; if they were paid for in another way, refund it.",
+        "{amount} was booked on {day}: call the customer to fetch the goods; if they were paid for in another way, refund it.",
     ),
     "P15a": (
         "款已到账,请通知取货", "{day}{amount}已入账,货还在店;请通知顾客(尾号{last4})取货,或原路退款。",
         "Paid, goods are here",
-        "{amount} was booked on {day} and the goods are still here: have the customer (card …{last4}) collect them, or refund.",
+        "{amount} was booked on {day} and the goods are still here: call the customer (card …{last4}) to fetch them, or refund.",
     ),
     "P16": (
         "未到账,请向顾客补收", "{day}{amount}未入账且货已交付,请联系顾客补付。",
