@@ -362,7 +362,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str = "ledger"
     days: tuple[int, ...] = ()
     statements: tuple[str, ...] = ()
-    reminded: str | None = None
+    reminded: int | None = None
     open: bool = True
 
 

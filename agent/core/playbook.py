@@ -344,5 +344,4 @@ def _booked_day(row: Transaction) -> int | None:
     """The settlement date that the files have for it, else its own business day."""
     if row.account is not None and row.account.lines:
         return max(line.day for line in row.account.lines)
-    own = verdict.day_of(row)
-    return None if own is None else int(own)
+    return verdict.day_of(row)

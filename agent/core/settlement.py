@@ -15,7 +15,7 @@ from agent.core.event import RefundReported, Settled, SettlementImported
 from agent.core.lifecycle import move, table_of
 from agent.core.model import Account, BookedLine, Owner, Transaction
 from agent.core.state import State, find
-from agent.core.verdict import amounts, case, last_day, net_fen, verdict
+from agent.core.verdict import amounts, case, day_of, last_day, net_fen, verdict, whole_day
 
 LINES_MAX = 16  # of one transaction; more is not a settlement but a defect of the file
 DAYS_MAX = 400
@@ -114,8 +114,8 @@ def _amounts(row: Transaction, rows: list[Transaction]) -> tuple[int, ...]:
 
 def _near(row: Transaction, day: int) -> bool:
     """True when a line of this settlement date may be about it; with an unknown day nothing speaks against it."""
-    mine = (row.sent or row.opened).day
-    return mine is None or -1 <= day - int(mine) <= DATE_SLACK_DAYS
+    mine = day_of(row)
+    return mine is None or -1 <= day - mine <= DATE_SLACK_DAYS
 
 
 def agrees(line: Settled, row: Transaction) -> bool:
@@ -123,7 +123,7 @@ def agrees(line: Settled, row: Transaction) -> bool:
     return (
         row.state == "approved" and row.kind == "sale" and row.account is None and row.refund is None and not row.links
         and row.by_hand is None and line.direction == "debit" and line.nth == 1
-        and line.amount_fen in amounts(row) and row.opened.day == str(line.day)
+        and line.amount_fen in amounts(row) and day_of(row) == line.day
     )
 
 
@@ -215,12 +215,12 @@ def run(state: State) -> None:
             _fence_undone(state, transaction)
         elif transaction.state == "unresolved" and transaction.account is not None and transaction.account.case == "even":
             close_even(state, transaction)
-    today = state.business_day()
+    today = whole_day(state.business_day())
     if today is not None and today != state.ledger.reminded and state.open_transactions:
         _remind(state, today)
 
 
-def _remind(state: State, today: str) -> None:
+def _remind(state: State, today: int) -> None:
     """Once a business day: what waits for settlement files that should have come, and what waits for a person."""
     for row in state.transactions_by_age():
         if not row.owes and row.state not in OWN_INCIDENT:
@@ -228,7 +228,7 @@ def _remind(state: State, today: str) -> None:
         account, last = row.account or Account(), last_day(state, row)
         if account.case not in {"wait", "even"}:
             state.tell("settlement.reminder", row.id, case=account.case, amount_fen=row.amount_fen)
-        elif last is not None and last < int(today) and not account.final:
+        elif last is not None and last < today and not account.final:
             state.tell("settlement.reminder", row.id, case="import", amount_fen=row.amount_fen)
             incidents.open_one(state, OWN_INCIDENT.get(row.state, "settlement"), row.id, "operator", "import_settlement")
         else:

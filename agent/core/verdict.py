@@ -52,7 +52,8 @@ def verdict(state: State, row: Transaction, account: Account) -> tuple[str, bool
     policy, days = state.agent.policy, frozenset(state.ledger.days)
     if not account.lines:
         last = last_day(state, row)
-        if last is None or not days.issuperset(needed(policy, int(day_of(row) or 0), last)):
+        day = day_of(row)
+        if last is None or day is None or not days.issuperset(needed(policy, day, last)):
             return "awaited", False
         return "not_settled", True
     booked, expected = booked_fen(row, account), account.amounts_fen or amounts(row)
@@ -60,9 +61,14 @@ def verdict(state: State, row: Transaction, account: Account) -> tuple[str, bool
     return said, following(policy, max(line.day for line in account.lines)) in days
 
 
-def day_of(row: Transaction) -> str | None:
-    """Its business day, or None when the clock was not to be trusted."""
-    return (row.sent or row.opened).day
+def day_of(row: Transaction) -> int | None:
+    """Its business day in days since 1970, or None when the clock was not to be trusted."""
+    return whole_day((row.sent or row.opened).day)
+
+
+def whole_day(day: str | None) -> int | None:
+    """A business day as a number; the host's word alone (`h` and MMDD) names no year, so it is none."""
+    return None if day is None or day.startswith("h") else int(day)
 
 
 def last_day(state: State, row: Transaction) -> int | None:
@@ -70,15 +76,15 @@ def last_day(state: State, row: Transaction) -> int | None:
     if row.account is not None and row.account.lines:
         return following(state.agent.policy, max(line.day for line in row.account.lines))
     day = day_of(row)
-    return None if day is None else grace_day(state.agent.policy, int(day), row.kind)
+    return None if day is None else grace_day(state.agent.policy, day, row.kind)
 
 
 def next_check(state: State, row: Transaction) -> int | None:
     """The settlement date whose file tells the next thing about it: the final one once something is booked."""
     if row.account is not None and row.account.lines:
         return last_day(state, row)
-    today = state.business_day()
-    return None if today is None else following(state.agent.policy, int(today))
+    today = whole_day(state.business_day())
+    return None if today is None else following(state.agent.policy, today)
 
 
 def case(state: State, row: Transaction, account: Account) -> str:

@@ -15,7 +15,7 @@ from tests.agent.core.world import World
 
 # Rows whose own texts speak of paying again although their own transaction must not be paid again: of other customers, or
 # of the amount that the trigger was not.
-OF_OTHERS = {"P13", "P19", "P22"}
+OF_OTHERS = {"P13", "P15", "P19", "P22"}
 CLAUSES = "must be one or two clauses of at most {} characters, divided by a comma (,)"
 NOT_FILLED = ", which this row does not fill in; it has {amount}, {last4}"
 LETS_GO, AGAIN, CREDITED, PROMISED = wording.FAMILIES

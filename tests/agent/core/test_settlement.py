@@ -1,6 +1,7 @@
 """The next day: what settlement files prove, when it is final, and what is owed because of it."""
 
 import pytest
+from msgspec.structs import replace
 
 from agent.core import event as e
 from agent.core.model import Account, Evidence, Original
@@ -514,3 +515,14 @@ def test_a_file_that_did_not_come_is_asked_for() -> None:
     world.boot()
     assert world.told("settlement.reminder")[-1].data["case"] == "import"
     assert world.incident("in_doubt").next_action == "import_settlement"
+
+
+def test_a_day_that_only_the_host_named_is_no_date_to_count_from() -> None:
+    world = World(wall_ms=None)
+    world.doubt()
+    world.connect()
+    world.reply("94")
+    row = world.transaction()
+    world.state.absorb([replace(row, sent=replace(row.opened, day="h0302"))])
+    bring(world, days=tuple(range(D0 - 2, D0)))
+    assert bring(world, line(), days=(D0, D0 + 1)).matched == 1
