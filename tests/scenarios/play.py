@@ -3,6 +3,7 @@
 Nothing sleeps for a stated time: every look is repeated until it is as written, at most SEEN_WITHIN_S.
 """
 
+import re
 import socket
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from agent.envelope import PUBLISHED
 from tests.scenarios.script import ADVICE, Fact, Opening, Passing, Scenario, See
 from tests.scenarios.shop import Shop
 from tests.support import relay
-from tests.support.app import receipt, until
+from tests.support.app import MERCHANT, TERMINAL, receipt, until
 from tests.support.terminal import transact
 
 SEEN_WITHIN_S = 20.0
@@ -21,6 +22,8 @@ NOTHING_MS = 50
 STORY_LINES_MAX = 60
 BATCH = "000001"
 HOST_ZONE = timedelta(hours=8)  # the acquirer's, whatever the machine's own is
+AFTER_CUTOFF = timedelta(hours=1)  # its business day ends at 23:00
+_TIME = re.compile(r"\{(?:now|tomorrow|day\+([0-9]+))\}")
 
 
 FRAMES: dict[str, Callable[[Passing], bytes]] = {
@@ -30,8 +33,8 @@ FRAMES: dict[str, Callable[[Passing], bytes]] = {
 }
 
 
-class RelayWire:
-    """The terminal's connection to the relay."""
+class Wire:
+    """The kernel's connection to the relay, or to the host itself."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), SEEN_WITHIN_S)
@@ -61,7 +64,7 @@ class Play:
         self.app = shop.agent.app
         self.ids: dict[str, str] = {}
         self.openings: dict[str, Opening] = {}
-        self.wire: RelayWire | None = None
+        self.wire: Wire | None = None
         self.answer: dict[str, Any] = {}
         self.problem: str | None = None
         self.slips_seen = len(shop.slips())
@@ -88,6 +91,8 @@ class Play:
         after = self.head()
         if fact.host is not None:
             self.shop.host.order(**fact.host)
+        if fact.wallet is not None:
+            self.wallet.order(**fact.wallet)
         if fact.printer is not None:
             assert self.shop.paper is not None, "this shop has no printer"
             assert self.shop.paper.order(**fact.printer)["ok"]
@@ -95,11 +100,14 @@ class Play:
             self.shop.restart()
         if fact.open is not None:
             self.open(fact.open)
-        for passing in fact.relay:
+        for passing in fact.kernel:
             self.pass_through(passing)
         if fact.host_answers is not None:
             self.transact(fact)
-        for what in ("result", "evidence", "disposition", "reprint", "guarantee"):
+        if fact.customer_pays is not None:
+            paid = self.openings[fact.of if fact.open is None else fact.open.name]
+            self.wallet.pay(paid.order_no or "", paid.amount_fen, fact.customer_pays)
+        for what in ("result", "reversal", "evidence", "disposition", "reprint", "guarantee"):
             body = getattr(fact, what)
             if body is not None:
                 self.post(f"/v1/transactions/{self.ids[fact.of]}/{what}", self.body(what, fact, body))
@@ -114,8 +122,17 @@ class Play:
         if opening.undoes is not None:
             more["original"] = {"batch": BATCH, "stan": self.openings[opening.undoes].stan}
         self.openings[opening.name] = opening
-        self.note(*self.app.open(opening.stan, opening.amount_fen, **more))
+        if opening.wallet is None:
+            self.note(*self.app.open(opening.stan, opening.amount_fen, **more))
+        else:
+            self.post("/v1/transactions", self.order_of(opening) | more)
         self.ids[opening.name] = self.answer.get("id", "")
+
+    def order_of(self, opening: Opening) -> dict[str, Any]:
+        """What the app posts after it has scanned a customer's code."""
+        rail = {"rail": "bestpay"} if opening.wallet == "bestpay" else {"rail": "wallet", "wallet": opening.wallet}
+        identity = {"terminal_id": TERMINAL, "merchant_id": MERCHANT}
+        return {"amount_fen": opening.amount_fen, "stan": opening.stan, "order_no": opening.order_no} | rail | identity
 
     def transact(self, fact: Fact) -> None:
         """The terminal's own line: its 0200 to the host, and what came back."""
@@ -127,22 +144,23 @@ class Play:
         self.same(True, lambda: any(line["stan"] == opening.stan for line in self.shop.host.requests("0200")))
 
     def pass_through(self, passing: Passing) -> None:
-        """The terminal's kernel sends a message through the relay, on the one connection that it holds."""
+        """The kernel sends a message, on the one connection that it holds."""
         if self.wire is None:
-            self.wire = RelayWire(self.shop.relay_port)
+            self.wire = Wire(self.shop.relay_port or self.shop.host.port)
         self.wire.send(FRAMES[passing.message](passing))
         if passing.hears == "nothing":
             mti = "0400" if passing.message == "own_reversal" else "0200"
             self.same(True, lambda: any(line["stan"] == passing.stan for line in self.shop.host.requests(mti)))
         else:
             assert (heard := self.wire.hears()) == passing.hears, f"the terminal heard {heard}"
-        if passing.message == "sale":
+        if passing.message == "sale" and passing.name not in self.ids:
             self.openings[passing.name] = Opening(stan=passing.stan, amount_fen=passing.amount_fen, name=passing.name)
             lines = [line for line in self.shop.agent.journal(self.began_after) if line["type"] == "transaction.opened"]
             self.ids[passing.name] = next(line["transaction"] for line in lines if line["data"]["stan"] == passing.stan)
 
     def body(self, what: str, fact: Fact, words: dict[str, Any]) -> dict[str, Any]:
-        """What is posted: as written; `receipt = true` in a result is a whole receipt over the amount."""
+        """What is posted: as written, times filled in; `receipt = true` in a result is a whole receipt over the amount."""
+        words = filled(words)
         if what == "result" and words.get("receipt") is True:
             fen = self.openings[fact.of].amount_fen
             return words | {"receipt": receipt(f"{fen // 100}.{fen % 100:02d}")}
@@ -170,15 +188,17 @@ class Play:
             assert self.answer.get("proceed") == see.proceed, self.answer
         advice = {name: getattr(see, name) for name in ADVICE if getattr(see, name) is not None}
         if see.code is not None and see.proceed is not None:
-            self.equal(self.advice_written(advice), self.answer["advice"])  # the gate's answer of this moment
+            self.equal(filled(advice), self.answer["advice"])  # the gate's answer of this moment
         elif advice or see.state is not None:
-            self.wait_for_advice(see, self.advice_written(advice))
+            self.wait_for_advice(see, filled(advice))
         if see.jobs is not None:
             self.same(list(see.jobs), lambda: [job["state"] for job in self.detail(see.of)["jobs"]])
         if see.incidents is not None:
             self.same(list(see.incidents), lambda: self.open_incidents(see.of))
         if see.booked_fen is not None:
-            self.same(see.booked_fen, lambda: self.shop.host.net_debit_fen(self.openings[see.of].stan))
+            self.same(see.booked_fen, lambda: self.booked_fen(self.openings[see.of]))
+        if see.cancels is not None:
+            self.same(see.cancels, lambda: self.wallet.ledger()[self.openings[see.of].order_no]["cancels"])
         if see.reversals is not None:
             self.same(see.reversals, lambda: self.reversals(see.of))
         if see.cannot_sell is not None:
@@ -196,11 +216,6 @@ class Play:
         """State and advice, as far as they are written."""
         detail = self.detail(see.of)
         return detail["state"] if see.state else None, detail["advice"]["code"] if see.code else None
-
-    def advice_written(self, advice: dict[str, Any]) -> dict[str, Any]:
-        """The words of the file; {tomorrow} is the host's next date."""
-        tomorrow = (datetime.now(UTC) + HOST_ZONE + timedelta(days=1)).strftime("%m-%d")
-        return {k: v.replace("{tomorrow}", tomorrow) if isinstance(v, str) else v for k, v in advice.items()}
 
     def wait_for_facts(self, see: See, after: int) -> None:
         """The journal's facts of the transaction in the order written; others may stand between them."""
@@ -250,7 +265,7 @@ class Play:
 
     def equal(self, wanted: dict[str, Any], seen: dict[str, Any]) -> None:
         """Each wanted word as it is written."""
-        wrong = {name: seen[name] for name, value in wanted.items() if seen[name] != value}
+        wrong = {name: seen[name] for name, value in wanted.items() if not _agrees(value, seen[name])}
         assert not wrong, "\n".join(f"{name}: written {wanted[name]!r}, seen {value!r}" for name, value in wrong.items())
 
     def detail(self, name: str) -> dict[str, Any]:
@@ -261,6 +276,18 @@ class Play:
     def open_incidents(self, name: str) -> list[str]:
         """Codes of its open incidents."""
         return [item["code"] for item in self.detail(name)["incidents"] if item["open"]]
+
+    def booked_fen(self, opening: Opening) -> int:
+        """What the customer has paid, by the wallet's books or the host's."""
+        if opening.order_no is not None:
+            return int(self.wallet.ledger()[opening.order_no]["net_debit_fen"])
+        return self.shop.host.net_debit_fen(opening.stan)
+
+    @property
+    def wallet(self) -> Any:
+        """The wallet's gateway."""
+        assert self.shop.wallet is not None, "this shop takes no wallets"
+        return self.shop.wallet
 
     def reversals(self, name: str) -> int:
         """0400 of its STAN that have reached the host."""
@@ -278,3 +305,26 @@ class Play:
         """What the journal told since the scenario began, for a failure."""
         lines = self.shop.agent.journal(self.began_after)[-STORY_LINES_MAX:]
         return "\n".join(f"  {line['seq']} {line['type']} {line['data']}" for line in lines)
+
+
+def filled(words: dict[str, Any]) -> dict[str, Any]:
+    """The words of the file with their times: {now}, {tomorrow}, {day+2}, the acquirer's own."""
+    now = datetime.now(UTC) + HOST_ZONE
+    today = (now + AFTER_CUTOFF).date()
+
+    def time(found: re.Match[str]) -> str:
+        if found[0] == "{now}":
+            return now.isoformat(" ", "seconds")[:19]
+        if found[0] == "{tomorrow}":
+            return (today + timedelta(days=1)).strftime("%m-%d")
+        return (today + timedelta(days=int(found[1]))).isoformat()
+
+    told = {name: _TIME.sub(time, value) if isinstance(value, str) else value for name, value in words.items()}
+    return {name: filled(value) if isinstance(value, dict) else value for name, value in told.items()}
+
+
+def _agrees(wanted: object, seen: object) -> bool:
+    """True for the same; {seconds} in a text is any number, since time passes."""
+    if isinstance(wanted, str) and "{seconds}" in wanted:
+        return re.fullmatch(re.escape(wanted).replace(re.escape("{seconds}"), "[0-9]+"), str(seen)) is not None
+    return wanted == seen

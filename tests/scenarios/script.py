@@ -21,11 +21,13 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Opening(_Table, frozen=True):
-    """The payment app opens a transaction. `undoes` names the transaction that a void takes back."""
+    """The payment app opens a transaction. `undoes` names the one that a void takes back, `wallet` what was scanned."""
 
     stan: SixDigits
     amount_fen: int
     kind: str = "sale"
+    wallet: Literal["wechat", "alipay", "unionpay_qr", "bestpay"] | None = None
+    order_no: str | None = None
     name: Name = CARD_SALE
     undoes: Name | None = None
     asks: bool = True  # also asks whether its first byte may leave
@@ -33,7 +35,7 @@ class Opening(_Table, frozen=True):
 
 
 class Passing(_Table, frozen=True):
-    """The terminal sends one message of its own through the relay, and hears a response code or "nothing"."""
+    """The payment app's kernel sends a message, through the relay where there is one; it hears a response code or "nothing"."""
 
     message: Literal["sale", "own_reversal", "balance"]
     stan: SixDigits
@@ -62,6 +64,7 @@ class See(_Table, frozen=True):
     incidents: tuple[str, ...] | None = None  # its open incidents
     booked_fen: int | None = None  # what the customer has paid by the host's books
     cannot_sell: tuple[str, ...] | None = None  # the reasons of GET /v1/ready; empty: a sale may begin
+    cancels: int | None = None  # how often the wallet was asked to cancel the order
     reversals: int | None = None  # 0400 that the host has seen for it
 
 
@@ -70,14 +73,17 @@ class Fact(_Table, frozen=True):
 
     says: str
     host: dict[str, Any] | None = None
+    wallet: dict[str, Any] | None = None
     printer: dict[str, Any] | None = None
     restart: bool = False  # kill -9 and start again
     open: Opening | None = None
-    relay: tuple[Passing, ...] = ()
+    kernel: tuple[Passing, ...] = ()
     host_answers: str | None = None  # the terminal sends its 0200 and hears this code, or "nothing"
+    customer_pays: str | None = None  # what becomes of the payment in the wallet's books
     result: dict[str, Any] | None = None
     evidence: dict[str, Any] | None = None
     disposition: dict[str, Any] | None = None
+    reversal: dict[str, Any] | None = None
     reprint: dict[str, Any] | None = None
     guarantee: dict[str, Any] | None = None
     resolve: dict[str, Any] | None = None  # a person closes the transaction's open incident
@@ -104,8 +110,8 @@ class Scenario(_Table, frozen=True):
     @property
     def stans(self) -> list[str]:
         """Every STAN that it uses."""
-        opened = [fact.open.stan for fact in self.fact if fact.open is not None]
-        return opened + [each.stan for fact in self.fact for each in fact.relay if each.message != "own_reversal"]
+        sent = [each.stan for fact in self.fact for each in fact.kernel]
+        return list(dict.fromkeys([fact.open.stan for fact in self.fact if fact.open is not None] + sent))
 
 
 ADVICE = ("code", "hold_goods", "may_pay_again", "zh", "zh_long", "en", "en_long")

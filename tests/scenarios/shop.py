@@ -53,6 +53,7 @@ class Listener:
         """End it."""
         self._client.disconnect()
         self._client.loop_stop()
+        self._client._reset_sockets()  # its wake-up sockets, which it leaves to the garbage collector
 
 
 class Shop:
