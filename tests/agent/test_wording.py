@@ -148,6 +148,12 @@ def test_the_texts_that_come_with_the_program_are_right(name: str) -> None:
         assert row != PLAYBOOK[code], f"{code} says nothing else than the playbook"
 
 
+def test_a_restaurant_speaks_of_no_goods() -> None:
+    for code, row in (dict(PLAYBOOK) | wording.load("restaurant", Path(), "")).items():
+        if code.startswith("P"):
+            assert not re.search("货|goods", " ".join(row).replace("退货", "")), code
+
+
 @pytest.mark.parametrize("code", PLAYBOOK)
 def test_the_playbooks_own_texts_pass_the_same_checks(code: str, tmp_path: Path) -> None:
     lines = [f"{key} = {json.dumps(text)}" for key, text in zip(Row._fields, PLAYBOOK[code], strict=True)]
