@@ -54,6 +54,18 @@ def test_each_mistake_is_named_with_file_key_and_reason_and_the_exit_code_is_78(
     assert f"{file}: printer.column: 不是已知的键，是否为 columns？" in output
 
 
+def test_mistakes_in_the_merchants_own_texts_are_named_with_their_file(file):
+    own = file.parent / "own.toml"
+    own.write_text('[P3]\nzh_long = "款已收到,可交货。"\n[P4b]\nhold_goods = false\n')
+    file.write_text(RIGHT + '[terminal]\ntexts = "own.toml"\n')
+    assert run(file, "--lang", "en") == (
+        78,
+        f"{own}: P3.zh_long: lets the goods go, which this row does not\n"
+        f"{own}: P4b.hold_goods: is decided by the program and cannot be changed\n2 mistakes\n",
+    )
+    assert run(file, "--lang", "zh")[1].startswith(f"{own}: P3.zh_long: 含放行货物或顾客的说法，而本条不放行\n")
+
+
 def test_a_key_file_that_others_may_read_is_a_mistake(file):
     (file.parent / "mac.key").chmod(0o644)
     code, output = run(file, "--lang", "en")
