@@ -6,6 +6,7 @@ from agent.core import playbook
 from agent.core.change import Change, Decision, SendReversal
 from agent.core.event import BatchChanged, Event, Opened
 from agent.core.model import Incident, Reversal, Transaction
+from agent.core.state import State
 from agent.journal.chain import Entry
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Checks:
         self.last_left: dict[str, tuple[int, int, int, int]] = {}  # boot, life, opportunity, boot time
         self.sends: dict[tuple[str, int, int], int] = {}
         self.bypassed = False
+        self.owed: dict[str, int] = {}  # opportunities that a settlement has to wait for
         self.closing: dict[str, int] = {}  # sends counted when the batch closed: there must be no more
 
     # ── every commit ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -148,6 +150,11 @@ class Checks:
             raise Violation("2", f"0400 for {key}, which is {transaction.state}")
         if transaction.sent is None and not world.app.find(key).eager:
             raise Violation("1", f"0400 for {key}, which was never allowed to be sent")
+        current = world.app.current
+        if world.machine.policy.line_leased and current is not None and not current.eager and current.go_at is not None:
+            mine = state.transactions.get(current.id)
+            if mine is not None and mine.state == "sent" and not current.reported:
+                raise Violation("3", f"0400 for {key} on the line that {current.id} has")
         if in_turn and row.state == "sending":
             self._identity(effect, transaction)
             self._pace(row)
@@ -200,10 +207,35 @@ class Checks:
             self.promised[key] = "go"
             if sent or settling or (turns and not bypassed):
                 raise Violation("4", f"{key} may go ahead of {turns or sent or 'the settlement'}")
+            self._alone(state, key)
         elif attempt.go_at is not None or state.transactions[key].state == "sent":
             return  # asked again too late: its go is no longer valid
-        elif not (sent or turns or settling):
+        elif not (sent or turns or settling or (state.agent.policy.line_leased and self._in_flight(state))):
             raise Violation("4", f"{key} is told {decision.proceed} for no reason")
+
+    def settles(self, batch: str, decision: Decision, *, first: bool) -> None:
+        """An 0500 goes only when each reversal that was pending had an opportunity since the app asked first, and by the rule."""
+        state = self.world.machine.state
+        rows = [row for row in state.open_reversals.values() if row.pending and row.batch == batch and not row.waiting_sign_in]
+        if first:
+            self.owed = {row.id: row.opportunities + (row.sends_left == 0 and row.state != "sending") for row in rows}
+        rule, bypassed = state.agent.policy.settlement_while_pending, bool(state.incidents_by_age("gate_bypassed"))
+        if decision.proceed == "refuse" and rule != "refuse":
+            raise Violation("4", "a settlement is refused against the rule")
+        if decision.proceed != "go" or rule == "pass" or bypassed:
+            return
+        early = [row.id for row in rows if row.state == "sending" or row.opportunities < self.owed.get(row.id, 0)]
+        if early or (rule == "refuse" and rows):
+            raise Violation("4", f"the settlement may go ahead of {early or [row.id for row in rows]}")
+
+    @staticmethod
+    def _in_flight(state: State) -> list[str]:
+        return [row.id for row in state.open_reversals.values() if row.state == "sending"]
+
+    def _alone(self, state: State, key: str) -> None:
+        """On a leased line a reversal and a payment are never under way together."""
+        if state.agent.policy.line_leased and self._in_flight(state):
+            raise Violation("3", f"{key} may go while {self._in_flight(state)} has the leased line")
 
     def promise(self, attempt: "Attempt") -> None:
         """The agent answered `approved`: the app prints."""

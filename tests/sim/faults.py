@@ -20,6 +20,7 @@ NAMES = (
     "badmac",
     "forgets",
     "declines",
+    "backup",
     # the payment app
     "crash",
     "slow",
@@ -27,6 +28,8 @@ NAMES = (
     "twice",
     "gac",
     "mute_app",
+    "macgone",
+    "lease",
     # the machine and its disk
     "kill",
     "power",
@@ -57,6 +60,9 @@ MEANING = {
     "badmac": "answers carry a wrong MAC or none",
     "forgets": "the host's day ends, and it knows yesterday's transactions no more",
     "declines": "the host declines sales, sometimes with an uncertain code",
+    "backup": "the primary host is gone now and then, and its backup stands in",
+    "macgone": "nobody makes or checks MACs for a while",
+    "lease": "the line is the app's, which does not always lend it, or takes it back",
     "crash": "the payment app dies and forgets",
     "slow": "the payment app is slow to send after its go",
     "eager": "the payment app sends without permission",

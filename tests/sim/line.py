@@ -21,6 +21,7 @@ class Line:
         self.token = 0
         self.failed = False
         self.down_until = 0
+        self.mac_until = 0
 
     @property
     def down(self) -> bool:
@@ -54,13 +55,22 @@ class Line:
             self.failed = True
             world.machine.submit(HostUnreachable())
             return
+        if self.wanted == "now" and world.faults.lease and world.chance() < 0.3:
+            self.failed = True
+            world.machine.submit(HostUnreachable())
+            self.poke(1_000 + int(world.chance() * 30_000))
+            return
         if self.wanted == "now":
             self.serial += 1
             self.connection = self.serial
         after_failure, self.failed = self.failed, False
-        if world.machine.submit(HostReachable(after_failure=after_failure)) == "full":
+        if world.machine.submit(self._reachable(after_failure)) == "full":
             self.connection = 0  # the slow probe says it again
             self.poke(10_000)
+
+    def _reachable(self, after_failure: bool) -> HostReachable:
+        backup = self.world.faults.backup and self.world.chance() < 0.4
+        return HostReachable(after_failure=after_failure, host="backup" if backup else "primary")
 
     def goes_down(self, ms: int) -> None:
         """Nothing gets through for so long; whether the connection notices is chance."""
@@ -105,7 +115,7 @@ class Line:
             if faults.unpackable and chance() < 0.1:
                 self._failed(effect, "unpackable")
                 return
-            if faults.keys and chance() < 0.1:
+            if world.now < self.mac_until or (faults.keys and chance() < 0.1):
                 self._failed(effect, "mac")
                 return
         if not self.connection or (faults.cut and chance() < 0.15):
@@ -116,7 +126,9 @@ class Line:
             return
         if isinstance(effect, SendReversal):
             world.checks.left(effect, in_turn=number == self._number(effect))
-        if faults.cut and chance() < 0.2:
+            if faults.macgone and chance() < 0.2:
+                self.mac_until = world.now + int(chance() * 100_000)
+        if (faults.cut or faults.lease or faults.backup) and chance() < 0.2:
             world.mine(10, self._lost, self.connection)
         if self.down or (faults.loss and chance() < 0.3):
             return
@@ -133,8 +145,12 @@ class Line:
         if isinstance(effect, SendEcho):
             self._answer(connection, EchoReply(code="00"))
             return
-        code, mac = self._judge(effect)
         own = effect.fields
+        if self.world.now < self.mac_until and self.world.chance() < 0.4:  # forged, or right: who could tell?
+            self._answer(connection, self._reply(own, "00", "unchecked"))
+            return
+        code, mac = self._judge(effect)
+        mac = "unchecked" if self.world.now < self.mac_until else mac
         if self.world.faults.crossed and self.world.chance() < 0.3:
             other = f"{(int(own['11']) + 500_000) % 1_000_000:06d}"
             self._answer(connection, self._reply(own, "00", "good", f11=other))

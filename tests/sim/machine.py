@@ -22,7 +22,6 @@ CHINA = timezone(timedelta(hours=8))
 # 2026-03-02 10:00 in China
 WALL_MS = 1_772_416_800_000
 CUTOFF_MS = WALL_MS + 13 * 3_600_000  # the host's day ends at 23:00
-POLICY = Policy()
 STEPS_MAX = 4_000
 REMEMBERED_MAX = 1  # closed families kept in memory: few, so that they must be found again
 Answer = Decision | Rejected | Literal["down", "full"]
@@ -34,6 +33,10 @@ class Machine:
     def __init__(self, world: "World", books: Books) -> None:
         self.world = world
         self.books = books
+        leased, rule = world.faults.lease, "wait"
+        if world.faults.batch:
+            rule = ("wait", "wait", "refuse", "pass")[int(world.chance() * 4)]
+        self.policy = Policy(line_leased=leased, settlement_while_pending=rule)  # type: ignore[arg-type]
         self.state = State()
         self.up = False
         self.life = 0
@@ -115,7 +118,7 @@ class Machine:
             return
         self.up = True
         self.world.checks.found(self.books.found)
-        if self.submit(Booted(version="1", policy=POLICY)) == "full":  # the daemon leaves, and is started again
+        if self.submit(Booted(version="1", policy=self.policy)) == "full":  # the daemon leaves, and is started again
             self._fail()
 
     def _damaged(self, error: Exception) -> None:

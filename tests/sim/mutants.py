@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from agent.core import answers, card, gate, model, payagain, people, playbook, receipt, reversal, schedule
+from agent.core import answers, card, gate, hostdate, model, payagain, people, playbook, receipt, reversal, schedule
 from agent.journal.database import Database
 from agent.journal.pruning import Pruner
 from agent.journal.store import Store
@@ -140,6 +140,21 @@ MUTANTS: tuple[Mutant, ...] = (
            "transaction.number < state.agent.newest", "False"),
     Mutant("14", "the prompt shows the amount of nobody", playbook.advise, "amount_fen=transaction.amount_fen, last4",
            "amount_fen=0, last4"),
+    # ── what the agent does not own, and windows ─────────────────────────────────────────────────────────────────────
+    Mutant("3", "a reversal goes on the line that the app has", schedule._lent_away,
+           "state.agent.policy.line_leased and", "False and"),
+    Mutant("3", "a payment may go while a reversal has the leased line", gate._line_is_ours,
+           "state.agent.policy.line_leased and", "False and", only=("lease", "loss", "codes", "declines")),
+    Mutant("9", "an answer that nobody could check is believed", answers._accepts, 'event.mac == "good"',
+           'event.mac in ("good", "unchecked")', only=("macgone", "loss")),
+    Mutant("8", "without a MAC it is never tried again", answers.no_mac, "due_ms=state.now.boottime_ms + backoff_ms",
+           "due_ms=None"),
+    Mutant("4", "a settlement goes ahead of reversals", gate.settlement, 'return "wait" if', 'return "go" if',
+           only=("batch", "loss", "codes")),
+    Mutant("T16", "no original is believed by a clock that is wrong", hostdate.heard,
+           "_month_and_day(own) == day and (at_ms is None or", "(True or", only=("clock", "forgets", "loss")),
+    Mutant("T2", "the host's date is passed over", hostdate.heard, "if day is None or", "if True or",
+           only=("clock", "forgets", "loss")),
     Mutant("8", "a refusal by a person's order is lost", people.resolved, "reversal.fence(state, row.id)", "pass"),
     Mutant("5", "a closed reversal is not found again", Store.missing, "elif isinstance(event, HostReply):",
            "elif isinstance(event, HostReply):\n        wanted = ()\n    elif False:", journal=True,

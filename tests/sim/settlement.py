@@ -1,11 +1,19 @@
-"""The payment app settles its batch between two customers: told before, the host closes it, told after, a new one begins."""
+"""The payment app settles its batch between two customers: told before, the host closes it, told after, a new one begins.
+
+Told to wait for reversals it asks again for a while, and then settles all the same.
+"""
 
 from typing import TYPE_CHECKING
 
+from agent.core.change import Decision
 from agent.core.event import BatchChanged
 
 if TYPE_CHECKING:
     from tests.sim.app import App
+
+
+PAUSE_MS = 5_000
+ASKED_MAX = 60
 
 
 class Settlement:
@@ -14,6 +22,7 @@ class Settlement:
     def __init__(self, app: "App") -> None:
         self.app = app
         self.step = 0
+        self.asked = 0
 
     def begin(self, _arg: object = None) -> None:
         """As soon as no customer stands there."""
@@ -45,9 +54,19 @@ class Settlement:
                 if not world.machine.dead:
                     world.mine(2_000, self._do, epoch)
                 return
+            if self.step == 1 and isinstance(answer, Decision) and not self._may(answer):
+                world.mine(PAUSE_MS, self._do, epoch)
+                return
         if self.step == 4:
-            self.step = 0
+            self.step = self.asked = 0
             app.batch += 1
             return
         self.step += 1
         world.mine(1_000, self._do, epoch)
+
+    def _may(self, answer: Decision) -> bool:
+        """go, or its patience is over."""
+        world = self.app.world
+        world.checks.settles(self.app.batch_no(), answer, first=self.asked == 0)
+        self.asked += 1
+        return answer.proceed == "go" or self.asked > ASKED_MAX or world.calm_at is not None

@@ -105,7 +105,7 @@ class World:
         plan = {
             "kill": self._kill, "power": self._power, "suspend": self._suspend, "clock": self._clock, "down": self._down,
             "full": self._full, "broken": self._broken, "rot": self._rot, "paper": self._paper, "keys": self._keys,
-            "crash": self._crash,
+            "crash": self._crash, "macgone": self._macgone,
         }
         for name, act in plan.items():
             if getattr(faults, name) and not (name in swarm.JOURNAL_ONLY and not self.journal):
@@ -195,6 +195,12 @@ class World:
             self.note("keys changed")
             self.host.keys_good = False
 
+    def _macgone(self, _arg: object) -> None:
+        if self.faults.macgone:
+            ms = int((20_000, 200_000, 2 * HOUR)[int(self.chance() * 3)] * self.chance())
+            self.note("MAC service gone", ms)
+            self.line.mac_until = max(self.line.mac_until, self.now + ms)
+
     def _forget(self, _arg: object) -> None:
         """The host's business day ends."""
         if self.faults.forgets:
@@ -228,5 +234,6 @@ class World:
         if not self.host.keys_good or self.machine.signing_in:
             self.machine.sign_in()
         self.printer.repair()
+        self.line.mac_until = 0
         self.line.came_back()
         self.fleet.pump()
