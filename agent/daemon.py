@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from agent import exits
-from agent.config import Config, ConfigError, ensure_key, load
+from agent.config import Config, ConfigError, ensure_key, load, read_key
 from agent.core.change import AskReceipt, AskSignIn, AskWallet, Effect, PrintJob, WatchPrinter
-from agent.core.event import Booted, Configured
+from agent.core.event import Booted, Configured, NetworkChanged, WalletAnswered
 from agent.core.model import Now
 from agent.core.policy import Policy
 from agent.envelope import is_published
@@ -26,9 +26,9 @@ from agent.journal import checkpoint
 from agent.journal.database import StorageError, StorageFailed
 from agent.journal.pruning import DAY_MS, Pruner
 from agent.journal.store import Store
-from agent.perform.build import codec, host_line, hosts, payapp_line, printer_thread, prover, sign_in, telemetry
+from agent.perform.build import codec, host_line, hosts, payapp_line, printer_thread, prover, sign_in, telemetry, wallet_line
 from agent.perform.host import HostLine
-from agent.vault import Vault
+from agent.vault import Tokens, Vault
 from device.clock import Reading, SystemClock
 from device.connectivity import NetworkEar
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from agent.perform.payapp import PayappLine
     from agent.perform.printer import PrinterThread
     from agent.perform.telemetry import Telemetry
+    from agent.perform.wallet import WalletLine
 
 log = logging.getLogger("reversald")
 
@@ -72,12 +73,14 @@ class Daemon:
         self._host: HostLine | None = host_line(config, self._store, self._vault, self.inbox.tell)
         self._printer: PrinterThread | None = printer_thread(config, self.inbox.tell)
         self._payapp: PayappLine | None = payapp_line(config, self.inbox.tell)
+        self._wallet: WalletLine | None = wallet_line(config, self._clock, self.inbox.tell)
         self._sign_in = sign_in(config)
         self._relay: Relay | None = self._make_relay()
-        self._ear = NetworkEar(self._poke_line)
+        self._ear = NetworkEar(self._network_changed)
         house = House(
             inbox=self.inbox, vault=self._vault, version=version, line_down=self._line_down, poke_line=self._refresh_line,
-            network_changed=self._poke_line, boottime_ms=lambda: self._clock.read().boottime_ms,
+            network_changed=self._network_changed, boottime_ms=lambda: self._clock.read().boottime_ms,
+            tokens=Tokens(read_key(config.wallet.key_file, (32,), "wallet.key_file")) if config.wallet is not None else None,
         )
         hook = config.hook
         uids = hook.allowed_uids if hook.allowed_uids is not None else (os.getuid(),)
@@ -152,6 +155,8 @@ class Daemon:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self._sign_in.stop()
+                if self._wallet is not None:
+                    await self._wallet.stop()
                 if self._payapp is not None:
                     await self._payapp.stop()
                 if self._printer is not None:
@@ -187,7 +192,10 @@ class Daemon:
         elif isinstance(effect, AskSignIn):
             self._sign_in.ask()
         elif isinstance(effect, AskWallet):
-            log.error("order %s cannot be asked about: no wallet is configured any more", effect.transaction)
+            if self._wallet is not None:
+                self._wallet.perform(effect)
+            else:  # taken out of the configuration while orders were open
+                self.inbox.tell(WalletAnswered(transaction=effect.transaction, number=effect.number, outcome="not_reached"))
         elif self._host is not None:
             self._host.perform(effect)
 
@@ -241,6 +249,12 @@ class Daemon:
         if self._host is not None:
             self._host.prober.poke()
 
+    def _network_changed(self) -> None:
+        """Whatever it is: look at the line, and let the orders that could not reach their gateway try again."""
+        self._poke_line()
+        if any(row.order is not None and row.order.backoff_ms for row in self.inbox.state.open_transactions.values()):
+            self.inbox.tell(NetworkChanged())
+
     def _reload(self) -> None:
         """SIGHUP: timers, texts and classes change at once; sockets, ports and paths with the next start."""
         try:
@@ -273,6 +287,8 @@ def policy_of(config: Config) -> Policy:
         spacing_ms=recovery.spacing_ms, backoff_min_ms=recovery.backoff_min_ms, backoff_max_ms=recovery.backoff_max_ms,
         no_original_after_ms=recovery.no_original_after_ms, cutoff_minute=int(hours) * 60 + int(minutes),
         terminal_id=terminal.terminal_id, merchant_name=terminal.merchant_name, hotline=terminal.hotline, lang=terminal.lang,
+        wallets=config.wallets if config.wallet is not None else (),
+        release_on_evidence=config.wallet is not None and config.wallet.release_on_evidence,
         line_leased=config.acquirer.line == "lease",
         has_printer=config.printer.driver != "disabled", **config.profile.rules(),
     )

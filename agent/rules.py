@@ -34,7 +34,8 @@ class Finding(NamedTuple):
 
 def mistakes(config: Config) -> list[Finding]:
     """Every contradiction between settings. The daemon does not start with one."""
-    return [*_rails(config), *_lent(config), *_tls(config), *_local_api(config), *_devices(config), *_ports(config)]
+    rails = [*_rails(config), *_lent(config), *_wallet(config)]
+    return [*rails, *_tls(config), *_local_api(config), *_devices(config), *_ports(config)]
 
 
 def warnings(config: Config) -> list[Finding]:
@@ -134,6 +135,8 @@ def _wanted_files(config: Config) -> Iterator[tuple[str, Path, bool]]:
     if config.relay is not None:
         named += [("relay.tls_cert", config.relay.tls_cert, False), ("relay.tls_ca", config.relay.tls_ca, False)]
         named += [("relay.tls_key", config.relay.tls_key, True)]
+    if config.wallet is not None:
+        named += [("wallet.ca", config.wallet.ca, False)]
     if config.settlement is not None:
         named += [("settlement.calendar", config.settlement.calendar, False)]
     return ((key, path, secret) for key, path, secret in named if path is not None)
@@ -175,6 +178,20 @@ def _lent(config: Config) -> Iterator[Finding]:
     if host.backup_port is not None and host.backup_host is None:
         en, zh = "is missing: acquirer.backup_port needs it", "缺少此键：acquirer.backup_port 需要它"
         yield Finding(("acquirer.backup_host", "acquirer.backup_port"), en, zh)
+
+
+def _wallet(config: Config) -> Iterator[Finding]:
+    wallet = config.wallet
+    if wallet is None:
+        return
+    url = wallet.url or (config.payapp.url if config.payapp is not None else None)
+    if url is None:
+        en, zh = "is missing: there is no payapp section whose port could answer instead", "缺少此键：也没有 payapp 节可代为应答"
+        yield Finding(("wallet.url",), en, zh)
+    elif not _is_private(url):
+        key = "wallet.url" if wallet.url is not None else "payapp.url"
+        en, zh = "must be https:// or on this machine: it moves money", "应为 https:// 或本机地址：涉及资金"
+        yield Finding((key, "wallet"), en, zh)
 
 
 def _is_private(url: str) -> bool:

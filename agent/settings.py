@@ -14,6 +14,7 @@ import msgspec
 from agent.core.playbook import Row
 from agent.core.policy import Policy
 from agent.core.profile import Count, TimerMs, says
+from agent.core.wallets import DEFAULTS, WalletRule
 from agent.problem import Problem
 from agent.profile import AcquirerProfile, Algorithm, Header, Tpdu
 
@@ -237,10 +238,13 @@ class Payapp(Section, frozen=True, kw_only=True):
 
 
 class Wallet(Section, frozen=True, kw_only=True):
-    """The acquirer's or aggregator's wallet gateway."""
+    """The acquirer's or aggregator's wallet gateway. Without `url` the payment app answers the same calls on its own port."""
 
-    url: HttpUrl
+    url: HttpUrl | None = None
     key_file: Path = Path("wallet.key")
+    ca: Path | None = None
+    rules: Path | None = None
+    release_on_evidence: bool = False
 
 
 class Settlement(Section, frozen=True, kw_only=True):
@@ -270,6 +274,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     payapp: Payapp | None = None
     wallet: Wallet | None = None
     settlement: Settlement | None = None
+    wallets: tuple[WalletRule, ...] = DEFAULTS  # used when there is a `wallet` section
     profile: AcquirerProfile = _UNIONPAY
     wording: Mapping[str, Row] = {}  # the playbook's rows that `terminal.texts` has other words for
     written: frozenset[str] = frozenset()  # the sections and keys (`recovery.mode`) that the file really contains

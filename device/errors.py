@@ -9,6 +9,8 @@
     │   ├── LocalMessageError       we tried to send something impossible: our fault or the caller's
     │   └── RemoteMessageError      the peer sent something impossible: the peer's fault
     ├── MacError                    a MAC could not be made (no key, no service)
+    ├── WalletUnreached             the wallet gateway: no byte of a call left, so it asked for nothing
+    ├── WalletUnclear               the wallet gateway may have heard a call, and gave no usable answer
     └── PortError                   a serial, USB or TCP port
         ├── PortUnavailable         missing, not permitted, held by another process, or not what it was said to be
         ├── PortLost                the device went away while it was open; `accepted_bytes` says how many it took
@@ -50,6 +52,14 @@ class RemoteMessageError(MessageError):
 
 class MacError(DeviceError):
     """A MAC could not be made: no key, a wrong key, or no service."""
+
+
+class WalletUnreached(DeviceError):
+    """The wallet gateway could not be connected to. No byte left, so nothing was asked for."""
+
+
+class WalletUnclear(DeviceError):
+    """The wallet gateway was silent, refused, or answered what cannot be read. The call may have had its effect."""
 
 
 class PortError(DeviceError):

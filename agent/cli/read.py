@@ -7,7 +7,7 @@ import click
 
 from agent import exits
 from agent.cli.base import Call, common, emit, facts, pad
-from agent.core.model import Incident, Job, Now, Reversal, Transaction
+from agent.core.model import Incident, Job, Now, Order, Reversal, Transaction
 from agent.core.playbook import Advice, advise
 from agent.core.state import State
 from agent.incident import Moment, moment, timeline, when
@@ -135,6 +135,10 @@ def _related(call: Call, row: Transaction, state: State) -> list[tuple[str, str]
         said = word("reversal", reversal.state, lang)
         line = call.say("reversal_line", state=said, sends=reversal.sends, code=reversal.response_code or "--")
         pairs.append((call.say("reversal"), line))
+    if row.order is not None:
+        wallet, said = word("wallet", row.wallet, lang), word("said", row.order.said or "unknown", lang)
+        counts = {name: getattr(row.order, name) for name in ("queries", "cancels", "refunds")}
+        pairs.append((call.say("order"), call.say("order_line", wallet=wallet, number=row.order.order_no, said=said, **counts)))
     for job in state.jobs_of(row.id):
         copy = f" ({word('marked', True, lang)})" if job.marked else ""
         pairs.append((call.say("job"), f"{word('what', job.what, lang)}{copy}: {word('job', job.state, lang)}"))
@@ -149,9 +153,11 @@ def _detail(call: Call, row: Transaction, state: State, entries: list[Entry]) ->
     reversal, offset = state.reversals.get(row.id), state.agent.policy.utc_offset_minutes
     return {
         "id": row.id, "state": row.state, "advice": _advice(call, row, state), "kind": row.kind, "amount_fen": row.amount_fen,
-        "stan": row.stan, "batch": row.batch, "terminal_id": row.terminal_id, "card": row.masked_pan or row.last4,
+        "stan": row.stan, "batch": row.batch, "terminal_id": row.terminal_id,
+        "card": (row.masked_pan or row.last4) if row.order is None else None,
         "rrn": row.rrn, "response_code": row.response_code, "opened_at": row.opened.wall_ms,
         "reversal": _reversal(reversal) if reversal else None,
+        **({"order": _order(row, row.order)} if row.order is not None else {}),
         "jobs": [_job(job) for job in state.jobs_of(row.id)],
         "incidents": [_item(incident) for incident in state.incidents_of(row.id)],
         "timeline": timeline(entries, call.lang, offset),
@@ -160,6 +166,13 @@ def _detail(call: Call, row: Transaction, state: State, entries: list[Entry]) ->
 
 def _reversal(row: Reversal) -> dict[str, Any]:
     return {"state": row.state, "reason": row.reason, "sends": row.sends, "response_code": row.response_code}
+
+
+def _order(row: Transaction, order: Order) -> dict[str, Any]:
+    return {
+        "wallet": row.wallet, "order_no": order.order_no, "said": order.said, "queries": order.queries,
+        "cancels": order.cancels, "refunds": order.refunds,
+    }
 
 
 def _job(row: Job) -> dict[str, Any]:

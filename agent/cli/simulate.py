@@ -17,7 +17,13 @@ def _printer() -> click.Command:
     return printer
 
 
-_COMMANDS: dict[str, Callable[[], click.Command]] = {"acquirer": _acquirer, "printer": _printer}
+def _wallet() -> click.Command:
+    from agent.cli.simulate_wallet import wallet
+
+    return wallet
+
+
+_COMMANDS: dict[str, Callable[[], click.Command]] = {"acquirer": _acquirer, "printer": _printer, "wallet": _wallet}
 
 
 class LazyGroup(click.Group):

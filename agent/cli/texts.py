@@ -113,6 +113,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "again_yes": ("可以", "yes"),
     "reversal": ("冲正", "reversal"),
     "reversal_line": ("{state},已发送 {sends} 次,应答码 {code}", "{state}, {sends} sent, response {code}"),
+    "order": ("订单", "order"),
+    "order_line": (
+        "{wallet} {number}:{said};查询 {queries} 次,撤单 {cancels} 次,退款 {refunds} 次",
+        "{wallet} {number}: {said}; {queries} queries, {cancels} cancels, {refunds} refunds",
+    ),
     "job": ("打印", "print"),
     "incident": ("事件", "incident"),
     "story": ("经过", "story"),

@@ -17,7 +17,7 @@ from agent.core.model import Disposition
 from agent.core.playbook import advise
 from agent.core.state import State
 from agent.hooks import body as b
-from agent.hooks import intake
+from agent.hooks import intake, walletintake
 from agent.hooks.masking import masked
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, http_problem, respond
@@ -111,7 +111,7 @@ def standing(house: House, decision: Decision, status: int = 200) -> web.Respons
     if decision.conflict is not None:
         problem = Problem(409, decision.conflict, decision.detail).body
         return respond(msgspec.structs.replace(problem, state=row.state, advice=advice, id=key))
-    return answer(b.Answer(key, row.state, advice, decision.proceed, decision.retry_after_ms), status)
+    return answer(b.Answer(key, row.state, advice, decision.proceed, decision.retry_after_ms, decision.agreement), status)
 
 
 def family(house: House, key: str) -> State:
@@ -130,7 +130,11 @@ async def open_transaction(request: web.Request) -> web.StreamResponse:
     known = asked is not None and store.asked_before(asked, house.inbox.state.now.wall_ms) is not None
     if not known and store.database.short_of_space():
         raise Problem(507, "disk-full", "the disk is nearly full: no new transaction is taken; nothing was written")
-    event, sealed = intake.opened(body, house.vault, house.inbox.state.agent.policy, line_down=body.sent and house.line_down())
+    if body.rail == "card":
+        down = body.sent and house.line_down()
+        event, sealed = intake.opened(body, house.vault, house.inbox.state.agent.policy, line_down=down)
+    else:
+        event, sealed = walletintake.opened(body, house.tokens), None
     if body.sent:
         house.poke_line()
     decision = await house.inbox.submit(event, sealed, asked)
@@ -205,7 +209,7 @@ async def give_evidence(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/evidence."""
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.EvidenceBody)
-    event = e.EvidenceGiven(transaction=key, evidence=intake.evidence_of(body))
+    event = e.EvidenceGiven(transaction=key, evidence=walletintake.evidence_of(family(house, key).transactions[key], body))
     return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 

@@ -13,6 +13,9 @@ FourDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}\Z")]
 ThreeDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{3}\Z")]
 Code = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Z]{2}\Z", description="response code F39, whole")]
 Condition = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{2}\Z", description="F25; by default the profile's for this kind")]
+OrderNumber = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9A-Za-z_*|-]{1,64}\Z", description="the merchant's own number of a wallet order, kept as is")
+]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Note = Annotated[str, msgspec.Meta(max_length=500)]
 Chip = Annotated[str, msgspec.Meta(pattern=r"^([0-9A-Fa-f]{2}){0,255}\Z", description="EMV TLV as hex, at most 255 bytes")]
@@ -61,6 +64,9 @@ class Open(_Body, frozen=True):
     basket_id: Word | None = None
     condition: Condition | None = None
     card: Card | None = None
+    wallet: Literal["wechat", "alipay", "unionpay_qr"] | None = None
+    order_no: OrderNumber | None = None
+    customer: Word | None = None
     original: OriginalBody | None = None
     replaces: Word | None = None
     sent: bool = False
@@ -96,6 +102,7 @@ class Result(_Body, frozen=True):
     rrn: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{1,12}\Z")] | None = None
     auth_code: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{6}\Z")] | None = None
     chip: Chip | None = None
+    reason: Literal["account_abnormal"] | None = None
     receipt: Receipt | None = None
 
 
@@ -182,6 +189,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     advice: Advice
     proceed: Proceed | None = None
     retry_after_ms: int | None = None
+    agreement: dict[str, str] = {}
 
 
 class JobAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -223,7 +231,18 @@ class ReversalItem(msgspec.Struct, frozen=True):
     response_code: str | None
 
 
-class Detail(msgspec.Struct, frozen=True):
+class OrderItem(msgspec.Struct, frozen=True):
+    """The wallet's order of a transaction, for people; `said` is what the gateway said last."""
+
+    wallet: str
+    order_no: str
+    said: str | None
+    queries: int
+    cancels: int
+    refunds: int
+
+
+class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything about one transaction."""
 
     id: str
@@ -240,6 +259,7 @@ class Detail(msgspec.Struct, frozen=True):
     reversal: ReversalItem | None
     jobs: list[dict[str, Any]]
     incidents: list[IncidentItem]
+    order: OrderItem | None = None
 
 
 class Status(msgspec.Struct, frozen=True):

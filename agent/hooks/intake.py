@@ -7,9 +7,9 @@ as unknown; inside chip data their tags are looked for, nested ones too.
 from uuid import uuid4
 
 from agent.core.event import Opened, ResultReported
-from agent.core.model import Document, DocumentLine, Evidence, Original, Transaction
+from agent.core.model import Document, DocumentLine, Original, Transaction
 from agent.core.policy import Policy
-from agent.hooks.body import Card, EvidenceBody, Open, Receipt, Result
+from agent.hooks.body import Card, Open, Receipt, Result
 from agent.hooks.masking import masked
 from agent.hooks.problems import Problem
 from agent.vault import Sealed, Vault, mask
@@ -91,6 +91,7 @@ def result(row: Transaction, body: Result) -> ResultReported:
     return ResultReported(
         transaction=row.id, outcome=body.outcome, response_code=body.response_code, approved_fen=body.approved_fen,
         rrn=body.rrn, auth_code=body.auth_code, receipt=document, job=str(uuid4()) if document else None,
+        abnormal=body.reason is not None,
     )
 
 
@@ -108,12 +109,3 @@ def document_of(receipt: Receipt, row: Transaction) -> Document:
     if receipt.qr and len(receipt.qr.encode()) > QR_BYTES_MAX:
         raise Problem(400, "receipt-too-long", f"`qr` takes at most {QR_BYTES_MAX} bytes in UTF-8")
     return Document(lines, masked(receipt.qr) if receipt.qr else None)
-
-
-def evidence_of(body: EvidenceBody) -> Evidence:
-    """Evidence, masked."""
-    return Evidence(
-        kind=body.kind, amount_fen=body.amount_fen, order_no=body.order_no and masked(body.order_no),
-        merchant=body.merchant and masked(body.merchant), at=body.at and masked(body.at),
-        text=body.text and masked(body.text),
-    )

@@ -11,7 +11,7 @@ from agent.core.event import Event
 from agent.core.state import State
 from agent.journal.idempotency import Idempotency
 from agent.journal.store import Store
-from agent.vault import Sealed, Vault
+from agent.vault import Sealed, Tokens, Vault
 
 
 class Inbox(Protocol):
@@ -33,7 +33,7 @@ class Inbox(Protocol):
 
 
 class House(msgspec.Struct, frozen=True):
-    """What the daemon hands to the hooks. `boottime_ms` is the clock that ages are told by."""
+    """What the daemon hands to the hooks. `boottime_ms` is the clock that ages are told by; `tokens` is there with wallets."""
 
     inbox: Inbox
     vault: Vault | None
@@ -42,3 +42,4 @@ class House(msgspec.Struct, frozen=True):
     poke_line: Callable[[], None]
     network_changed: Callable[[], None]
     boottime_ms: Callable[[], int]
+    tokens: Tokens | None = None

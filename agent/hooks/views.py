@@ -3,7 +3,7 @@
 import msgspec
 from aiohttp import web
 
-from agent.core.model import Incident
+from agent.core.model import Incident, Transaction
 from agent.core.playbook import advise
 from agent.hooks import body as b
 from agent.hooks.api import HOUSE, answer, family, id_of
@@ -21,13 +21,21 @@ async def get_transaction(request: web.Request) -> web.StreamResponse:
     row, reversal = view.transactions[key], view.reversals.get(key)
     detail = b.Detail(
         id=key, state=row.state, advice=advise(view, row), kind=row.kind, amount_fen=row.amount_fen, stan=row.stan,
-        batch=row.batch, terminal_id=row.terminal_id, card=row.masked_pan or row.last4, rrn=row.rrn,
+        batch=row.batch, terminal_id=row.terminal_id, card=(row.masked_pan or row.last4) if row.order is None else None, rrn=row.rrn,
         response_code=row.response_code,
         reversal=b.ReversalItem(reversal.state, reversal.reason, reversal.sends, reversal.response_code) if reversal else None,
+        order=_order(row),
         jobs=[{"id": job.id, "what": job.what, "state": job.state, "marked": job.marked} for job in view.jobs_of(key)],
         incidents=[_item(incident) for incident in view.incidents_of(key)],
     )
     return answer(detail)
+
+
+def _order(row: Transaction) -> b.OrderItem | None:
+    order = row.order
+    if order is None:
+        return None
+    return b.OrderItem(row.wallet or "", order.order_no, order.said, order.queries, order.cancels, order.refunds)
 
 
 def _item(row: Incident) -> b.IncidentItem:

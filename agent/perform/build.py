@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agent.perform.payapp import PayappLine
     from agent.perform.printer import PrinterThread
     from agent.perform.telemetry import Clock, Telemetry
+    from agent.perform.wallet import WalletLine
 
 MacState = Literal["good", "bad", "missing", "unchecked"]
 
@@ -129,6 +130,19 @@ def payapp_line(config: Config, tell: Callable[[Event], None]) -> "PayappLine | 
 def sign_in(config: Config) -> SignIn:
     """Who is asked for a sign-in: the app's port where it has one, and the cashier by an incident in any case."""
     return SignIn(_lent(config))
+
+
+def wallet_line(config: Config, clock: "Clock", tell: Callable[[Event], None]) -> "WalletLine | None":
+    """The wallet gateway, or the payment app's port in its place; None without a wallet section."""
+    wallet = config.wallet
+    if wallet is None:
+        return None
+    from agent.perform.wallet import WalletLine
+    from device.wallet import Gateway
+
+    url = wallet.url or (config.payapp.url if config.payapp is not None else "")
+    key = read_key(wallet.key_file, (32,), "wallet.key_file")
+    return WalletLine(Gateway(url, key, config.terminal.terminal_id, lambda: clock.read().wall_ms, ca=wallet.ca), tell)
 
 
 def telemetry(

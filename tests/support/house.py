@@ -30,7 +30,7 @@ from agent.journal.chain import Entry
 from agent.journal.database import StorageFailed
 from agent.journal.replay import Difference, Replay
 from agent.journal.store import DECODERS, SINGLES, TABLES, Store
-from agent.vault import Vault
+from agent.vault import Tokens, Vault
 
 PAN = "6222021234567890128"
 CHIP = "950500000000009F1E0831323334353637389F36020011"
@@ -142,6 +142,7 @@ class OpenHouse:
         house = House(
             inbox=self.inbox,
             vault=self.vault,
+            tokens=Tokens(KEY) if self.policy.wallets else None,
             version=VERSION,
             line_down=lambda: self.line_down,
             poke_line=self._poke,
