@@ -107,7 +107,7 @@ def _print_transaction(call: Call, row: Transaction, state: State, entries: list
     kind, money = word("kind", row.kind, lang), amount(row.amount_fen, lang)
     click.echo(say("title", kind=kind, amount=money, stan=row.stan, batch=row.batch, terminal=row.terminal_id))
     pairs = [(say("id"), row.id), (say("state"), word("state", row.state, lang))]
-    if row.masked_pan or row.last4:
+    if row.order is None and (row.masked_pan or row.last4):
         pairs.append((say("card"), row.masked_pan or f"****{row.last4}"))
     if row.rrn:
         pairs.append((say("rrn"), row.rrn))
@@ -157,7 +157,7 @@ def _detail(call: Call, row: Transaction, state: State, entries: list[Entry]) ->
         "card": (row.masked_pan or row.last4) if row.order is None else None,
         "rrn": row.rrn, "response_code": row.response_code, "opened_at": row.opened.wall_ms,
         "reversal": _reversal(reversal) if reversal else None,
-        **({"order": _order(row, row.order)} if row.order is not None else {}),
+        "order": _order(row, row.order) if row.order is not None else None,
         "jobs": [_job(job) for job in state.jobs_of(row.id)],
         "incidents": [_item(incident) for incident in state.incidents_of(row.id)],
         "timeline": timeline(entries, call.lang, offset),

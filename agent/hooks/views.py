@@ -21,7 +21,8 @@ async def get_transaction(request: web.Request) -> web.StreamResponse:
     row, reversal = view.transactions[key], view.reversals.get(key)
     detail = b.Detail(
         id=key, state=row.state, advice=advise(view, row), kind=row.kind, amount_fen=row.amount_fen, stan=row.stan,
-        batch=row.batch, terminal_id=row.terminal_id, card=(row.masked_pan or row.last4) if row.order is None else None, rrn=row.rrn,
+        batch=row.batch, terminal_id=row.terminal_id,
+        card=(row.masked_pan or row.last4) if row.order is None else None, rrn=row.rrn,
         response_code=row.response_code,
         reversal=b.ReversalItem(reversal.state, reversal.reason, reversal.sends, reversal.response_code) if reversal else None,
         order=_order(row),
