@@ -15,6 +15,7 @@ from tests.scenarios.shop import Shop
 from tests.support import relay
 from tests.support.app import MERCHANT, TERMINAL, receipt, until
 from tests.support.terminal import transact
+from tests.support.wallet import Wallet
 
 SEEN_WITHIN_S = 20.0
 ANSWER_MS = 10_000
@@ -107,7 +108,7 @@ class Play:
         if fact.customer_pays is not None:
             paid = self.openings[fact.of if fact.open is None else fact.open.name]
             self.wallet.pay(paid.order_no or "", paid.amount_fen, fact.customer_pays)
-        for what in ("result", "reversal", "evidence", "disposition", "reprint", "guarantee"):
+        for what in ("result", "reversal", "evidence", "disposition", "receipt", "reprint", "guarantee"):
             body = getattr(fact, what)
             if body is not None:
                 self.post(f"/v1/transactions/{self.ids[fact.of]}/{what}", self.body(what, fact, body))
@@ -159,12 +160,11 @@ class Play:
             self.ids[passing.name] = next(line["transaction"] for line in lines if line["data"]["stan"] == passing.stan)
 
     def body(self, what: str, fact: Fact, words: dict[str, Any]) -> dict[str, Any]:
-        """What is posted: as written, times filled in; `receipt = true` in a result is a whole receipt over the amount."""
-        words = filled(words)
-        if what == "result" and words.get("receipt") is True:
-            fen = self.openings[fact.of].amount_fen
-            return words | {"receipt": receipt(f"{fen // 100}.{fen % 100:02d}")}
-        return words
+        """What is posted: as written, times filled in. A receipt is a whole one over the amount."""
+        fen = self.openings[fact.of].amount_fen
+        genuine = receipt(f"{fen // 100}.{fen % 100:02d}")
+        told = (genuine if what == "receipt" else {}) | filled(words)
+        return told | {"receipt": genuine} if told.get("receipt") is True else told
 
     def resolve(self, fact: Fact, words: dict[str, Any]) -> None:
         """A person closes the one open incident of the transaction."""
@@ -284,7 +284,7 @@ class Play:
         return self.shop.host.net_debit_fen(opening.stan)
 
     @property
-    def wallet(self) -> Any:
+    def wallet(self) -> Wallet:
         """The wallet's gateway."""
         assert self.shop.wallet is not None, "this shop takes no wallets"
         return self.shop.wallet

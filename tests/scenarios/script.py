@@ -84,6 +84,7 @@ class Fact(_Table, frozen=True):
     evidence: dict[str, Any] | None = None
     disposition: dict[str, Any] | None = None
     reversal: dict[str, Any] | None = None
+    receipt: dict[str, Any] | None = None
     reprint: dict[str, Any] | None = None
     guarantee: dict[str, Any] | None = None
     resolve: dict[str, Any] | None = None  # a person closes the transaction's open incident

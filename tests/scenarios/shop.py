@@ -12,10 +12,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from tests.support.agent import Agent
+from tests.support.agent import Agent, toml
 from tests.support.broker import Mosquitto, free_port
 from tests.support.host import Host
 from tests.support.paper import Paper
+from tests.support.wallet import Wallet
 
 ANSWER_TIMEOUT_MS = 65_000  # the field's own
 
@@ -68,6 +69,7 @@ class Shop:
         self.broker = Mosquitto(folder / "broker") if words.get("broker") else None
         self.listener: Listener | None = None
         self.relay_port = 0
+        self.wallet: Wallet | None = None
         if self.broker is not None:
             self.broker.start()
             self.listener = Listener(self.broker)
@@ -86,6 +88,11 @@ class Shop:
         sections["recovery"] = {"answer_timeout_ms": ANSWER_TIMEOUT_MS} | sections["recovery"]
         if self.paper is not None:
             sections["printer"] = {"driver": "escpos", "port": str(self.paper.port), "profile": self._words["printer"]}
+        if "rules" in self._words:
+            terminal = self.folder / "terminal"
+            (terminal / "rules.toml").write_text(toml(sections.pop("rules")))
+            self.wallet = Wallet(terminal)
+            sections["wallet"] |= {"url": self.wallet.url, "key_file": "wallet.key", "rules": "rules.toml"}
         if self._words.get("relay"):
             self.relay_port = free_port()
             sections["relay"] = {"listen": f"127.0.0.1:{self.relay_port}"}
@@ -96,6 +103,8 @@ class Shop:
     def open(self) -> None:
         """The shop opens: the agent runs, and the acquirer works as it should."""
         self.host.order(clear=True, refuse=False)
+        if self.wallet is not None:
+            self.wallet.order(clear=True)
         if not self._running:
             self.agent.start()
             self._running = True
@@ -130,6 +139,8 @@ class Shop:
         self.agent.kill()
         if self.paper is not None:
             self.paper.stop()
+        if self.wallet is not None:
+            self.wallet.stop()
         if self.listener is not None:
             self.listener.stop()
         if self.broker is not None:
