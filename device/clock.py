@@ -11,6 +11,7 @@ Trust = Literal["net", "ntp", "rtc", "none"]
 EARLIEST_PLAUSIBLE_MS = 1_767_225_600_000
 
 _STA_UNSYNC = 0x0040  # linux/timex.h
+_TRUST_MS = 1_000  # so long the kernel's word on NTP is believed: it is asked at every commit otherwise
 
 
 class Reading(NamedTuple):
@@ -29,6 +30,8 @@ class SystemClock:
         self._boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._libc = ctypes.CDLL(None)
         self._timex = ctypes.create_string_buffer(256)  # struct timex is 208 bytes; status is an int at offset 40
+        self._trust: Trust = "rtc"
+        self._trusted_until_ms = 0
 
     def read(self) -> Reading:
         """The three times now; costs a few microseconds."""
@@ -36,7 +39,10 @@ class SystemClock:
         wall_ms = time.time_ns() // 1_000_000
         if wall_ms < EARLIEST_PLAUSIBLE_MS:
             return Reading(self._boot_id, boottime_ms, None, "none")
-        return Reading(self._boot_id, boottime_ms, wall_ms, "ntp" if self._synchronised() else "rtc")
+        if boottime_ms >= self._trusted_until_ms:
+            self._trust = "ntp" if self._synchronised() else "rtc"
+            self._trusted_until_ms = boottime_ms + _TRUST_MS
+        return Reading(self._boot_id, boottime_ms, wall_ms, self._trust)
 
     def _synchronised(self) -> bool:
         """True when the kernel says that NTP disciplines the clock (adjtimex, modes 0: read only)."""

@@ -6,7 +6,7 @@ import logging
 from typing import Literal
 
 from agent.core.change import Decision, Internal, Overloaded, Rejected
-from agent.core.event import Event, RelayRefused, ResultReported
+from agent.core.event import AnswerForwarded, Event, RelayRefused, ResultReported
 from agent.hooks.ports import Inbox
 from agent.hooks.relayreader import OwnReversal
 from agent.journal.database import StorageError
@@ -15,6 +15,7 @@ from agent.vault import Sealed
 log = logging.getLogger("reversald.relay")
 
 RETRY_S = 1.0
+FORWARDED_S = 0.005  # what became of an answer shares its commit with a request that follows so soon
 NOT_KEPT = (StorageError, Overloaded, Internal, Rejected)
 
 
@@ -23,9 +24,12 @@ class Keeper:
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
+        self._owed: list[Event] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     async def keep(self, event: Event, sealed: Sealed | None = None, tries: int = 1) -> Decision | None:
         """The decision once the event is on disk; None when it could not be kept in so many tries, or was refused."""
+        self.settle()
         for left in range(tries - 1, -1, -1):
             try:
                 return await self._inbox.submit(event, sealed)
@@ -51,6 +55,21 @@ class Keeper:
     def tell(self, event: Event) -> None:
         """An event nobody waits for."""
         self._inbox.tell(event)
+
+    def forwarded(self, transaction: str, *, left: bool) -> None:
+        """What became of an approval: told in a moment, or with whatever is kept before that."""
+        self._owed.append(AnswerForwarded(transaction=transaction, left=left))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FORWARDED_S, self.settle)
+
+    def settle(self) -> None:
+        """Tell what is owed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        owed, self._owed = self._owed, []
+        for event in owed:
+            self._inbox.tell(event)
 
     def state(self, transaction: str) -> str | None:
         """The state of an open transaction."""

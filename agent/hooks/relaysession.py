@@ -14,7 +14,6 @@ import msgspec
 
 from agent.core.change import Decision
 from agent.core.event import (
-    AnswerForwarded,
     AppReversed,
     BatchChanged,
     Event,
@@ -86,6 +85,7 @@ class Session:
             for task in (self._connecting, self._listening):
                 if task is not None:
                     await _ended(task)
+            self._keeper.settle()
             await self._host.close()
             await self._client.close()
 
@@ -278,7 +278,7 @@ class Session:
         decision = await self._keeper.keep(event, tries=ANSWER_TRIES)
         if decision is not None and decision.proceed == "go":
             left = await self._back(frame)
-            self._keeper.tell(AnswerForwarded(transaction=exchange.transaction, left=left))
+            self._keeper.forwarded(exchange.transaction, left=left)
             exchange.phase = "done"
             self._free(exchange)
             return

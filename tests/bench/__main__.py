@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import journal, linkup, running, worlds
+from tests.bench import journal, linkup, relay, running, worlds
 from tests.bench.figures import Figure, file_system
 
 FIGURES: dict[str, Callable[[Path], Figure]] = {
@@ -22,7 +22,8 @@ FIGURES: dict[str, Callable[[Path], Figure]] = {
     for make in (
         journal.commit_vs_raw, running.fdatasync_per_commit, running.hook_p50_vs_raw, running.hook_64_vs_raw,
         running.sale_commits, running.sale_device_bytes, worlds.core_worlds_s, worlds.journal_worlds_s, running.ready_ms,
-        running.rss_mb, running.idle_wakeups_s, linkup.link_up_to_0410_ms,
+        running.rss_mb, running.idle_wakeups_s, linkup.link_up_to_0410_ms, relay.relay_p50_vs_raw,
+        relay.relay_exchanges_s,
     )
 }
 FOLDER = Path("var/bench")
