@@ -1,0 +1,13 @@
+"""Waiting in an async test for what has no event of its own."""
+
+import asyncio
+from collections.abc import Callable
+
+PATIENCE_S = 20.0
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Until it is so; TimeoutError when it never is."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110  (it looks into objects that have no event to wait for)
+            await asyncio.sleep(0.005)
