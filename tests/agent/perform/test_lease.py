@@ -50,7 +50,13 @@ def test_a_release_never_arrives_after_the_next_acquire(app: Lender) -> None:
     async def story() -> None:
         lease = LeasedLine(Lent(app.url))
         assert await lease.take()
-        back, again = asyncio.create_task(lease.give_back()), asyncio.create_task(lease.take())
+        app.line = "slow"
+        back = asyncio.create_task(lease.give_back())
+        await until(lambda: len(app.actions()) == 2)
+        app.line = "granted"
+        again = asyncio.create_task(lease.take())
+        await asyncio.sleep(0.05)
+        app.released.set()
         await asyncio.gather(back, again)
         assert lease.held
 

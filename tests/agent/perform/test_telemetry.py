@@ -19,6 +19,7 @@ from device.mqtt import Backoff, Message, MqttClient
 from tests.support.broker import Mosquitto
 from tests.support.fakebroker import PUBACK, PUBLISH, FakeBroker, Published, disconnect, packet
 from tests.support.outbox import MemoryOutbox, StillClock
+from tests.support.waiting import until
 
 QUICK = Pace(hold_min_s=0.02, hold_max_s=0.05, ack_min_s=30.0)
 ROOT = "rv1/demo/T0000001"
@@ -71,12 +72,6 @@ class Fleet:
 
     async def until(self, holds: Callable[[], object]) -> None:
         await until(holds)
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - it looks into objects that have no event to wait for
-            await asyncio.sleep(0.005)
 
 
 @contextlib.asynccontextmanager

@@ -19,12 +19,14 @@ class Two:
         self.servers: dict[str, asyncio.Server] = {}
         self.ports: dict[str, int] = {}
         self.open = {"primary": 0, "backup": 0}
+        self.writers: dict[str, asyncio.StreamWriter] = {}
 
     async def listen(self, name: str) -> None:
         """Take connections under this name."""
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.open[name] += 1
+            self.writers[name] = writer
             await reader.read()
             self.open[name] -= 1
             writer.close()
@@ -32,10 +34,9 @@ class Two:
         self.servers[name] = await asyncio.start_server(serve, "127.0.0.1", self.ports.get(name, 0))
         self.ports[name] = self.servers[name].sockets[0].getsockname()[1]
 
-    async def shut(self, name: str) -> None:
+    def shut(self, name: str) -> None:
         """Refuse connections."""
         self.servers[name].close()
-        await self.servers[name].wait_closed()
 
     def hosts(self, *, backup: bool = True) -> Hosts:
         """Both, or the primary alone."""
@@ -77,7 +78,7 @@ def test_the_primary_goes_first_and_an_open_connection_is_kept() -> None:
 def test_when_the_primary_is_gone_the_backup_stands_in_and_after_a_while_the_primary_is_first_again() -> None:
     async def story(two: Two) -> None:
         hosts = two.hosts()
-        await two.shut("primary")
+        two.shut("primary")
         await hosts.connect()
         assert hosts.name == "backup"
         await settled(two, primary=0, backup=1)
@@ -115,11 +116,27 @@ def test_one_that_keeps_silent_is_left_for_the_other_and_never_two_at_once() -> 
     played(story)
 
 
+def test_a_host_that_ends_its_half_is_hung_up_on_before_the_other_is_called() -> None:
+    async def story(two: Two) -> None:
+        hosts = two.hosts()
+        await hosts.connect()
+        await settled(two, primary=1, backup=0)
+        two.shut("primary")
+        two.writers["primary"].write_eof()
+        await until(lambda: not hosts.is_open)
+        await hosts.connect()
+        assert hosts.name == "backup"
+        await settled(two, primary=0, backup=1)
+        await hosts.close()
+
+    played(story)
+
+
 def test_when_both_are_gone_that_is_a_line_that_is_down() -> None:
     async def story(two: Two) -> None:
         hosts = two.hosts()
         for name in ("primary", "backup"):
-            await two.shut(name)
+            two.shut(name)
         with pytest.raises(LinkDown):
             await hosts.connect()
         assert not hosts.is_open
@@ -131,7 +148,7 @@ def test_without_a_backup_there_is_one() -> None:
     async def story(two: Two) -> None:
         hosts = two.hosts(backup=False)
         assert not hosts.has_backup
-        await two.shut("primary")
+        two.shut("primary")
         with pytest.raises(LinkDown):
             await hosts.connect()
         assert hosts.name == "primary"
