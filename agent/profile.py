@@ -73,9 +73,10 @@ class Mac(_Section, frozen=True, kw_only=True):
 
 
 class Settlement(_Section, frozen=True, kw_only=True):
-    """What a settlement (0500) meets while reversals are pending (it never clears them), and who says what day it is."""
+    """What a settlement (0500) meets while reversals are pending, what becomes of them after it, and who says what day it is."""
 
     while_pending: Literal["wait", "refuse", "pass"] = _FIELD.settlement_while_pending
+    pending_after: Literal["expire", "send"] = _FIELD.pending_after
     host_day: bool = _FIELD.host_day
 
 
@@ -108,7 +109,7 @@ class AcquirerProfile(msgspec.Struct, frozen=True, kw_only=True):
         sections = {name: getattr(self, name) for name in ("kinds", "messages", "reversal", "reasons", "answers")}
         return own | sections | {
             "require_mac": self.mac.required, "settlement_while_pending": self.settlement.while_pending,
-            "host_day": self.settlement.host_day,
+            "pending_after": self.settlement.pending_after, "host_day": self.settlement.host_day,
         }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from agent.cli.base import Call, common, emit, facts
+from agent.cli.gate import barriers
 from agent.core.model import Job, Printer, Transaction
 from agent.core.receipt import READY
 from agent.incident import when
@@ -42,20 +43,15 @@ class _Note:
 
     def __init__(
         self, call: Call, printer: Printer, has_printer: bool, offset: int, summary: Summary, fault: Entry | None,
-        transactions: list[Transaction], jobs: list[Job],
+        transactions: list[Transaction], jobs: list[Job], may_be_sent: bool,
     ) -> None:
         self._call, self._printer, self._has_printer, self._offset = call, printer, has_printer, offset
         self._summary, self._fault = summary, fault
-        self._transactions, self._jobs = transactions, jobs
+        self._transactions, self._jobs, self._may_be_sent = transactions, jobs, may_be_sent
 
     @property
     def _untold(self) -> int:
         return self._summary.head.seq - self._summary.acknowledged_seq if self._call.config.mqtt else 0
-
-    @property
-    def _may_go(self) -> bool:
-        """True when nothing of money or paper stays behind with the terminal."""
-        return not (self._transactions or self._jobs or self._untold or self._summary.pending_reversals)
 
     def plain(self) -> dict[str, Any]:
         """For programs."""
@@ -73,7 +69,7 @@ class _Note:
                 for row in self._transactions
             ],
             "jobs": [{"id": job.id, "transaction": job.transaction, "what": job.what, "state": job.state} for job in self._jobs],
-            "may_be_sent": self._may_go,
+            "may_be_sent": self._may_be_sent,
         }
 
     def show(self) -> None:
@@ -103,7 +99,7 @@ class _Note:
             ],
             indent="  ",
         )
-        click.echo(say("repair_go" if self._may_go else "repair_stay"))
+        click.echo(say("repair_go" if self._may_be_sent else "repair_stay"))
 
     def _last_fault(self) -> str:
         if self._fault is None:
@@ -132,5 +128,5 @@ def _note(call: Call, reader: Reader) -> _Note:
     policy = state.agent.policy
     return _Note(
         call, state.printer, policy.has_printer, policy.utc_offset_minutes, reader.summary(), fault, reader.doubtful(),
-        reader.open_jobs(),
+        reader.open_jobs(), not barriers(reader, "repair", reports=call.config.mqtt is not None),
     )

@@ -39,6 +39,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sends_per_opportunity: int = 3
     key_answers_max: int = 3
     settlement_while_pending: Literal["wait", "refuse", "pass"] = "wait"  # what an 0500 does while reversals are pending
+    pending_after: Literal["expire", "send"] = "expire"  # what is still pending when its batch is closed
     host_day: bool = True  # F15 of an answer is the business day; false where an acquirer puts something else there
     require_mac: bool = True  # an 0410 with 00 must carry F64
 

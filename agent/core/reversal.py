@@ -108,7 +108,12 @@ def app_is_back(state: State) -> None:
 
 
 def batch_closed(state: State, closed: str | None, current: str | None, terminal_id: str | None = None) -> None:
-    """The batch is gone: its reversals expire into the next day's comparison. Settlement never clears a record."""
+    """The batch is gone: its reversals expire into the next day's comparison. Settlement never clears a record.
+
+    Where the acquirer takes a 0400 for a batch that is closed (`pending_after` send) they go on as before.
+    """
+    if state.agent.policy.pending_after == "send":
+        return
     for row in state.reversals_by_age():
         if terminal_id not in {None, row.terminal_id}:
             continue

@@ -213,6 +213,23 @@ def test_no_0400_goes_for_a_key_that_a_later_transaction_uses() -> None:
     assert world.incident("in_doubt").open
 
 
+def test_where_the_acquirer_takes_it_a_reversal_goes_on_after_its_batch_closed() -> None:
+    world = World(pending_after="send")
+    world.doubt()
+    world.connect()
+    world.go_to(90 * SECOND)
+    world.do(e.BatchChanged(batch="000001", what="settled"))
+    world.do(e.BatchChanged(batch="000002", what="changed"))
+    assert world.states() == ("unresolved", "exhausted")
+    world.go_to(120 * SECOND)
+    world.reply("25")
+    assert world.states() == ("unresolved", "refused"), "which is never believed of a closed batch"
+    world.do(e.ReversalOrdered(transaction="a", by="ops"))
+    world.go_to(180 * SECOND)
+    world.reply("00")
+    assert world.states() == ("reversed", "accepted")
+
+
 def test_another_terminal_id_has_its_own_gate_and_the_old_ones_reversal_keeps_its_own_fields() -> None:
     world = World(terminal_id="12345678")
     world.doubt()
