@@ -3,6 +3,7 @@
 Nothing sleeps for a stated time: every look is repeated until it is as written, at most SEEN_WITHIN_S.
 """
 
+import functools
 import re
 import socket
 from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ STORY_LINES_MAX = 60
 BATCH = "000001"
 HOST_ZONE = timedelta(hours=8)  # the acquirer's, whatever the machine's own is
 AFTER_CUTOFF = timedelta(hours=1)  # its business day ends at 23:00
-_TIME = re.compile(r"\{(?:now|tomorrow|day\+([0-9]+))\}")
+_DAY = re.compile(r"\{day\+([0-9]+)\}")
 
 
 FRAMES: dict[str, Callable[[Passing], bytes]] = {
@@ -108,10 +109,12 @@ class Play:
         if fact.customer_pays is not None:
             paid = self.openings[fact.of if fact.open is None else fact.open.name]
             self.wallet.pay(paid.order_no or "", paid.amount_fen, fact.customer_pays)
-        for what in ("result", "reversal", "evidence", "disposition", "receipt", "reprint", "guarantee"):
+        for what in ("result", "reversal", "evidence", "disposition", "refund", "receipt", "reprint", "guarantee"):
             body = getattr(fact, what)
             if body is not None:
                 self.post(f"/v1/transactions/{self.ids[fact.of]}/{what}", self.body(what, fact, body))
+        if fact.settlement is not None:
+            self.post("/v1/settlements", filled(fact.settlement))
         if fact.resolve is not None:
             self.resolve(fact, fact.resolve)
         assert self.problem == fact.see.problem, f"refused with {self.problem}: {self.answer}"
@@ -307,20 +310,20 @@ class Play:
         return "\n".join(f"  {line['seq']} {line['type']} {line['data']}" for line in lines)
 
 
-def filled(words: dict[str, Any]) -> dict[str, Any]:
-    """The words of the file with their times: {now}, {tomorrow}, {day+2}, the acquirer's own."""
+def filled(words: Any) -> Any:
+    """The words of the file with their times, the acquirer's own: {now}, {today}, {tomorrow} as texts show them, {day+2}."""
+    if isinstance(words, dict):
+        return {name: filled(value) for name, value in words.items()}
+    if isinstance(words, list):
+        return [filled(value) for value in words]
+    if not isinstance(words, str):
+        return words
     now = datetime.now(UTC) + HOST_ZONE
     today = (now + AFTER_CUTOFF).date()
-
-    def time(found: re.Match[str]) -> str:
-        if found[0] == "{now}":
-            return now.isoformat(" ", "seconds")[:19]
-        if found[0] == "{tomorrow}":
-            return (today + timedelta(days=1)).strftime("%m-%d")
-        return (today + timedelta(days=int(found[1]))).isoformat()
-
-    told = {name: _TIME.sub(time, value) if isinstance(value, str) else value for name, value in words.items()}
-    return {name: filled(value) if isinstance(value, dict) else value for name, value in told.items()}
+    times = {"{now}": now.isoformat(" ", "seconds")[:19], "{today}": f"{today:%m-%d}"}
+    times["{tomorrow}"] = f"{today + timedelta(days=1):%m-%d}"
+    words = _DAY.sub(lambda found: (today + timedelta(days=int(found[1]))).isoformat(), words)
+    return functools.reduce(lambda text, name: text.replace(name, times[name]), times, words)
 
 
 def _agrees(wanted: object, seen: object) -> bool:

@@ -87,6 +87,8 @@ class Fact(_Table, frozen=True):
     receipt: dict[str, Any] | None = None
     reprint: dict[str, Any] | None = None
     guarantee: dict[str, Any] | None = None
+    refund: dict[str, Any] | None = None
+    settlement: dict[str, Any] | None = None  # a file of the acquirer
     resolve: dict[str, Any] | None = None  # a person closes the transaction's open incident
     of: Name = CARD_SALE
     see: See = See()
@@ -135,7 +137,9 @@ def load(path: Path) -> Scenario:
 
 def shops() -> dict[str, dict[str, Any]]:
     """Every shop by name: what its terminal is configured with, and what stands around it."""
-    return tomllib.loads((FOLDER / "shops.toml").read_text())
+    told = tomllib.loads((FOLDER / "shops.toml").read_text())
+    waits = told.pop("recovery")
+    return {name: words | {"recovery": waits | words.get("recovery", {})} for name, words in told.items()}
 
 
 def _order(name: str) -> tuple[int, str]:

@@ -18,8 +18,6 @@ from tests.support.host import Host
 from tests.support.paper import Paper
 from tests.support.wallet import Wallet
 
-ANSWER_TIMEOUT_MS = 65_000  # the field's own
-
 
 class Listener:
     """Hears every event that the broker hands out."""
@@ -85,7 +83,6 @@ class Shop:
     def _sections(self) -> dict[str, dict[str, Any]]:
         (self.folder / "terminal").mkdir()
         sections: dict[str, dict[str, Any]] = {name: words for name, words in self._words.items() if isinstance(words, dict)}
-        sections["recovery"] = {"answer_timeout_ms": ANSWER_TIMEOUT_MS} | sections["recovery"]
         if self.paper is not None:
             sections["printer"] = {"driver": "escpos", "port": str(self.paper.port), "profile": self._words["printer"]}
         if "rules" in self._words:
