@@ -13,7 +13,8 @@ import msgspec
 
 from agent import exits
 from agent.config import Config, ConfigError, ensure_key, load, read_key
-from agent.core.change import AskReceipt, AskSignIn, AskWallet, Effect, PrintJob, WatchPrinter
+from agent.core.appevent import LinkReported
+from agent.core.change import AskApp, AskReceipt, AskSignIn, AskWallet, Effect, PrintJob, WatchPrinter
 from agent.core.event import Booted, Configured, NetworkChanged, WalletAnswered
 from agent.core.model import Now
 from agent.core.policy import Policy
@@ -30,7 +31,7 @@ from agent.perform.build import codec, host_line, hosts, payapp_line, printer_th
 from agent.perform.host import HostLine
 from agent.vault import Tokens, Vault
 from device.clock import Reading, SystemClock
-from device.connectivity import NetworkEar
+from device.connectivity import NetworkEar, has_route
 
 if TYPE_CHECKING:
     from agent.hooks.relay import Relay
@@ -77,6 +78,7 @@ class Daemon:
         self._sign_in = sign_in(config)
         self._relay: Relay | None = self._make_relay()
         self._ear = NetworkEar(self._network_changed)
+        self._routed = has_route()
         house = House(
             inbox=self.inbox, vault=self._vault, version=version, line_down=self._line_down, poke_line=self._refresh_line,
             network_changed=self._network_changed, boottime_ms=lambda: self._clock.read().boottime_ms,
@@ -186,7 +188,7 @@ class Daemon:
         if isinstance(effect, PrintJob | WatchPrinter):
             if self._printer is not None:
                 self._printer.perform(effect)
-        elif isinstance(effect, AskReceipt):
+        elif isinstance(effect, AskReceipt | AskApp):  # an app without a port reads both in the event stream
             if self._payapp is not None:
                 self._payapp.perform(effect)
         elif isinstance(effect, AskSignIn):
@@ -254,6 +256,10 @@ class Daemon:
         self._poke_line()
         if any(row.order is not None and row.order.backoff_ms for row in self.inbox.state.open_transactions.values()):
             self.inbox.tell(NetworkChanged())
+        routed = has_route()
+        if self._host is None and routed != self._routed:  # without a line of our own a route that comes or goes is the news
+            self.inbox.tell(LinkReported(up=routed))
+        self._routed = routed
 
     def _reload(self) -> None:
         """SIGHUP: timers, texts and classes change at once; sockets, ports and paths with the next start."""
@@ -290,7 +296,7 @@ def policy_of(config: Config) -> Policy:
         wallets=config.wallets if config.wallet is not None else (),
         release_on_evidence=config.wallet is not None and config.wallet.release_on_evidence,
         line_leased=config.acquirer.line == "lease",
-        has_printer=config.printer.driver != "disabled", **config.profile.rules(),
+        has_printer=config.printer.driver != "disabled", asks_app=config.payapp is not None, **config.profile.rules(),
     )
 
 

@@ -128,6 +128,29 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "收银程序发出冲正[,原因 {reason:reason}]", "The payment app sent a reversal[, reason {reason:reason}]",
     ),
     "relay.refused": ("请求未转发:{why:refusal}[,流水号 {stan}]", "A request was not forwarded: {why:refusal}[, STAN {stan}]"),
+    "reversal.app_said": (
+        "收银程序报告自身冲正:{outcome:app_outcome}[,应答码 {code}]",
+        "The payment app on its own reversal: {outcome:app_outcome}[, response {code}]",
+    ),
+    "request.opened": (
+        "请求收银程序:{what:asked}(流水号 {stan},{within_ms:ms}内)",
+        "Asked of the payment app: {what:asked} (STAN {stan}, within {within_ms:ms})",
+    ),
+    "request.repeated": ("程序重启,再次请求收银程序", "Asked of the payment app again after a restart"),
+    "request.answered": (
+        "收银程序答复:{outcome:app_outcome}[,应答码 {code}]", "The payment app answers: {outcome:app_outcome}[, response {code}]",
+    ),
+    "request.known": (
+        "收银程序所知:{outcome:app_outcome}[,应答码 {code}]", "The payment app knows: {outcome:app_outcome}[, response {code}]",
+    ),
+    "request.late": (
+        "收银程序迟到的答复:{outcome:app_outcome}[,应答码 {code}](仅作凭据)",
+        "Late answer of the payment app: {outcome:app_outcome}[, response {code}] (evidence only)",
+    ),
+    "request.unanswered": ("收银程序未答复", "The payment app did not answer"),
+    "request.failed": ("请求未送达收银程序", "The request did not reach the payment app"),
+    "payapp.attached": ("收银程序开始接收请求", "The payment app listens for requests"),
+    "payapp.detached": ("收银程序不再接收请求", "The payment app listens no longer"),
     "host.crossed_reply": (
         "收到不属于本机的应答[,应答码 {code}][,流水号 {stan}]", "A reply that is not ours[, response {code}][, STAN {stan}]",
     ),

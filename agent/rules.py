@@ -69,20 +69,12 @@ def warnings(config: Config) -> list[Finding]:
     return found
 
 
-def _not_built(config: Config) -> Iterator[Finding]:
-    """Settings of the contract that this version does not carry out: refused, so that nobody rests on them."""
-    if config.recovery.mode == "payapp":
-        yield Finding(("recovery.mode",), 'this version has only "direct" and "relay"', '本版本仅支持 "direct" 和 "relay"')
-
-
 def file_problems(config: Config) -> list[Problem]:
     """Every problem with the files and folders that the settings name: missing, readable by others, or no key.
 
     For the daemon and `check-config`, which run as the daemon's user; the vault key may be missing (made at start).
     """
-    problems = [
-        Problem(file=str(config.file or ""), key=finding.keys[0], en=finding.en, zh=finding.zh) for finding in _not_built(config)
-    ]
+    problems: list[Problem] = []
     for key, path in _wanted_folders(config):
         if not path.is_dir():
             en, zh = f"the folder is missing; run: mkdir -p {path}", f"目录不存在，请执行: mkdir -p {path}"

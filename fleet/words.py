@@ -48,6 +48,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "wallet.refunded": ("钱包:订单已退款", "wallet: order refunded"),
     "wallet.evidence_accepted": ("钱包:凭证相符,不再撤单", "wallet: complete evidence, never cancelled"),
     "wallet.overridden": ("钱包:商户担风险另开一单", "wallet: another order at the merchant's risk"),
+    "reversal.app_said": ("收银程序报告自身冲正", "the payment app on its own reversal"),
     "receipt.waiting": ("小票:等待打印", "receipt waiting"),
     "receipt.printing": ("小票:正在送打印机", "receipt going to the printer"),
     "receipt.unprinted": ("小票:未打印,稍后补打", "receipt not printed, goes again by itself"),

@@ -30,13 +30,13 @@ def received(state: State, event: HostReply) -> None:
         _answered(state, row, event)
     elif row.adopted and row.state != "accepted":
         _app_answered(state, row, event)
-    elif row.sends > 0 and "accepted" in REVERSAL[row.state] and _accepts(state, event) and _may_be_undone(state, row):
-        _accepted(state, row, event)  # it answers an earlier send of ours, only late
+    elif row.sends > 0 and "accepted" in REVERSAL[row.state] and _accepts(state, event) and may_be_undone(state, row):
+        accepted(state, row, event.code)  # it answers an earlier send of ours, only late
     else:
         state.tell("host.doubled_reply", row.id, code=event.code)
 
 
-def _may_be_undone(state: State, row: Reversal) -> bool:
+def may_be_undone(state: State, row: Reversal) -> bool:
     """False for a case that a person closed: what the host still says of it does not open it again."""
     return "accepted" in TRANSACTION[state.transactions[row.id].state]
 
@@ -56,17 +56,24 @@ def _answered(state: State, row: Reversal, event: HostReply) -> None:
     if event.mac != "bad":
         hostdate.heard(state, event.day, event.time)
     if _accepts(state, event):
-        _accepted(state, row, event)
+        accepted(state, row, event.code)
     elif event.mac == "unchecked":
         no_mac(state, row)
     elif event.mac == "bad" or code in policy.answers.key or code in policy.answers.accepted:
         key_refused(state, row, code, event.mac)
-    elif code in policy.answers.no_original:
+    else:
+        judge(state, row, code)
+
+
+def judge(state: State, row: Reversal, code: str | None) -> None:
+    """A refusal, by the class of its code; "key" is judged before."""
+    policy = state.agent.policy
+    if code in policy.answers.no_original:
         _no_original(state, row, code or "")
     elif code in policy.answers.done_elsewhere:
-        _refused(state, row, code or "", "operator", "compare_settlement")
+        refused(state, row, code or "", "operator", "compare_settlement")
     elif code in policy.answers.permanent:
-        _refused(state, row, code or "", "acquirer", "call_acquirer")
+        refused(state, row, code or "", "acquirer", "call_acquirer")
     else:
         failed(state, row, code)
 
@@ -75,13 +82,13 @@ def _app_answered(state: State, row: Reversal, event: HostReply) -> None:
     """The answer to the app's own 0400, which the app judges too; what it does not settle, the app sends again."""
     policy, code = state.agent.policy, event.code
     if _accepts(state, event) and "accepted" in REVERSAL[row.state]:
-        _accepted(state, row, event)
+        accepted(state, row, code)
     elif not row.pending or event.mac == "bad":
         state.tell("host.doubled_reply", row.id, code=code)
     elif code in policy.answers.no_original:
         _no_original(state, row, code or "")
     elif code in policy.answers.done_elsewhere or code in policy.answers.permanent:
-        _refused(state, row, code or "", "operator", "compare_settlement")
+        refused(state, row, code or "", "operator", "compare_settlement")
     else:
         state.tell("reversal.later", row.id, code=code, sends=row.sends)
 
@@ -94,18 +101,19 @@ def _answer_seen(state: State) -> None:
         incidents.close(state, row, "mac_made")
 
 
-def _accepted(state: State, row: Reversal, event: HostReply) -> None:
+def accepted(state: State, row: Reversal, code: str | None) -> None:
+    """The host undid it: everything about it closes, and its secrets go."""
     transaction = state.transactions[row.id]
     state.put(
         replace(
-            row, state=move(REVERSAL, row.state, "accepted"), response_code=event.code, vault=None, due_ms=None,
+            row, state=move(REVERSAL, row.state, "accepted"), response_code=code, vault=None, due_ms=None,
             sends_left=0, waiting_sign_in=False,
         )
     )
     transaction = state.put(
         replace(transaction, state=move(TRANSACTION, transaction.state, "accepted"), vault=None, due_ms=None)
     )
-    state.tell("reversal.confirmed", row.id, code=event.code, sends=row.sends, amount_fen=transaction.amount_fen)
+    state.tell("reversal.confirmed", row.id, code=code, sends=row.sends, amount_fen=transaction.amount_fen)
     incidents.close_one(state, "in_doubt", row.id, "reversed")
     incidents.close_one(state, "sign_in_needed", row.id, "reversed")
     wipe(state, row.vault)
@@ -139,7 +147,7 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
         )
         state.tell("reversal.no_original_early", row.id, code=code, age_ms=age_ms)
     else:
-        _refused(state, row, code, "operator", "compare_settlement")
+        refused(state, row, code, "operator", "compare_settlement")
 
 
 def _was_approved(transaction: Transaction) -> bool:
@@ -153,7 +161,7 @@ def _batch_is_open(state: State, row: Reversal) -> bool:
     return not row.batch_closed and agent.batch == row.batch and agent.batch_state == "open"
 
 
-def _refused(state: State, row: Reversal, code: str, owner: str, next_action: str) -> None:
+def refused(state: State, row: Reversal, code: str, owner: str, next_action: str) -> None:
     """The host will not do it: stop, tell, keep. Only an operator's order sends it again."""
     state.put(
         replace(row, state=move(REVERSAL, row.state, "refused"), response_code=code, sends_left=0, due_ms=None,
@@ -166,7 +174,7 @@ def _refused(state: State, row: Reversal, code: str, owner: str, next_action: st
 def unpackable(state: State, row: Reversal) -> None:
     """The record cannot be made into a message: it is kept, and a technician must look. Never deleted."""
     incidents.open_one(state, "unpackable", row.id, "technician", "check_profile")
-    _refused(state, unsent_count(row), "", "technician", "check_profile")
+    refused(state, unsent_count(row), "", "technician", "check_profile")
 
 
 def unsent_count(row: Reversal) -> Reversal:
@@ -174,13 +182,13 @@ def unsent_count(row: Reversal) -> Reversal:
     return replace(row, sends=row.sends - 1, last_send_ms=row.earlier_send_ms)
 
 
-def key_refused(state: State, row: Reversal, code: str | None, why: str) -> None:
+def key_refused(state: State, row: Reversal, code: str | None, why: str | None) -> None:
     """The MAC did not please: ask for a sign-in, then send the same STAN with a new MAC. Not counted as a send."""
     policy = state.agent.policy
     if row.batch_closed or row.adopted or row.key_answers >= policy.key_answers_max:
         failed(state, row, code)
         return
-    backoff_ms = _next_backoff(state, row)
+    backoff_ms = next_backoff(state, row)
     state.put(
         replace(
             row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, key_answers=row.key_answers + 1,
@@ -198,7 +206,7 @@ def no_mac(state: State, row: Reversal) -> None:
     if row.batch_closed or row.adopted:
         failed(state, row, None)
         return
-    backoff_ms = _next_backoff(state, row)
+    backoff_ms = next_backoff(state, row)
     state.put(
         replace(
             row, state=move(REVERSAL, row.state, _kept(row)), sends_left=0, waiting_sign_in=True, mac_gone=True,
@@ -228,12 +236,12 @@ def failed(state: State, row: Reversal, code: str | None) -> None:
             )
         )
     else:
-        _used_up(state, row, reason, code)
+        used_up(state, row, reason, code)
 
 
-def _used_up(state: State, row: Reversal, reason: str, code: str | None) -> None:
+def used_up(state: State, row: Reversal, reason: str, code: str | None) -> None:
     """The opportunity is used up. The record stays, blocks nobody, and goes again at every later opportunity."""
-    backoff_ms = _next_backoff(state, row)
+    backoff_ms = next_backoff(state, row)
     state.put(
         replace(
             row, state=move(REVERSAL, row.state, "used_up"), reason=reason, first_used=True, backoff_ms=backoff_ms,
@@ -249,7 +257,8 @@ def _kept(row: Reversal) -> str:
     return "kept_exhausted" if row.first_used else "kept"
 
 
-def _next_backoff(state: State, row: Reversal) -> int:
+def next_backoff(state: State, row: Reversal) -> int:
+    """The wait before the next opportunity that opens by itself, ms: doubled each time, between its two limits."""
     policy = state.agent.policy
     return min(max(2 * row.backoff_ms, policy.backoff_min_ms), policy.backoff_max_ms)
 

@@ -5,7 +5,7 @@ Source: UnionPay terminals' rule that pending reversals go ahead of a settlement
 
 from msgspec.structs import replace
 
-from agent.core import gate, incidents, reversal
+from agent.core import defects, gate, incidents, reversal
 from agent.core.change import Decision
 from agent.core.event import BatchChanged, SettlementAsked
 from agent.core.model import Proceed
@@ -25,10 +25,12 @@ def changed(state: State, event: BatchChanged) -> Decision:
         if agent.batch in {None, event.batch}:
             state.put(replace(agent, batch=event.batch, batch_state="settled", settlement_since_ms=None))
         state.tell("settlement.settled", batch=event.batch)
+        defects.settled(state, event.batch, None)
         reversal.batch_closed(state, event.batch, None)
     else:
         state.put(replace(agent, batch=event.batch, batch_state="open", settlement_since_ms=None))
         state.tell("settlement.changed", batch=event.batch)
+        defects.settled(state, None, event.batch)
         _forget_turns(state)
         reversal.batch_closed(state, None, event.batch)
     return Decision()

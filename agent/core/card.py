@@ -5,7 +5,7 @@ Approved first: never reversed. Doubt first: an approval that comes later is evi
 
 from msgspec.structs import replace
 
-from agent.core import evidence, gate, incidents, receipt, reversal, settlement, wallet
+from agent.core import asking, defects, evidence, gate, incidents, receipt, reversal, settlement, wallet
 from agent.core.change import Decision, Rejected
 from agent.core.event import Opened, ResultReported, SentAsked
 from agent.core.lifecycle import move, table_of
@@ -21,19 +21,23 @@ def opened(state: State, event: Opened) -> Decision:
     """The app opens a transaction; with `ask` it asks permission in the same commit."""
     if event.transaction in state.transactions:
         raise Rejected(409, "duplicate-id", "a transaction with this id exists")
-    _refuse_used_key(state, event)
+    reused = _refuse_used_key(state, event)
+    if reused is not None:
+        return reused
     if event.rail != "card":
         wallet.check_opened(state, event)
     if state.agent.batch != event.batch:
         _new_batch(state, event)
-    policy = state.agent.policy
+    policy, trigger = state.agent.policy, _only_triggers(state, event)
     transaction = Transaction(
         id=event.transaction, number=state.number(), rail=event.rail, kind=event.kind, state="intent",
         amount_fen=event.amount_fen, currency=event.currency, stan=event.stan, batch=event.batch,
         terminal_id=event.terminal_id, merchant_id=event.merchant_id, opened=state.stamp(), basket_id=event.basket_id,
         condition=event.condition, entry_mode=event.entry_mode, sequence=event.sequence, masked_pan=event.masked_pan,
         last4=event.last4, card_hmac=event.card_hmac, vault=event.vault, original=event.original,
-        replaces=event.replaces, due_ms=state.now.boottime_ms + policy.intent_timeout_ms, wallet=event.wallet,
+        replaces=None if trigger else event.replaces, trigger=trigger,
+        due_ms=state.now.boottime_ms + policy.intent_timeout_ms,
+        wallet=event.wallet,
         order=wallet.order_of(event), customer=event.customer,
     )
     state.put(transaction)
@@ -56,15 +60,28 @@ def _new_batch(state: State, event: Opened) -> None:
         reversal.batch_closed(state, None, event.batch, event.terminal_id)
 
 
-def _refuse_used_key(state: State, event: Opened) -> None:
+def _only_triggers(state: State, event: Opened) -> bool:
+    """A sale of one fen while a reversal waits is the folk procedure that sets it off (P22): never the repeat of the payment."""
+    if state.agent.policy.mode != "payapp" or event.kind != "sale" or event.amount_fen != 1:
+        return False
+    waiting = [row for row in state.open_reversals.values() if row.pending and row.terminal_id == event.terminal_id]
+    return bool(waiting) and all(state.transactions[row.id].amount_fen != 1 for row in waiting)
+
+
+def _refuse_used_key(state: State, event: Opened) -> Decision | None:
     """(terminal, batch, STAN) is unique, unless all its rows are proved not sent."""
     for key in state.keys.get((event.terminal_id, event.batch, event.stan), ()):
-        if state.transactions[key].state != "not_sent":
-            raise Rejected(
-                409, "duplicate-stan",
+        earlier = state.transactions[key]
+        if earlier.state != "not_sent":
+            detail = (
                 f"terminal {event.terminal_id}, batch {event.batch}, STAN {event.stan} is already used by {key}; "
-                "take the next STAN",
+                "take the next STAN"
             )
+            same = (earlier.kind, earlier.amount_fen, earlier.last4) == (event.kind, event.amount_fen, event.last4)
+            if defects.stan_used_again(state, earlier, retried=same and earlier.state in {"intent", "sent"}):
+                return Decision(transaction=key, conflict="duplicate-stan", detail=detail)
+            raise Rejected(409, "duplicate-stan", detail)
+    return None
 
 
 def sent_asked(state: State, event: SentAsked) -> Decision:
@@ -97,7 +114,8 @@ def _ask(state: State, transaction: Transaction, *, line_down: bool) -> Decision
         state.put(
             replace(
                 transaction, state=move(table_of(transaction.rail), transaction.state, "go"), sent=state.stamp(),
-                go_until_ms=now_ms + policy.go_valid_ms, due_ms=now_ms + policy.answer_timeout_ms,
+                go_until_ms=now_ms + policy.go_valid_ms,
+                due_ms=now_ms + policy.answer_timeout_ms - asking.window_ms(state, transaction),
             )
         )
         state.tell("transaction.sent", transaction.id, stan=transaction.stan)
@@ -173,7 +191,7 @@ def _end(state: State, transaction: Transaction, cause: str, **values: object) -
     state.put(
         replace(
             transaction, state=move(table_of(transaction.rail), transaction.state, cause), due_ms=None, vault=None,
-            answered=False, **values
+            answered=False, request=None, **values
         )
     )
     reversal.wipe(state, transaction.vault)
@@ -187,7 +205,7 @@ def into_doubt(state: State, transaction: Transaction, cause: str, event: Result
     following = move(table_of(transaction.rail), transaction.state, cause)
     transaction = state.put(
         replace(
-            transaction, state=following, doubt=cause, due_ms=None, answered=False,
+            transaction, state=following, doubt=cause, due_ms=None, answered=False, request=None,
             auth_code=event.auth_code if event else transaction.auth_code, rrn=event.rrn if event else transaction.rrn,
             response_code=event.response_code if event else transaction.response_code,
         )
@@ -228,7 +246,8 @@ def deadline(state: State, transaction: Transaction) -> None:
     if transaction.answered:
         reversal.astray(state, transaction)
     elif transaction.state == "sent":
-        into_doubt(state, transaction, "timeout")
+        if not asking.before_doubt(state, transaction):
+            into_doubt(state, transaction, "timeout")
     elif transaction.state == "intent":
         _intent_left(state, transaction, "timeout")
 

@@ -48,6 +48,17 @@ class AskReceipt(msgspec.Struct, frozen=True):
     batch: str
 
 
+class AskApp(msgspec.Struct, frozen=True):
+    """Ask the payment app about or for a transaction, over its port or through the event stream; answered within `within_ms`."""
+
+    transaction: str
+    request: str
+    what: Literal["flush_reversals", "balance_inquiry", "transaction"]
+    stan: str
+    batch: str
+    within_ms: int
+
+
 class PrintJob(msgspec.Struct, frozen=True):
     """Hand this job to the printer; its INTENT is on disk."""
 
@@ -74,7 +85,7 @@ class AskWallet(msgspec.Struct, frozen=True):
     refund_no: str | None = None
 
 
-Effect = WantLine | SendReversal | SendEcho | AskSignIn | AskReceipt | AskWallet | PrintJob | WatchPrinter
+Effect = WantLine | SendReversal | SendEcho | AskSignIn | AskReceipt | AskApp | AskWallet | PrintJob | WatchPrinter
 
 
 class Unmatched(msgspec.Struct, frozen=True):

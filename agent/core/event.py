@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from agent.core.appevent import AppEvent
+from agent.core.happening import Happening as _Event
 from agent.core.model import ByHand, Disposition, Document, Evidence, Original, Outcome, Rail
 from agent.core.policy import Policy
 
@@ -23,10 +25,6 @@ class Settled(msgspec.Struct, frozen=True, array_like=True):
     rrn: str | None = None
     nth: int = 1
     named: str | None = None
-
-
-class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
-    """A thing that happened. The tag is the class name; `transaction` names the family of rows it touches, if any."""
 
 
 class Booted(_Event, frozen=True):
@@ -359,6 +357,7 @@ Event = (
     | ReceiptGiven
     | ReprintAsked
     | ReceiptAskFailed
+    | AppEvent
     | GuaranteeAsked
     | EvidenceGiven
     | DispositionGiven

@@ -46,12 +46,14 @@ def settlement(state: State, terminal_id: str | None = None) -> Proceed:
 
     pass    always
     refuse  not while a reversal is pending
+    In mode `payapp` always, too: the app's kernel flushes ahead of it.
     wait    not before each pending reversal had its opportunity since the settlement was asked for; then it goes, and what
             is still pending stays on record
     """
-    rule = state.agent.policy.settlement_while_pending
+    policy = state.agent.policy
+    rule = policy.settlement_while_pending
     pending = [row for row in state.open_reversals.values() if row.pending and terminal_id in {None, row.terminal_id}]
-    if rule == "pass" or not pending:
+    if rule == "pass" or policy.mode == "payapp" or not pending:
         return "go"
     if rule == "refuse":
         return "refuse"

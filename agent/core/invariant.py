@@ -97,9 +97,10 @@ def _reversal(state: State, row: Reversal) -> None:
         assert sum(other.state == "sending" for other in state.open_reversals.values()) == 1, "two reversals in flight"
         assert row.due_ms is not None, "a send without a deadline"
         assert row.sends >= 1, "a send that was not counted"
-        assert state.line.connected, "a send without a connection"
+        assert state.line.connected or state.agent.policy.mode == "payapp" or row.request, "a send without a connection"
     if row.pending:
         assert row.due_ms is not None, "a pending reversal that nothing will wake"
+    assert row.request is None or row.state == "sending", "a request is open for a reversal that is not being sent"
     if row.state in {"accepted", "fenced"}:
         assert row.vault is None, "a closed reversal keeps its secrets"
 

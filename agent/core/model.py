@@ -17,6 +17,7 @@ Proceed = Literal["go", "wait", "refuse"]
 Owner = Literal["cashier", "technician", "operator", "acquirer"]
 Goods = Literal["held", "released", "returned"]
 ByHand = Literal["refunded", "voided"]
+Ask = Literal["flush_reversals", "balance_inquiry"]
 
 
 class Now(msgspec.Struct, frozen=True, array_like=True):
@@ -188,6 +189,9 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     resolution: str | None = None
     account: Account | None = None
     refund: Refund | None = None
+    asks: int = 0  # requests made of the payment app about it: the last one's ordinal
+    request: str | None = None  # the question that is open at the app before the doubt is committed
+    trigger: bool = False  # a sale of one fen that only set the app's reversal off (P22): it replaces nothing
 
     @property
     def open(self) -> bool:
@@ -217,7 +221,10 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     else the moment from which the next opportunity may open. `adopted`: the payment app sends this one itself, seen in the
     relay, and the agent does not; `due_ms` is then how long its answer is awaited. `waiting_sign_in`: it waits for keys and
     holds up nobody; with `mac_gone` for whoever makes the MAC, and then whatever opens an opportunity tries again. A
-    settlement that was asked for waits until `settle_at` opportunities were used.
+    settlement that was asked for waits until `settle_at` opportunities were used. In mode
+    `payapp` a send is a request to the app: `request` is the one that is open, `ask` what is asked for, `hand` why a person is
+    needed, `began` when it was opened, `said_ms` when the app last said anything about it, `repeats` how often it spoke of
+    it after its end, `unasked` that its kernel reversed by itself.
     """
 
     id: str
@@ -243,6 +250,13 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     batch_closed: bool = False
     response_code: str | None = None
     settle_at: int | None = None
+    request: str | None = None
+    ask: Ask = "flush_reversals"
+    hand: str | None = None
+    began: Stamp | None = None
+    said_ms: int | None = None
+    repeats: int = 0
+    unasked: bool = False
     adopted: bool = False
 
     @property
@@ -340,6 +354,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settlement_since_ms: int | None = None
     host_day: str | None = None
     host_day_until_ms: int = 0
+    pulls: bool = False  # a payment app without a port listens for our requests
+    unsold: int = 0  # sales in a row that the app did not send while a reversal waited
     open: bool = True
 
 

@@ -20,6 +20,11 @@ def evidence_given(state: State, event: EvidenceGiven) -> Decision:
 def disposition_given(state: State, event: DispositionGiven) -> Decision:
     """Where goods and money went. What is not said keeps what was said before; a risk once accepted stays accepted."""
     row = find(state, event.transaction)
+    paid = state.transactions.get(event.disposition.replaced_by or "")
+    if paid is not None and paid.trigger:
+        raise Rejected(
+            409, "trigger-sale", f"{paid.id} is a sale of one fen that only set the reversal off: name the payment of the amount"
+        )
     before, said = row.disposition, event.disposition
     if before is not None:
         said = replace(

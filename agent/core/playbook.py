@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from agent.core import nextday, payagain, verdict, walletadvice
+from agent.core import nextday, payagain, printadvice, verdict, walletadvice
 from agent.core.calendar import text
-from agent.core.model import Job, Transaction
+from agent.core.model import Transaction
 from agent.core.slips import yuan
 from agent.core.state import State
 
@@ -147,6 +147,11 @@ PLAYBOOK: dict[str, Row] = {
         "账户异常,请换方式支付", "{amount}(尾号{last4})未扣款;请顾客到翼支付营业厅检查账户。",
         "Account, other means", "{amount} (…{last4}) was not taken. The operator's shop can check the customer's account.",
     ),
+    "P22": Row(
+        "试刷不算重新付款", "试刷({amount},流水号{stan})只用于触发冲正;请按原金额重新收款。",
+        "Trigger, no payment",
+        "This sale of {amount} (STAN {stan}) only set the reversal off; charge the original amount once that is done.",
+    ),
     "P18": Row(
         "打印机损坏,请报修", "仍可收款,小票已存;本机{n}笔未结,处理完再寄修。",
         "Printer is broken",
@@ -204,6 +209,12 @@ PLAYBOOK: dict[str, Row] = {
         "本笔已结案", "店长或运营已确认处理结果。",
         "Case closed", "A person has settled this case.",
     ),
+    "N10": Row(
+        "请插卡查余额,触发冲正", "{amount}(尾号{last4})待冲正,需人工:请插任意一张卡查余额(顾客或店员的均可),勿收款、勿交货。",
+        "Ask a card's balance",
+        "The reversal of {amount} (card …{last4}) needs a hand: put in any card, the customer's or your own, and ask its "
+        "balance. Do not charge, hold the goods.",
+    ),
     "N7": Row(
         "上笔处理中,请稍候", "上一笔正在冲正或等待应答,马上轮到本笔。",
         "Earlier one first", "An earlier transaction is being settled; this one is next.",
@@ -222,8 +233,6 @@ PLAYBOOK: dict[str, Row] = {
 
 PLAYBOOK |= {code: Row(*texts) for code, texts in nextday.TEXTS.items()}
 
-_PAPER = frozenset({"paper_out", "cover_open"})
-_READY = frozenset({"none", "unknown"})
 _UNSETTLED = frozenset({
     "sent", "in_doubt", "reversing", "approved_not_completed", "unresolved", "declined_uncertain",
     "querying", "cancelling", "cancel_unknown",
@@ -277,6 +286,8 @@ def _code(state: State, row: Transaction, proceed: str | None) -> str:
     if row.order is not None and row.state != "paid":
         return walletadvice.code(row, row.order, debit_shown=_debit_shown(row))
     if row.state in {"in_doubt", "approved_not_completed", "reversing"}:
+        if _needs_hand(state, row):
+            return "N10"
         if _debit_shown(row):
             return "P6"
         reversing = row.state == "reversing" and state.line.up is not False
@@ -284,14 +295,11 @@ def _code(state: State, row: Transaction, proceed: str | None) -> str:
     if row.state == "unresolved":
         return "P7" if _debit_shown(row) else "P5" + void
     if row.state == "reversed":
-        if void:
-            return "P4d"
-        own = state.reversals.get(row.id)
-        return "P21" if own is not None and own.adopted else "P4b"
+        return "P4d" if void else "P21" if _adopted(state, row) else "P4b"
     if row.state == "no_original":
         return "P4d" if void else "P7" if _debit_shown(row) else "P4c"
     if row.state in {"approved", "paid"}:
-        code = _approved(state, row)
+        code = printadvice.approved(state, row)
         if code == "N3" and row.order is not None and row.order.found:
             return "P9"
         return code + void if code + void in PLAYBOOK else code
@@ -300,30 +308,14 @@ def _code(state: State, row: Transaction, proceed: str | None) -> str:
     ]
 
 
-def _approved(state: State, row: Transaction) -> str:
-    """N3 unless paper or printer stand between the customer and the receipt."""
-    if not state.agent.policy.has_printer:
-        return "P23" if row.kind != "void" else "N3"
-    if row.blank:
-        return "P24"
-    receipts = [job for job in state.jobs_of(row.id) if job.what == "receipt"]
-    if not receipts:
-        return "N3"
-    if state.printer.fault == "unrecoverable" and receipts[-1].state not in {"CONFIRMED", "FENCED"}:
-        return "P18"
-    job: Job = receipts[-1]
-    fault = state.printer.fault
-    if fault in _PAPER and (job.state in {"WAITING", "UNPRINTED", "PARTIAL"} or _is_last_at_printer(state, job)):
-        return "P1"
-    if job.state in {"PARTIAL", "UNKNOWN", "UNPRINTED", "EXPIRED"} or (job.state == "WAITING" and fault not in _READY):
-        return "P2"
-    return "N3"
+def _needs_hand(state: State, row: Transaction) -> bool:
+    reversal = state.reversals.get(row.id)
+    return reversal is not None and reversal.hand is not None
 
 
-def _is_last_at_printer(state: State, job: Job) -> bool:
-    """True for the job in whose middle the paper may have run out: the printer still holds its rest."""
-    unproved = job.state in {"SENT_UNCONFIRMED", "UNKNOWN"}
-    return unproved and not any(other.number > job.number and other.accepted_bytes for other in state.jobs.values())
+def _adopted(state: State, row: Transaction) -> bool:
+    reversal = state.reversals.get(row.id)
+    return reversal is not None and (reversal.adopted or reversal.unasked)
 
 
 def _debit_shown(row: Transaction) -> bool:
@@ -333,7 +325,7 @@ def _debit_shown(row: Transaction) -> bool:
 def _hold_goods(state: State, row: Transaction) -> bool:
     """False only when the money is surely the merchant's. For a void that came to nothing, the original decides."""
     if row.kind != "void":
-        return row.state not in {"approved", "paid"}
+        return row.state not in {"approved", "paid"} or row.trigger
     if row.state not in _UNDONE or row.original is None:
         return True
     keys = state.keys.get((row.terminal_id, row.original.batch, row.original.stan), ())

@@ -32,6 +32,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     no_original_after_ms: int = 60_000
     no_original_keep_ms: int = 600_000
     bypass_after_ms: int = 180_000
+    ask_before_ms: int = 5_000  # so long before the answer timer ends the payment app is asked what it knows
+    asks_app: bool = False  # the payment app has a port of its own
     job_age_max_ms: int = 86_400_000  # a slip that waited longer must not come out of the printer unasked
     wait_retry_ms: int = 1_000
     refuse_retry_ms: int = 3_000

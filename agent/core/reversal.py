@@ -5,7 +5,7 @@ Source: UnionPay terminals' reversal rules. What follows an answer stands in `an
 
 from msgspec.structs import replace
 
-from agent.core import fields, incidents, slips
+from agent.core import asking, fields, incidents, slips
 from agent.core.change import Rejected
 from agent.core.lifecycle import REVERSAL, TRANSACTION, move
 from agent.core.model import Reversal, Transaction
@@ -15,7 +15,7 @@ from agent.core.state import State
 def begin(state: State, transaction: Transaction, reason: str) -> None:
     """Open the reversal of a doubt, or, for kinds that cannot be reversed, only watch it until the settlement tells."""
     policy = state.agent.policy
-    if policy.mode == "payapp" or not fields.is_reversible(policy, transaction.kind):
+    if not fields.is_reversible(policy, transaction.kind):
         not_undone(state, transaction, "operator", "compare_settlement")
         return
     incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")
@@ -23,10 +23,17 @@ def begin(state: State, transaction: Transaction, reason: str) -> None:
         Reversal(
             id=transaction.id, number=transaction.number, state="pending", terminal_id=transaction.terminal_id,
             batch=transaction.batch, reason=reason, fields=fields.reversal_fields(policy, transaction),
-            vault=transaction.vault, due_ms=state.now.boottime_ms,
+            vault=transaction.vault, due_ms=state.now.boottime_ms + _first_wait_ms(state),
+            began=state.stamp() if policy.mode == "payapp" else None,
         )
     )
     state.tell("reversal.opened", transaction.id, reason=reason, amount_fen=transaction.amount_fen)
+
+
+def _first_wait_ms(state: State) -> int:
+    """At once; but with the network down the app is not asked before it is back, or before the back-off."""
+    policy = state.agent.policy
+    return policy.backoff_min_ms if policy.mode == "payapp" and state.line.up is False else 0
 
 
 def not_undone(state: State, transaction: Transaction, owner: str, next_action: str) -> None:
@@ -138,7 +145,8 @@ def expire(state: State, row: Reversal) -> None:
 def ordered(state: State, key: str, by: str) -> None:
     """An operator orders an opportunity; the only way for a refused reversal to be sent again."""
     row = state.reversals.get(key)
-    yielded = row is not None and (row.vault is None or (row.adopted and row.pending))
+    without_card = state.agent.policy.mode != "payapp" and row is not None and row.vault is None
+    yielded = row is not None and (without_card or (row.adopted and row.pending))
     if row is None or yielded or row.state not in {"pending", "exhausted", "refused"}:
         raise Rejected(409, "not-reversible", "there is no reversal that could be sent again for this transaction")
     if row.state == "refused":
@@ -157,7 +165,7 @@ def late_approval(state: State, transaction: Transaction) -> None:
     row = state.reversals.get(transaction.id)
     if transaction.state != "no_original":
         return
-    if row is not None and row.vault is not None:
+    if row is not None and (row.vault is not None or (state.agent.policy.mode == "payapp" and row.due_ms is not None)):
         state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "late_approval")))
         row = state.put(
             replace(
@@ -188,6 +196,9 @@ def fence(state: State, key: str) -> None:
 def restarted(state: State, row: Reversal, *, new_boot: bool) -> None:
     """A crash in mid-send repeats that send unchanged; a new boot makes everything pending due at once."""
     now_ms = state.now.boottime_ms
+    if row.request is not None:
+        asking.repeat(state, row, new_boot=new_boot)
+        return
     if row.state == "sending":
         # Not counted, but its bytes may have left: the spacing runs from it.
         row = state.put(replace(unsent(row, now_ms), last_send_ms=row.last_send_ms))

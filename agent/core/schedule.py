@@ -66,7 +66,7 @@ def run(state: State) -> None:
             wanted = "watch" if pending else "none"
         elif ready:
             if line.connected:
-                _send(state, min(ready, key=_age))
+                _send(state, min(ready, key=age))
         elif line.echo == "owed" and line.connected:
             _send_echo(state)
         elif line.echo != "sent":
@@ -84,7 +84,8 @@ def _lent_away(state: State) -> bool:
     return state.agent.policy.line_leased and any(row.state == "sent" for row in state.open_transactions.values())
 
 
-def _age(row: Reversal) -> int:
+def age(row: Reversal) -> int:
+    """Smaller is older."""
     return row.number
 
 
@@ -103,7 +104,14 @@ def _want(state: State, wanted: str) -> None:
 
 
 def _send(state: State, row: Reversal) -> None:
-    """Commit the send before its bytes leave. A new opportunity begins when the last one is used up."""
+    """Commit the send before its bytes leave."""
+    row = begin_send(state, row)
+    state.tell("reversal.sent", row.id, reason=row.reason, send=row.sends)
+    state.do(SendReversal(row.id, {**row.fields, "39": row.reason}, row.vault))
+
+
+def begin_send(state: State, row: Reversal) -> Reversal:
+    """Count a send that is about to happen. A new opportunity begins when the last one is used up."""
     policy, now_ms = state.agent.policy, state.now.boottime_ms
     if row.sends_left == 0 or (row.waiting_sign_in and row.key_answers):  # no sign-in came: the back-off opens another one
         row = replace(
@@ -118,12 +126,11 @@ def _send(state: State, row: Reversal) -> None:
     transaction = state.transactions[row.id]
     if "reversing" in TRANSACTION[transaction.state]:
         state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "reversing")))
-    state.tell("reversal.sent", row.id, reason=row.reason, send=row.sends)
-    state.do(SendReversal(row.id, {**row.fields, "39": row.reason}, row.vault))
+    return row
 
 
 def _send_echo(state: State) -> None:
-    newest = max(state.reversals.values(), key=_age, default=None)
+    newest = max(state.reversals.values(), key=age, default=None)
     if newest is None or state.agent.batch is None:
         state.put(replace(state.line, echo="none"))
         return

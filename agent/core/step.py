@@ -10,8 +10,10 @@ from agent.core import (
     batch,
     card,
     gate,
+    hearing,
     incidents,
     invariant,
+    payapp,
     people,
     receipt,
     relay,
@@ -21,6 +23,7 @@ from agent.core import (
     slips,
     wallet,
 )
+from agent.core import appevent as a
 from agent.core import event as e
 from agent.core.change import Change, Decision
 from agent.core.model import Line, Now, Transaction
@@ -40,6 +43,7 @@ def step(state: State, event: e.Event, now: Now) -> Change:
     decision = handler(state, event) or NOTHING
     settlement.run(state)
     schedule.run(state)
+    payapp.run(state)
     receipt.run(state)
     invariant.check(state)
     return state.take(decision, next_deadline_ms(state))
@@ -73,7 +77,7 @@ def _booted(state: State, event: e.Booted) -> None:
             before, boot_id=state.now.boot_id, boots=before.boots + new_boot, version=event.version,
             policy=event.policy, refused_since_ms=None if new_boot else before.refused_since_ms,
             settlement_since_ms=None if new_boot else before.settlement_since_ms,
-            host_day=None if new_boot else before.host_day,
+            host_day=None if new_boot else before.host_day, pulls=False,
         )
     )
     state.put(Line())
@@ -111,7 +115,10 @@ def _deadline_passed(state: State, _event: e.DeadlinePassed) -> None:
             (wallet if _asked_of_the_gateway(transaction) else card).deadline(state, transaction)
     for row in state.reversals_by_age():
         if row.due_ms is not None and row.due_ms <= now_ms:
-            answers.deadline(state, row)
+            if row.state == "sending" and (row.request is not None or state.agent.policy.mode == "payapp"):
+                payapp.unanswered(state, row)
+            else:
+                answers.deadline(state, row)
     for job in sorted(state.open_jobs.values(), key=lambda job: job.number):
         if job.due_ms is not None and job.due_ms <= now_ms:
             receipt.deadline(state, job)
@@ -173,10 +180,15 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.DeadlinePassed: _deadline_passed,
     e.Opened: card.opened,
     e.SentAsked: card.sent_asked,
-    e.ResultReported: card.result,
+    e.ResultReported: hearing.resulted,
     e.ReceiptGiven: _given,
     e.ReprintAsked: _reprint,
     e.ReceiptAskFailed: _ask_failed,
+    a.AppReported: hearing.app_reported,
+    a.AppKnows: hearing.app_knows,
+    a.RequestFailed: payapp.undelivered,
+    a.PullChanged: hearing.pull_changed,
+    a.LinkReported: hearing.link_reported,
     e.GuaranteeAsked: _guarantee,
     e.EvidenceGiven: people.evidence_given,
     e.DispositionGiven: people.disposition_given,

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from agent.core import event as e
+from agent.core.appevent import LinkReported
 from agent.core.change import Decision
 from agent.core.model import Disposition
 from agent.core.playbook import advise
@@ -31,11 +32,11 @@ HOUSE = web.AppKey("house", House)
 NOBODY = -1  # the uid under which loopback callers keep their idempotency keys
 KEY_MAX = 64
 BODY_S = 10.0  # within which a body must have come
-ID_MAX = 36
+ID_MAX = 48  # an id of ours, or the name of a request: that of its transaction, a dot and a number
 JSON = "application/json"
 _BODIES: tuple[type, ...] = (
     b.Open, b.Empty, b.Result, b.Receipt, b.EvidenceBody, b.DispositionBody, b.Batch, b.TerminalBody, b.Link, b.Resolve,
-    b.Recover, b.Reprint, b.Guarantee,
+    b.Recover, b.Reprint, b.Guarantee, b.ReversalBody, b.RequestAnswer,
 )
 BODILESS: frozenset[type] = frozenset({b.Empty, b.Reprint, b.Guarantee})  # an empty body means: all defaults
 PAYLOADS: dict[type, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(kind) for kind in _BODIES}
@@ -233,6 +234,20 @@ async def order_recovery(request: web.Request) -> web.StreamResponse:
     return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 
+async def report_reversal(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions/{id}/reversal."""
+    house, key = request.app[HOUSE], id_of(request)
+    body, raw = await read(request, b.ReversalBody)
+    return standing(house, await house.inbox.submit(intake.reversal(key, body), None, idempotency(request, raw)))
+
+
+async def answer_request(request: web.Request) -> web.StreamResponse:
+    """POST /v1/requests/{id}."""
+    house, key = request.app[HOUSE], id_of(request)
+    body, raw = await read(request, b.RequestAnswer)
+    return standing(house, await house.inbox.submit(intake.request_answer(key, body), None, idempotency(request, raw)))
+
+
 async def change_batch(request: web.Request) -> web.StreamResponse:
     """POST /v1/batch."""
     body, raw = await read(request, b.Batch)
@@ -251,9 +266,13 @@ async def change_terminal(request: web.Request) -> web.StreamResponse:
 
 
 async def report_link(request: web.Request) -> web.StreamResponse:
-    """POST /v1/link: a hint to look at the line now; the host probe is the proof."""
-    await read(request, b.Link)
-    request.app[HOUSE].network_changed()
+    """POST /v1/link: a hint to look at the line now; the host probe is the proof. Without a line of ours it is all we know."""
+    house = request.app[HOUSE]
+    body, raw = await read(request, b.Link)
+    if house.inbox.state.agent.policy.mode == "payapp":
+        await _take(request, LinkReported(up=body.state == "up"), raw)
+    else:
+        house.network_changed()
     return answer(b.Done())
 
 

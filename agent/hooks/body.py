@@ -106,6 +106,34 @@ class Result(_Body, frozen=True):
     receipt: Receipt | None = None
 
 
+AppOutcome = Literal["sent", "accepted", "refused", "no_card", "busy", "unsupported"]
+Record = Annotated[
+    Literal["held", "gone"], msgspec.Meta(description="does the app's kernel still hold the record its 0400 is made from?")
+]
+
+
+class ReversalBody(_Body, frozen=True):
+    """What became of the 0400 of the app's own kernel. `accepted` needs the host's code."""
+
+    outcome: AppOutcome
+    response_code: Code | None = None
+    record: Record | None = None
+
+
+class RequestAnswer(_Body, frozen=True):
+    """The answer to a request from the event stream: `outcome` of a flush or an inquiry, or `state` of a transaction."""
+
+    outcome: AppOutcome | None = None
+    state: Outcome | Literal["waiting", "unknown"] | None = None
+    response_code: Code | None = None
+    approved_fen: FenAmount | None = None
+    rrn: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{1,12}\Z")] | None = None
+    auth_code: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{6}\Z")] | None = None
+    record: Record | None = None
+    reversal: Literal["accepted", "refused"] | None = None
+    reversal_code: Code | None = None
+
+
 class Reprint(_Body, frozen=True):
     """Order a marked copy; `blank` only reports that the paper came out with nothing on it."""
 

@@ -6,10 +6,12 @@ as unknown; inside chip data their tags are looked for, nested ones too.
 
 from uuid import uuid4
 
+from agent.core import asking
+from agent.core.appevent import AppKnows, AppReported
 from agent.core.event import Opened, ResultReported
 from agent.core.model import Document, DocumentLine, Original, Transaction
 from agent.core.policy import Policy
-from agent.hooks.body import Card, Open, Receipt, Result
+from agent.hooks.body import Card, Open, Receipt, RequestAnswer, Result, ReversalBody
 from agent.hooks.masking import masked
 from agent.hooks.problems import Problem
 from agent.vault import Sealed, Vault, mask
@@ -58,6 +60,8 @@ def _check_original(body: Open, policy: Policy) -> None:
 
 
 def _check_card(card: Card, vault: Vault | None) -> None:
+    if card.token is not None and masked(card.token, longer_too=True) != card.token:
+        raise Problem(400, "card-data-refused", "`card.token` holds what may be a card number: send a token that is none")
     if vault is None:
         if card.pan is not None or card.expiry is not None or card.chip is not None:
             raise Problem(400, "card-data-refused", "this terminal keeps no card data: send `token` and `last4`")
@@ -93,6 +97,35 @@ def result(row: Transaction, body: Result) -> ResultReported:
         rrn=body.rrn, auth_code=body.auth_code, receipt=document, job=str(uuid4()) if document else None,
         abnormal=body.reason is not None,
     )
+
+
+def reversal(key: str, body: ReversalBody) -> AppReported:
+    """The event of the app's word on its own 0400. Raises Problem 400 for an acceptance without the host's code."""
+    _need_code(body.outcome, body.response_code)
+    return AppReported(transaction=key, outcome=body.outcome, response_code=body.response_code, record=body.record)
+
+
+def request_answer(request: str, body: RequestAnswer) -> AppKnows | AppReported:
+    """The event of an answer to a request. Raises Problem 400 when it answers neither or both of the two kinds."""
+    key = asking.transaction_of(request)
+    if (body.outcome is None) == (body.state is None):
+        raise Problem(400, "invalid-body", "`outcome` answers a flush or an inquiry, `state` a question: send one of them")
+    if body.outcome is not None:
+        _need_code(body.outcome, body.response_code)
+        return AppReported(
+            transaction=key, outcome=body.outcome, response_code=body.response_code, record=body.record, request=request
+        )
+    _need_code(body.reversal, body.reversal_code)
+    assert body.state is not None, "one of the two is there"
+    return AppKnows(
+        transaction=key, request=request, outcome=body.state, response_code=body.response_code, approved_fen=body.approved_fen,
+        rrn=body.rrn, auth_code=body.auth_code, record=body.record, reversal=body.reversal, reversal_code=body.reversal_code,
+    )
+
+
+def _need_code(outcome: str | None, code: str | None) -> None:
+    if outcome == "accepted" and code is None:
+        raise Problem(400, "invalid-body", "`accepted` needs the host's response code (F39): without it nothing is settled")
 
 
 def document_of(receipt: Receipt, row: Transaction) -> Document:

@@ -42,6 +42,11 @@ ROUTES = (
         "where goods and money went",
     ),
     Route("POST", "/v1/transactions/{id}/recover", api.order_recovery, b.Recover, b.Answer, 200, "send the reversal again"),
+    Route(
+        "POST", "/v1/transactions/{id}/reversal", api.report_reversal, b.ReversalBody, b.Answer, 200,
+        "what became of the app's own 0400",
+    ),
+    Route("POST", "/v1/requests/{id}", api.answer_request, b.RequestAnswer, b.Answer, 200, "the answer to a request of ours"),
     Route("GET", "/v1/transactions/{id}", views.get_transaction, None, b.Detail, 200, "one transaction"),
     Route("POST", "/v1/batch", api.change_batch, b.Batch, b.BatchAnswer, 200, "the app settles or changes its batch"),
     Route("POST", "/v1/terminal", api.change_terminal, b.TerminalBody, b.Done, 200, "sign-in, key change, reboot"),
@@ -78,7 +83,11 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
         {
             "name": "Last-Event-ID", "in": "header", "description": "the last `id:` that was seen; without it, from now on",
             "schema": {"type": "string", "pattern": "^[0-9]{1,17}$"},
-        }
+        },
+        {
+            "name": "requests", "in": "query", "schema": {"type": "boolean", "default": False},
+            "description": "true: this listener is the payment app and answers our requests; it first hears those that are open",
+        },
     ],
 }
 

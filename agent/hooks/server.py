@@ -12,6 +12,7 @@ from agent.core.change import Internal, Overloaded, Rejected
 from agent.hooks.api import HOUSE, NOBODY, Handler, uid_of
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, respond
+from agent.hooks.pull import PULLERS, Pullers
 from agent.hooks.routes import ROUTES
 from agent.hooks.stream import BELL, Bell
 from agent.hooks.wire import Wire, log_defect, of_exception
@@ -33,6 +34,7 @@ class Door:
         self._app = web.Application(middlewares=[self._guard], client_max_size=BODY_BYTES_MAX)
         self._app[HOUSE] = house
         self._app[BELL] = self.bell
+        self._pullers = self._app[PULLERS] = Pullers(house.inbox)
         for route in ROUTES:
             self._app.router.add_route(route.method, route.path, route.handler)
         # A caller that hangs up ends its call, so that a listener's place is free again at once; what it posted is committed.
@@ -69,6 +71,7 @@ class Door:
             server.close()
         self.bell.close()
         await self._runner.cleanup()
+        self._pullers.close()
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from agent.core.playbook import advise
+from agent.hooks import pull
 from agent.hooks.api import HOUSE
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem
@@ -55,6 +56,7 @@ BELL = web.AppKey("bell", Bell)
 async def get_events(request: web.Request) -> web.StreamResponse:
     """GET /v1/events."""
     house, bell = request.app[HOUSE], request.app[BELL]
+    pulls = pull.wants_requests(request)
     last = request.headers.get("Last-Event-ID", str(house.inbox.store.seq))
     if not last.isascii() or not last.isdigit() or len(last) > 17:
         raise Problem(400, "invalid-last-event-id", "Last-Event-ID is a journal sequence number, as it came in `id:`")
@@ -67,12 +69,27 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     bell.listeners += 1
     try:
         await response.prepare(request)
-        await _serve(house, bell, response, after)
+        if pulls:
+            await _answerer(request, response, after)
+        else:
+            await _serve(house, bell, response, after)
     except ConnectionError:
         pass  # the listener left
     finally:
         bell.listeners -= 1
     return response
+
+
+async def _answerer(request: web.Request, response: web.StreamResponse, after: int) -> None:
+    """A payment app that answers our requests: what is open comes first, without an id."""
+    house, pullers = request.app[HOUSE], request.app[pull.PULLERS]
+    for each in pull.open_requests(house.inbox.state):
+        await response.write(b"event: request.opened\ndata: %s\n\n" % msgspec.json.encode({"data": each}))
+    pullers.join()
+    try:
+        await _serve(house, request.app[BELL], response, after)
+    finally:
+        pullers.leave()
 
 
 async def _serve(house: House, bell: Bell, response: web.StreamResponse, last: int) -> None:
@@ -99,4 +116,6 @@ def _event(house: House, entry: Entry) -> bytes:
         row = view.transactions.get(entry.transaction)
         if row is not None:
             value |= {"state": row.state, "advice": advise(view, row)}
+    if entry.type == "request.opened":
+        value["left_ms"] = pull.left_ms(house.inbox.state, entry.data["request"], house.boottime_ms())
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (entry.seq, entry.type.encode(), msgspec.json.encode(value))

@@ -147,7 +147,7 @@ def test_the_streak_survives_a_restart_of_the_agent_but_not_of_the_machine(*, ne
 def test_in_mode_payapp_it_is_always_go_and_the_agent_sends_nothing() -> None:
     world = World(mode="payapp")
     world.doubt()
-    assert world.states() == ("unresolved", "-")
+    assert world.states() == ("reversing", "sending"), "asked of the app"
     assert world.open("b", stan="000002", line_down=True).proceed == "go"
     world.connect()
     assert not world.sends()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agent.core import appevent as a
 from agent.core import event as e
 from agent.core.model import Disposition
 from agent.core.payagain import REASONS
@@ -106,6 +107,25 @@ def _no_printer() -> World:
     world = World(has_printer=False)
     world.open()
     world.result("approved")
+    return world
+
+
+def _by_the_app(outcome: str, code: str | None = None) -> World:
+    """The app says this by itself; `no_card` is an answer to our request."""
+    world = World(mode="payapp", asks_app=True)
+    world.open()
+    if outcome == "no_card":
+        world.result("no_answer")
+    world.do(a.AppReported(transaction="a", outcome=outcome, response_code=code))  # type: ignore[arg-type]
+    return world
+
+
+def _triggered() -> World:
+    """Transaction a is the one fen that set off the reversal of b."""
+    world = World(mode="payapp", asks_app=True)
+    world.doubt("b", stan="000009")
+    world.open(amount_fen=1)
+    world.result("approved", response_code="00")
     return world
 
 
@@ -229,6 +249,7 @@ SCENES = {
     "P12": lambda: _asked("closed", "bestpay"),
     "P13": _third_failure,
     "P25": _account,
+    "P22": _triggered,
     "P18": lambda: approved("unrecoverable", "UNPRINTED"),
     "P21": _reversed_by_the_app,
     "P7a": lambda: _compared(booked(), final=False),
@@ -259,6 +280,7 @@ SCENES = {
     "N7": _opened,
     "N8": _offline,
     "N9": _late_payment,
+    "N10": lambda: _by_the_app("no_card"),
 }
 DOUBTFUL = (
     "P3", "P3v", "P4a", "P5", "P5v", "P6", "P7", "P7a", "P14", "P14a", "P15", "P16", "P17", "P20", "N2", "N7", "P19",
@@ -301,7 +323,7 @@ def test_both_languages_are_complete_and_name_the_same_facts(code: str) -> None:
 def test_every_prompt_is_bound_to_its_customer_and_fully_written_out(code: str) -> None:
     advice = SCENES[code]().advice(proceed=PROCEED.get(code))
     assert (advice.amount_fen, advice.last4, advice.stan) in {
-        (100, "0128", "000001"), (100, "0128", "000009"), (100, "0001", "000001"),
+        (100, "0128", "000001"), (100, "0128", "000009"), (100, "0001", "000001"), (1, "0128", "000001"),
     }
     assert "{" not in advice.zh_long + advice.en_long
 

@@ -26,6 +26,11 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "/v1/transactions/{id}/disposition": {"goods": "held", "replaced_by": "cash", "accepts_risk": False, "contact": "138"},
     "/v1/transactions/{id}/recover": {"by": "operator"},
+    "/v1/transactions/{id}/reversal": {"outcome": "accepted", "response_code": "00", "record": "held"},
+    "/v1/requests/{id}": {
+        "state": "approved", "response_code": "00", "approved_fen": 100, "rrn": "1", "auth_code": "A1B2C3", "record": "held",
+        "reversal": "accepted", "reversal_code": "00",
+    },
     "/v1/batch": {"batch": "000001", "event": "settling"},
     "/v1/terminal": {"event": "signed_in"},
     "/v1/link": {"state": "up"},

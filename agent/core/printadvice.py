@@ -1,0 +1,35 @@
+"""The advice for what is paid, as paper and printer let it be handed over."""
+
+from agent.core.model import Job, Transaction
+from agent.core.state import State
+
+_PAPER = frozenset({"paper_out", "cover_open"})
+_READY = frozenset({"none", "unknown"})
+
+
+def approved(state: State, row: Transaction) -> str:
+    """N3 unless paper or printer stand between the customer and the receipt, or it only triggered a reversal."""
+    if row.trigger:
+        return "P22"
+    if not state.agent.policy.has_printer:
+        return "P23" if row.kind != "void" else "N3"
+    if row.blank:
+        return "P24"
+    receipts = [job for job in state.jobs_of(row.id) if job.what == "receipt"]
+    if not receipts:
+        return "N3"
+    if state.printer.fault == "unrecoverable" and receipts[-1].state not in {"CONFIRMED", "FENCED"}:
+        return "P18"
+    job: Job = receipts[-1]
+    fault = state.printer.fault
+    if fault in _PAPER and (job.state in {"WAITING", "UNPRINTED", "PARTIAL"} or _is_last_at_printer(state, job)):
+        return "P1"
+    if job.state in {"PARTIAL", "UNKNOWN", "UNPRINTED", "EXPIRED"} or (job.state == "WAITING" and fault not in _READY):
+        return "P2"
+    return "N3"
+
+
+def _is_last_at_printer(state: State, job: Job) -> bool:
+    """True for the job in whose middle the paper may have run out: the printer still holds its rest."""
+    unproved = job.state in {"SENT_UNCONFIRMED", "UNKNOWN"}
+    return unproved and not any(other.number > job.number and other.accepted_bytes for other in state.jobs.values())
