@@ -23,7 +23,7 @@ def ask(state: State, transaction: Transaction, *, line_down: bool) -> tuple[Pro
     if transaction.order is not None:  # a wallet has its own line, and is what a customer takes while the card line is down
         return ("wait", policy.wait_retry_ms) if _another_is_sent(state, transaction) else ("go", None)
     _opportunity(state, transaction.terminal_id)
-    waits = _another_is_sent(state, transaction) or _line_is_ours(state)
+    waits = _another_is_sent(state, transaction) or line_is_ours(state)
     if agent.batch_state == "settling" and agent.batch == transaction.batch:
         return "refuse", policy.refuse_retry_ms
     if not any(row.blocks and row.terminal_id == transaction.terminal_id for row in state.open_reversals.values()):
@@ -90,7 +90,7 @@ def line_is_up(state: State) -> None:
     _forget_refusals(state)
 
 
-def _line_is_ours(state: State) -> bool:
+def line_is_ours(state: State) -> bool:
     """On a leased line a reversal in flight and a new transaction would be two at a time."""
     in_flight = any(row.state == "sending" for row in state.open_reversals.values())
     return state.agent.policy.line_leased and in_flight

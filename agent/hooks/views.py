@@ -3,6 +3,7 @@
 import msgspec
 from aiohttp import web
 
+from agent.core import gate
 from agent.core.model import Incident, Transaction
 from agent.core.playbook import advise
 from agent.hooks import body as b
@@ -104,7 +105,7 @@ async def get_ready(request: web.Request) -> web.StreamResponse:
     house = request.app[HOUSE]
     state = house.inbox.state
     gated = state.agent.policy.mode != "payapp"  # there the app's own kernel lets reversals go first
-    blocks = any(row.blocks for row in state.open_reversals.values())
+    blocks = any(row.blocks for row in state.open_reversals.values()) or gate.line_is_ours(state)
     reasons = {
         "disk_full": house.inbox.store.database.short_of_space(),
         "batch_settling": gated and state.agent.batch_state == "settling",

@@ -144,7 +144,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # ── what the agent does not own, and windows ─────────────────────────────────────────────────────────────────────
     Mutant("3", "a reversal goes on the line that the app has", schedule._lent_away,
            "state.agent.policy.line_leased and", "False and"),
-    Mutant("3", "a payment may go while a reversal has the leased line", gate._line_is_ours,
+    Mutant("3", "a payment may go while a reversal has the leased line", gate.line_is_ours,
            "state.agent.policy.line_leased and", "False and", only=("lease", "loss", "codes", "declines")),
     Mutant("9", "an answer that nobody could check is believed", answers._accepts, 'event.mac == "good"',
            'event.mac in ("good", "unchecked")', only=("macgone", "loss")),

@@ -172,3 +172,17 @@ async def test_ready_says_what_stands_before_a_sale(house: OpenHouse) -> None:
     assert await house.get("/v1/ready") == {"can_sell": True, "reasons": []}
     await house.post("/v1/batch", {"batch": BATCH, "event": "settling"})
     assert await house.get("/v1/ready") == {"can_sell": False, "reasons": ["batch_settling"]}
+
+
+@housed(line_leased=True)
+async def test_on_a_leased_line_ready_says_that_a_reversal_has_it(house: OpenHouse) -> None:
+    key = await house.doubt()
+    await house.do(e.HostReachable())
+    await house.pass_time(90_000)
+    assert await house.get("/v1/ready") == {"can_sell": True, "reasons": []}, "exhausted: it is nobody's turn"
+    await house.pass_time(30_000)
+    await house.do(e.HostReachable())
+    assert await house.get("/v1/ready") == {"can_sell": False, "reasons": ["reversal_first"]}
+    assert (await house.open("000124")).body["proceed"] == "wait"
+    await house.host_answers(key, "00")
+    assert (await house.get("/v1/ready"))["can_sell"]
