@@ -205,6 +205,9 @@ class Checks:
         settling = state.agent.batch_state == "settling" and state.agent.batch == attempt.key[0]
         if decision.proceed == "go":
             self.promised[key] = "go"
+            row = state.transactions[key]
+            if row.sent is not None and row.sent.mono_ms < self.world.machine.boottime():
+                return  # the same go again: what has become due since then did not stand before it
             if sent or settling or (turns and not bypassed):
                 raise Violation("4", f"{key} may go ahead of {turns or sent or 'the settlement'}")
             self._alone(state, key)
