@@ -149,9 +149,8 @@ def test_the_texts_that_come_with_the_program_are_right(name: str) -> None:
 
 
 def test_a_restaurant_speaks_of_no_goods() -> None:
-    for code, row in (dict(PLAYBOOK) | wording.load("restaurant", Path(), "")).items():
-        if code.startswith("P"):
-            assert not re.search("货|goods", " ".join(row).replace("退货", "")), code
+    for code, row in (PLAYBOOK | dict(wording.load("restaurant", Path(), ""))).items():
+        assert not re.search("货|goods", " ".join(row).replace("退货", "")), code
 
 
 @pytest.mark.parametrize("code", PLAYBOOK)

@@ -166,7 +166,8 @@ class Play:
         """What is posted: as written, times filled in. A receipt is a whole one over the amount."""
         fen = self.openings[fact.of].amount_fen
         genuine = receipt(f"{fen // 100}.{fen % 100:02d}")
-        told = (genuine if what == "receipt" else {}) | filled(words)
+        named = {name: self.ids.get(str(value)[1:-1], value) for name, value in words.items()}  # {trigger}: its id
+        told = (genuine if what == "receipt" else {}) | filled(named)
         return told | {"receipt": genuine} if told.get("receipt") is True else told
 
     def resolve(self, fact: Fact, words: dict[str, Any]) -> None:
