@@ -63,9 +63,16 @@ def follow(state: State, row: Transaction) -> None:
 
 
 def ask_again(state: State, row: Transaction) -> None:
-    """Somebody has news: look now. Evidence is limited in number, so these queries are too."""
-    if order_of(row).call is None and row.state in {*ASKING, "closed", "unresolved"} and rule_of(state, row).query:
-        call(state, row, "query")
+    """Somebody has news: look now. Evidence is limited in number, so these queries are too.
+
+    Of a closed order this is no substitute for its planned second look, which is planned anew.
+    """
+    order = order_of(row)
+    if order.call is not None or row.state not in {*ASKING, "closed", "unresolved"} or not rule_of(state, row).query:
+        return
+    if row.state == "closed" and row.due_ms is not None:
+        row = state.put(replace(row, order=replace(order, rechecks=max(0, order.rechecks - 1))))
+    call(state, row, "query")
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -110,7 +117,7 @@ def _slow(order: Order, rule: WalletRule) -> bool:
 def _not_reached(state: State, row: Transaction, order: Order, rule: WalletRule) -> None:
     """No byte left: nothing was asked, and the time does not count. Tried again, slower and slower."""
     what = order.call
-    backoff_ms = min(2 * order.backoff_ms or rule.poll_ms, rule.paying_poll_ms)
+    backoff_ms = min(2 * order.backoff_ms or rule.poll_ms, rule.offline_poll_ms)
     order = replace(
         order, call=None, following=what or "query", queries=order.queries - (what == "query"),
         cancels=order.cancels - (what == "cancel"), refunds=order.refunds - (what == "refund"), since_ms=None,
@@ -233,7 +240,9 @@ def _settled(state: State, row: Transaction, resolution: str) -> None:
 def _interim(state: State, row: Transaction) -> None:
     """Nothing is sure yet: ask on, cancel where the rule allows it, or stop at the bound."""
     order, rule = order_of(row), rule_of(state, row)
-    if row.state == "closed":
+    if row.state == "closed" and order.said == "unknown" and order.queries < rule.queries_max:
+        _plan(state, row, "query", rule.paying_poll_ms)  # nothing was seen: that was no second look
+    elif row.state == "closed":
         _recheck(state, row, order, rule)
     elif row.state == "unresolved":
         state.put(replace(row, due_ms=None))

@@ -31,7 +31,8 @@ class WalletRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One wallet. Times are milliseconds; online time is counted only while the gateway is in reach.
 
     `cancel_after_ms` and `cancel_window_ms` run from the payment; `paying_refuses`: while the customer is asked for a
-    password the wallet takes no cancel. `paying_poll_ms` is the slow pace: while the customer pays, and after giving up.
+    password the wallet takes no cancel. `paying_poll_ms` is the slow pace: while the customer pays, and after giving up;
+    `offline_poll_ms` the slowest while the gateway is out of reach.
     """
 
     name: str = ""
@@ -40,6 +41,7 @@ class WalletRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     paying_refuses: bool = False
     poll_ms: _Poll = 5 * SECOND_MS
     paying_poll_ms: _Poll = MINUTE_MS
+    offline_poll_ms: _Poll = 5 * MINUTE_MS
     give_up_ms: TimerMs = MINUTE_MS
     cancel_after_ms: TimerMs = 0
     cancel_window_ms: _Window = DAY_MS

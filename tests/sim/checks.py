@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 DOUBTFUL = frozenset({"in_doubt", "reversing", "approved_not_completed"})
-PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original"})
+PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original", "closed"})
 LIVE = frozenset({"pending", "sending", "exhausted"})
 REASONS = {"no_answer": "98", "not_sent": "98", "timeout": "98", "restart": "98", "bad_mac": "A0", "approved_not_completed": "96"}
 NEVER_AGAIN = {"reversal.confirmed": "accepted", "reversal.fenced": "fenced", "reversal.expired": "expired"}
@@ -90,6 +90,8 @@ class Checks:
             self.refused.add(key)
         elif type_ == "reversal.ordered":
             self.closing.pop(key, None)  # what a person orders is not automatic
+        elif type_.startswith("wallet."):
+            self.world.wallets.committed(type_, key)
 
     def found(self, entries: list[Entry]) -> None:
         """A commit whose outcome was unknown turned out to be on disk."""
@@ -111,7 +113,7 @@ class Checks:
         if row.disposition is not None and row.disposition.accepts_risk:
             self.risk.add(row.id)
         _, hold_goods, may_pay_again = playbook.judge(machine.state, row)
-        if not hold_goods and row.state != "approved" and row.kind != "void":
+        if not hold_goods and row.state not in {"approved", "paid"} and row.kind != "void":
             raise Violation("7", f"goods of {row.id} go out in {row.state}")
         if may_pay_again and row.id not in self.risk and row.state not in PAYABLE:
             raise Violation("7", f"{row.id} may be paid again in {row.state}")

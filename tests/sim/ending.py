@@ -34,6 +34,7 @@ def end(world: "World") -> None:
     for attempt in world.app.attempts:
         _attempt(world, attempt, _family(world, attempt.id), secrets)
     _baskets(world)
+    _wallets(world)
     _rest(world)
     _paper(world)
     sealed = list(world.checks.sealed)
@@ -123,6 +124,11 @@ def _baskets(world: "World") -> None:
         known = any(key in world.checks.incidents or key in world.checks.risk for key in keys)
         if len(keys) > 1 and not known:
             raise Violation("13", f"basket {basket} was paid by {keys} and nobody knows")
+
+
+def _wallets(world: "World") -> None:
+    families = (_family(world, scan.key) for scan in world.wallets.scans)
+    world.wallets.end({row.id: row for rows in families for row in rows if isinstance(row, Transaction)})
 
 
 def _rest(world: "World") -> None:

@@ -5,7 +5,18 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.core import step as core
-from agent.core.change import AskSignIn, Change, Decision, PrintJob, Rejected, SendEcho, SendReversal, WantLine, WatchPrinter
+from agent.core.change import (
+    AskSignIn,
+    AskWallet,
+    Change,
+    Decision,
+    PrintJob,
+    Rejected,
+    SendEcho,
+    SendReversal,
+    WantLine,
+    WatchPrinter,
+)
 from agent.core.event import Booted, DeadlinePassed, Event, TerminalChanged
 from agent.core.model import Now
 from agent.core.policy import Policy
@@ -14,6 +25,7 @@ from agent.journal.database import StorageFailed, StorageFull
 from tests.sim.books import Books
 from tests.sim.checks import Violation
 from tests.sim.disk import PowerCut
+from tests.sim.scan import RULES
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -36,7 +48,7 @@ class Machine:
         leased, rule = world.faults.lease, "wait"
         if world.faults.batch:
             rule = ("wait", "wait", "refuse", "pass")[int(world.chance() * 4)]
-        self.policy = Policy(line_leased=leased, settlement_while_pending=rule)  # type: ignore[arg-type]
+        self.policy = Policy(line_leased=leased, settlement_while_pending=rule, wallets=RULES, release_on_evidence=True)  # type: ignore[arg-type]
         self.state = State()
         self.up = False
         self.life = 0
@@ -250,6 +262,8 @@ class Machine:
         kind = type(effect)
         if kind is SendReversal or kind is SendEcho:
             world.line.send(effect)
+        elif kind is AskWallet:
+            world.wallets.perform(effect)
         elif kind is WantLine:
             world.line.want(effect.wanted)
         elif kind is PrintJob:

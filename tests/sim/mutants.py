@@ -11,7 +11,21 @@ from contextlib import contextmanager
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from agent.core import answers, card, gate, hostdate, model, payagain, people, playbook, receipt, reversal, schedule
+from agent.core import (
+    answers,
+    card,
+    gate,
+    hostdate,
+    model,
+    orders,
+    payagain,
+    people,
+    playbook,
+    receipt,
+    reversal,
+    schedule,
+    wallet,
+)
 from agent.journal.database import Database
 from agent.journal.pruning import Pruner
 from agent.journal.store import Store
@@ -160,6 +174,31 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("5", "a closed reversal is not found again", Store.missing, "elif isinstance(event, HostReply):",
            "elif isinstance(event, HostReply):\n        wanted = ()\n    elif False:", journal=True,
            only=("double", "loss", "delay")),
+    # ── wallets ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    Mutant("9", "paid after a cancel is a release", orders._paid, 'if order.cancels or order.late or row.state == "closed":',
+           'if row.state in {"closed", "cancelling"}:', only=("scan", "deaf_app", "late_pay", "mute_wallet")),
+    Mutant("9", "the answer to a cancel is believed", orders._called, 'call(state, row, "query")', "_MEANS[said](state, row)",
+           only=("scan", "deaf_app", "lying_wallet", "late_pay")),
+    Mutant("9", "every refund has a number of its own", orders.call, 'incident_id("refund", row.id)',
+           'incident_id(f"refund{order.refunds}", row.id)', only=("scan", "deaf_app", "lying_wallet", "late_pay", "mute_wallet")),
+    Mutant("9", "a closed order is never looked at again", orders._recheck, "if order.rechecks >= len(rule.recheck_ms):",
+           "if True:", only=("scan", "deaf_app", "late_pay")),
+    Mutant("8", "WeChat is cancelled while the customer types a password", orders._may_cancel,
+           'rule.paying_refuses and order.said == "paying"', "False", only=("scan", "deaf_app", "late_pay")),
+    Mutant("8", "an order is cancelled again without asking", orders._called, 'call(state, row, "query")',
+           '_plan(state, row, "cancel", 5_000)', only=("scan", "deaf_app")),
+    Mutant("8", "out of reach is given up on without a word", orders._not_reached, "state.now.boottime_ms + backoff_ms", "None",
+           only=("scan", "deaf_app", "gateway_away")),
+    Mutant("9", "accepted evidence forbids nothing", orders._may_cancel, "and not order.trusted", "",
+           only=("scan", "deaf_app", "late_pay", "people", "mute_wallet")),
+    Mutant("1", "an order is given up and nobody is told", orders.give_up,
+           'incidents.open_one(state, "in_doubt", row.id, "operator", "compare_settlement")',
+           'incidents.close_one(state, "in_doubt", row.id, "given_up")', only=("scan", "deaf_app", "lying_wallet", "late_pay")),
+    Mutant("13", "a second code is taken while the first is open", wallet.check_opened, "and not _accepted(row):", "and False:",
+           only=("scan", "deaf_app", "late_pay", "people")),
+    Mutant("7", "goods go out while the wallet is asked", playbook._hold_goods,
+           'row.state not in {"approved", "paid"}', 'row.state not in {"approved", "paid", "querying"}',
+           only=("scan", "deaf_app")),
 )
 
 

@@ -17,6 +17,7 @@ from tests.sim.line import Line
 from tests.sim.machine import CUTOFF_MS, Machine
 from tests.sim.people import People
 from tests.sim.printer import Printer
+from tests.sim.scan import Wallets
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -51,6 +52,7 @@ class World:
         self.fleet = Fleet(self)
         self.people = People(self)
         self.app = App(self, size if baskets is None else baskets)
+        self.wallets = Wallets(self)
 
     def _books(self) -> Journal | Memory:
         if not self.journal:
@@ -77,6 +79,7 @@ class World:
         """Play it to its end; the run's fingerprint. Raises Violation."""
         self.machine.power_on()
         self.app.start()
+        self.wallets.start()
         self._plan_faults()
         heap, machine = self.heap, self.machine
         while heap:

@@ -377,6 +377,30 @@ def test_a_closed_order_is_looked_at_twice_more_and_then_left_in_peace() -> None
     assert not till.transaction().open
 
 
+def test_a_second_look_that_saw_nothing_is_made_again() -> None:
+    till = Till()
+    till.lose()
+    till.says("closed")
+    till.go_to(till.now_ms + MINUTE)
+    till.asked()
+    till.fails("unknown")
+    till.go_to(till.now_ms + MINUTE)
+    till.asked()
+    till.says("paid")
+    assert till.transaction().state == "cancelling"
+
+
+def test_evidence_on_a_closed_order_takes_no_second_look_away() -> None:
+    till = Till()
+    till.lose()
+    till.says("closed")
+    for _ in range(3):
+        show(till)
+        till.asked()
+        till.says("closed")
+    assert [kind for _, kind in till.kinds("closed", DAY)] == ["query", "query"]
+
+
 def test_a_late_word_of_the_app_on_a_closed_order_is_evidence_that_asks_again() -> None:
     till = Till()
     till.lose()
@@ -408,13 +432,13 @@ def test_offline_it_is_tried_slower_and_at_once_when_the_network_changes() -> No
     till = Till()
     till.lose()
     waits = []
-    for _ in range(6):
+    for _ in range(8):
         till.fails("not_reached")
         assert till.next_deadline_ms is not None
         waits.append((till.next_deadline_ms - till.now_ms) // SECOND)
         till.go_to(till.next_deadline_ms)
         till.asked()
-    assert waits == [5, 10, 20, 40, 60, 60]
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
     till.fails("not_reached")
     till.do(e.NetworkChanged())
     assert till.asked().call == "query"
