@@ -84,7 +84,7 @@ def ended(state: State, row: Transaction) -> None:
 
 def again(state: State, row: Transaction, event: ResultReported, cause: str) -> Decision | None:
     """A result after the doubt. Agreement is 200, anything else is evidence and 409; None: there never was a doubt."""
-    if row.doubt is None:
+    if row.doubt is None or row.state == "not_sent":
         return None
     if cause in AGREES_WITH_DOUBT or cause == row.doubt or (cause == "approved" and row.state == "paid"):
         return Decision(transaction=row.id)

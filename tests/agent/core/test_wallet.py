@@ -7,6 +7,7 @@ import pytest
 from agent.core import event as e
 from agent.core.change import AskReceipt, Rejected
 from agent.core.evidence import EVIDENCE_MAX
+from agent.core.lifecycle import WALLET
 from agent.core.model import Disposition, Evidence
 from agent.core.wallets import ALIPAY, DEFAULTS, WECHAT, WalletRule
 from tests.agent.core.till import Till
@@ -753,3 +754,87 @@ def test_times_are_read_as_phones_write_them() -> None:
     for text in ("2026-03-02 10:05", "2026/03/02 10:05:30", "2026-03-02T02:05:00+00:00"):
         assert show(till, at=text)["at"] == "agrees"
     assert MORNING_MS == 1_772_416_800_000
+
+
+# ── the rest of the table ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "outcome", ["approved", "declined", "approved_not_completed", "no_answer", "bad_mac", "not_sent", "declined_uncertain"]
+)
+@pytest.mark.parametrize("asked", [False, True])
+def test_an_app_that_cannot_ask_reports_from_the_start(outcome: str, asked: bool) -> None:
+    till = Till(sent_reporting=False)
+    till.scan(ask=asked)
+    if outcome == "declined_uncertain":
+        till.result("declined", response_code="96")
+    else:
+        till.result(outcome)
+    assert till.transaction().state == WALLET["sent" if asked else "intent"][outcome]
+
+
+@pytest.mark.parametrize("how", ["timeout", "restart"])
+def test_an_order_of_an_app_that_cannot_ask_is_in_doubt_when_it_is_left(how: str) -> None:
+    till = Till(sent_reporting=False)
+    till.scan(ask=False)
+    till.go_to(HOUR) if how == "timeout" else till.boot()
+    assert till.transaction().doubt == how
+
+
+def test_an_approval_of_what_was_proved_not_sent_is_paid_with_an_incident() -> None:
+    till = Till()
+    till.scan(ask=False)
+    till.boot()
+    assert till.transaction().state == "not_sent"
+    till.result("approved")
+    assert (till.transaction().state, till.incidents()) == ("paid", {"sent_without_permission"})
+
+
+def test_an_approval_of_what_the_app_called_not_sent_contradicts() -> None:
+    till = Till()
+    till.scan(ask=False)
+    till.result("not_sent")
+    assert till.result("approved").conflict == "contradiction"
+    assert (till.transaction().state, till.incidents()) == ("not_sent", {"contradicting_result"})
+
+
+def test_an_order_that_somebody_refunded_by_hand_is_refunded() -> None:
+    till = Till()
+    till.lose()
+    till.says("refunded")
+    assert till.word() == ("refunded", "N9", True, False)
+    till = Till()
+    till.lose()
+    till.says("closed")
+    till.go_to(till.now_ms + MINUTE)
+    till.asked()
+    till.says("refunded")
+    assert till.transaction().state == "refunded"
+
+
+def test_a_cancel_that_is_never_answered_is_left_to_the_settlement() -> None:
+    till = cancelled()
+    while till.transaction().state != "unresolved":
+        till.fails("unknown")
+        if till.order().call is None and till.next_deadline_ms is not None:
+            till.go_to(till.next_deadline_ms)
+    assert till.order().cancels == WECHAT.cancels_max
+    assert till.word() == ("unresolved", "P5w", *HELD)
+
+
+@pytest.mark.parametrize(("cancel", "said", "then"), [
+    (False, "closed", "closed"), (False, "refunded", "refunded"), (False, "paid", "paid"), (True, "paid", "cancelling"),
+    (True, "closed", "closed"), (True, "refunded", "refunded"),
+])
+def test_what_an_order_that_was_given_up_turns_out_to_be(cancel: bool, said: str, then: str) -> None:
+    till = Till(wallets=(WalletRule(name="wechat", cancel=cancel, cancels_max=1, give_up_ms=0, queries_max=5),))
+    till.scan()
+    till.result("no_answer")
+    till.kinds("not_paid", HOUR)
+    assert till.transaction().state == "unresolved"
+    assert (till.order().cancels > 0) == cancel
+    show(till)
+    till.asked()
+    till.says(said)
+    assert till.transaction().state == then
+    assert till.advice().hold_goods == (then != "paid")
