@@ -3,17 +3,14 @@
 Nothing sleeps for a stated time: every look is repeated until it is as written, at most SEEN_WITHIN_S.
 """
 
-import functools
-import re
-import socket
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
 from typing import Any
 
 from agent.envelope import PUBLISHED
+from tests.scenarios.kernel import FRAMES, Wire
 from tests.scenarios.script import ADVICE, Fact, Opening, Passing, Scenario, See
 from tests.scenarios.shop import Shop
-from tests.support import relay
+from tests.scenarios.times import agrees, filled
 from tests.support.app import MERCHANT, TERMINAL, receipt, until
 from tests.support.terminal import transact
 from tests.support.wallet import Wallet
@@ -23,38 +20,6 @@ ANSWER_MS = 10_000
 NOTHING_MS = 50
 STORY_LINES_MAX = 60
 BATCH = "000001"
-HOST_ZONE = timedelta(hours=8)  # the acquirer's, whatever the machine's own is
-AFTER_CUTOFF = timedelta(hours=1)  # its business day ends at 23:00
-_DAY = re.compile(r"\{day\+([0-9]+)\}")
-
-
-FRAMES: dict[str, Callable[[Passing], bytes]] = {
-    "sale": lambda passing: relay.sale(passing.stan, passing.amount_fen),
-    "own_reversal": lambda passing: relay.own_0400(passing.stan, passing.amount_fen),
-    "balance": lambda passing: relay.balance(passing.stan),
-}
-
-
-class Wire:
-    """The kernel's connection to the relay, or to the host itself."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), SEEN_WITHIN_S)
-        self._stream = self._socket.makefile("rb")
-
-    def send(self, frame: bytes) -> None:
-        """One frame leaves."""
-        self._socket.sendall(frame)
-
-    def hears(self) -> str:
-        """The response code of the next message; "nothing" when the relay hangs up."""
-        length = int.from_bytes(self._stream.read(2), "big")
-        return relay.CODEC.read(self._stream.read(length)).fields[39] if length else "nothing"
-
-    def close(self) -> None:
-        """Hang up."""
-        self._stream.close()
-        self._socket.close()
 
 
 class Play:
@@ -78,9 +43,9 @@ class Play:
             try:
                 self.play(fact)
             except AssertionError as error:
+                self.hang_up()
                 raise AssertionError(f"fact {number}, {fact.says!r}: {error}\n{self.story()}") from None
-        if self.wire is not None:
-            self.wire.close()
+        self.hang_up()
         until(lambda: not self.app.get("/v1/status")["jobs_waiting"], SEEN_WITHIN_S)
         assert self.shop.slips()[self.slips_seen :] == [], "a slip that no fact names"
         self.told_everything()
@@ -269,7 +234,7 @@ class Play:
 
     def equal(self, wanted: dict[str, Any], seen: dict[str, Any]) -> None:
         """Each wanted word as it is written."""
-        wrong = {name: seen[name] for name, value in wanted.items() if not _agrees(value, seen[name])}
+        wrong = {name: seen[name] for name, value in wanted.items() if not agrees(value, seen[name])}
         assert not wrong, "\n".join(f"{name}: written {wanted[name]!r}, seen {value!r}" for name, value in wrong.items())
 
     def detail(self, name: str) -> dict[str, Any]:
@@ -301,6 +266,11 @@ class Play:
         """Journal entries of a transaction."""
         return [line for line in self.shop.agent.journal(after) if line["transaction"] == self.ids.get(name)]
 
+    def hang_up(self) -> None:
+        """The kernel ends its connection, if it has one."""
+        if self.wire is not None:
+            self.wire.close()
+
     def head(self) -> int:
         """The journal's newest sequence number."""
         return int(self.app.get("/v1/status")["journal_seq"])
@@ -309,26 +279,3 @@ class Play:
         """What the journal told since the scenario began, for a failure."""
         lines = self.shop.agent.journal(self.began_after)[-STORY_LINES_MAX:]
         return "\n".join(f"  {line['seq']} {line['type']} {line['data']}" for line in lines)
-
-
-def filled(words: Any) -> Any:
-    """The words of the file with their times, the acquirer's own: {now}, {today}, {tomorrow} as texts show them, {day+2}."""
-    if isinstance(words, dict):
-        return {name: filled(value) for name, value in words.items()}
-    if isinstance(words, list):
-        return [filled(value) for value in words]
-    if not isinstance(words, str):
-        return words
-    now = datetime.now(UTC) + HOST_ZONE
-    today = (now + AFTER_CUTOFF).date()
-    times = {"{now}": now.isoformat(" ", "seconds")[:19], "{today}": f"{today:%m-%d}"}
-    times["{tomorrow}"] = f"{today + timedelta(days=1):%m-%d}"
-    words = _DAY.sub(lambda found: (today + timedelta(days=int(found[1]))).isoformat(), words)
-    return functools.reduce(lambda text, name: text.replace(name, times[name]), times, words)
-
-
-def _agrees(wanted: object, seen: object) -> bool:
-    """True for the same; {seconds} in a text is any number, since time passes."""
-    if isinstance(wanted, str) and "{seconds}" in wanted:
-        return re.fullmatch(re.escape(wanted).replace(re.escape("{seconds}"), "[0-9]+"), str(seen)) is not None
-    return wanted == seen

@@ -81,7 +81,7 @@ def test_a_scenario_shows_its_row_with_every_word_of_the_advice(name: str) -> No
     scenario = SCENARIOS[name]
     assert scenario.shown is not None
     assert name.split("-")[0] == scenario.row
-    assert scenario.row in FIELD
+    assert scenario.row in PLAYBOOK
 
 
 def test_no_two_scenarios_share_a_stan() -> None:
