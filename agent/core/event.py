@@ -256,6 +256,8 @@ class RelayAnswered(_Event, frozen=True):
     mac: Literal["good", "bad", "missing", "unchecked"]
     rrn: str | None = None
     auth_code: str | None = None
+    day: str | None = None  # F15, F12
+    time: str | None = None
 
 
 class AnswerForwarded(_Event, frozen=True):

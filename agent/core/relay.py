@@ -7,7 +7,7 @@ Doubt that was committed first stays: an answer after it is evidence and is not 
 
 from msgspec.structs import replace
 
-from agent.core import adoption, card, incidents, reversal
+from agent.core import adoption, card, hostdate, incidents, reversal
 from agent.core.change import Decision
 from agent.core.event import AnswerForwarded, AppReversed, RelayAnswered, RelayRefused, ResultReported
 from agent.core.fields import MATCHED
@@ -29,6 +29,8 @@ def answered(state: State, event: RelayAnswered) -> Decision:
     said = _result(state.agent.policy, event)
     if transaction.state != "sent" or transaction.answered:
         return _late(state, transaction, said)
+    if event.mac != "bad":
+        hostdate.heard(state, event.day, event.time)
     if said.outcome == "approved":
         state.put(
             replace(

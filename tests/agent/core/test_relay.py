@@ -57,6 +57,27 @@ def test_an_approval_counts_only_when_it_was_forwarded() -> None:
     assert world.state.reversals == {}
 
 
+def test_every_answer_that_passes_by_says_the_hosts_business_day() -> None:
+    """A terminal without a clock knows the day from its first sale on, and may then believe "no original"."""
+    world = relayed(wall_ms=None)
+    world.open()
+    answer(world, day="0302", time="100130")
+    forward(world)
+    world.doubt("b", stan="000002")
+    assert world.transaction("b").opened.day == "h0302"
+    world.at(MINUTE)
+    world.connect()
+    world.reply("25", "b", day="0302", time="100230")
+    assert world.states("b") == ("no_original", "no_original")
+
+
+def test_the_day_of_an_answer_whose_mac_is_wrong_is_not_heard() -> None:
+    world = relayed(wall_ms=None)
+    world.open()
+    answer(world, mac="bad", day="0302", time="100130")
+    assert world.state.business_day() is None
+
+
 def test_an_approval_that_could_not_be_forwarded_is_reversed_with_96_and_its_authorization_code() -> None:
     world = relayed()
     world.connect()
