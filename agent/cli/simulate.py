@@ -23,7 +23,15 @@ def _wallet() -> click.Command:
     return wallet
 
 
-_COMMANDS: dict[str, Callable[[], click.Command]] = {"acquirer": _acquirer, "printer": _printer, "wallet": _wallet}
+def _payapp() -> click.Command:
+    from agent.cli.simulate_payapp import payapp
+
+    return payapp
+
+
+_COMMANDS: dict[str, Callable[[], click.Command]] = {
+    "acquirer": _acquirer, "payapp": _payapp, "printer": _printer, "wallet": _wallet,
+}
 
 
 class LazyGroup(click.Group):

@@ -168,9 +168,18 @@ def known(state: State, event: AppKnows) -> None:
             transaction=row.id, outcome="accepted", response_code=event.reversal_code, request=row.request, record=event.record
         )
         reported(state, state.transactions[row.id], said)
+    elif event.reversal == "refused" and event.record == "gone" and event.reversal_code in _final(state):
+        said = AppReported(transaction=row.id, outcome="refused", response_code=event.reversal_code, request=row.request)
+        reported(state, state.transactions[row.id], said)
     elif event.record == "gone" or event.outcome == "unknown":
         row = schedule.begin_send(state, row) if row.state in UNSENT else row
         _record_lost(state, state.put(replace(row, request=None)))
+
+
+def _final(state: State) -> frozenset[str]:
+    """Codes after which a sound kernel, too, keeps no record."""
+    classes = state.agent.policy.answers
+    return frozenset((*classes.no_original, *classes.done_elsewhere, *classes.permanent))
 
 
 # ── what the app does not say ────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,45 @@
+"""Mode payapp with real processes: the agent is killed with a request open, and the command plays the app."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agent.cli.simulate_payapp import payapp
+from tests.support.agent import Agent
+from tests.support.app import until
+from tests.support.host import Host
+from tests.support.payapp import PayappProcess
+
+SLOW = {"mode": "payapp", "reply_timeout_ms": 20_000, "answer_timeout_ms": 20_000}
+
+
+@pytest.mark.parametrize("pull", [False, True])
+def test_kill_9_with_a_request_open_loses_nothing_and_asks_for_it_once(
+    make_agent: Callable[..., Agent], host: Host, tmp_path: Path, pull: bool
+) -> None:
+    app = PayappProcess(tmp_path, host.port, "--reply-ms", "2000", *(["--pull"] if pull else []))
+    try:
+        sections = {} if pull else {"payapp": {"url": app.url}}
+        agent = make_agent(host.port, recovery=SLOW, storage={"vault": "none"}, **sections).start()
+        host.order(set={"0200": "close", "0400": "delay:600"})
+        sale = app.order("sale", amount_fen=100)
+        until(lambda: host.requests("0400"))
+        agent.kill()
+        agent.start()
+        until(lambda: agent.app.state(sale["id"]) == "reversed")
+        assert host.net_debit_fen(sale["stan"]) == 0
+        assert len(host.requests("0400")) == 1, "the same request twice is one reversal"
+        told = [entry["type"] for entry in agent.journal() if entry["type"].startswith("request.")]
+        assert told.count("request.opened") == 1
+        assert agent.cli("verify").returncode == 0
+    finally:
+        assert app.stop() == 0
+
+
+def test_a_bad_option_is_named() -> None:
+    for options in (["--host", "nowhere"], ["--defect", "T99"], ["--key-file", "/nonexistent"]):
+        done = CliRunner().invoke(payapp, options)
+        assert done.exit_code == 2
+        assert options[1] in done.output
