@@ -5,6 +5,7 @@ only in who is on the line.
 """
 
 import asyncio
+import re
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,10 +16,11 @@ from device.acquirer.stream import FrameStream
 from device.simulator.acquirer import AcquirerServer, Line
 from device.simulator.acquirer_model import AcquirerModel
 from tests.support.house import OpenHouse, open_house
+from tests.support.payshop import Shop
 from tests.support.relay import CODEC, MAC, RelayHouse, Terminal, open_relay, own_0400, sale
 
 WHO = {"app": "payment app", "agent": "reversald", "host": "acquirer's host"}
-TOLD = ("transaction.", "reversal.", "relay.", "settlement.")  # facts that a chart shows
+TOLD = ("transaction.", "reversal.", "relay.", "request.", "settlement.")  # facts that a chart shows
 HELD = "delay:400"  # of an 0410: time enough for the next sale to come
 
 
@@ -172,11 +174,57 @@ async def _sends(chart: Chart, relay: RelayHouse, stan: str) -> Terminal:
     return terminal
 
 
+# ── payapp ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+STEADY = {"answer_timeout_ms": 65_000, "reply_timeout_ms": 30_000, "backoff_min_ms": 60_000, "backoff_max_ms": 60_000}
+ARROWS = {">": ("app", "agent"), "<": ("agent", "app"), "?": ("agent", "app"), "!": ("app", "agent")}
+
+
+def _overheard(chart: Chart) -> Callable[[str], None]:
+    """A listener for the simulated app: its calls to the agent, and the agent's to it."""
+
+    def heard(line: str) -> None:
+        if line[0] in ARROWS:
+            text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}\.\d+", "(request)", line[2:])
+            chart.arrow(*ARROWS[line[0]], re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "(id)", text).rstrip())
+
+    return heard
+
+
+async def _payapp(chart: Chart, folder: Path, **till: Any) -> None:
+    """Offline the doubt waits; when the link is back the agent asks, and the app's kernel reverses."""
+    shop = Shop(folder, till=till, recovery=STEADY)
+    await shop.open()
+    try:
+        shop.host.on_line = chart.at_host(lambda _: "app")
+        await shop.call("POST", "/v1/link", {"state": "down"})
+        shop.till.say = _overheard(chart)
+        key = await shop.lost()
+        chart.arrow("app", "agent", "POST /v1/link up")
+        await shop.call("POST", "/v1/link", {"state": "up"})
+        await shop.reaches(key, "reversed")
+        await shop.until(lambda: _is_last(chart))
+    finally:
+        await shop.close()
+
+
+async def _is_last(chart: Chart) -> bool:
+    return "agent->>app: 200 reversed" in chart.lines[-1] or "F39 00" in chart.lines[-1]
+
+
+async def payapp_flushes(chart: Chart, folder: Path) -> None:
+    """The app knows the flush."""
+    await _payapp(chart, folder)
+
+
 STORIES: dict[str, tuple[tuple[str, Callable[[Chart, Path], Awaitable[None]]], ...]] = {
     "Mode direct": (("The answer is lost; the next sale waits until the reversal is done", direct),),
     "Mode relay": (
         ("The answer is lost; the next sale is held while the reversal goes ahead of it", relay_holds),
         ("The payment app reverses by itself, and its 0400 is adopted", relay_adopts),
+    ),
+    "Mode payapp": (
+        ("The answer is lost offline; when the link is back the agent asks, and the app's kernel reverses", payapp_flushes),
     ),
 }
 

@@ -26,11 +26,15 @@ MAC = SoftwareMac("unionpay-ecb", bytes.fromhex(MAC_KEY))
 class Shop:
     """`host`, `app` (with its `till`) and the agent; make it with `in_a_shop`."""
 
-    def __init__(self, folder: Path, defects: tuple[str, ...], pull: bool, port: bool, till: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, defects: tuple[str, ...] = (), *, pull: bool = False, port: bool = True,
+        till: dict[str, Any], recovery: dict[str, Any] | None = None,
+    ) -> None:
         self.folder = folder
         self.socket = folder / "reversald.sock"
         self.pull = pull
         self.port = port
+        self._recovery = FAST | {"mode": "payapp"} | (recovery or {})
         self.host = AcquirerServer(mac=MAC)
         self._kernel = Kernel(folder / "app.json", defects)
         self._till_options = {"reply_ms": 300} | till
@@ -57,7 +61,7 @@ class Shop:
         """Start the agent on what is on disk."""
         sections: dict[str, dict[str, Any]] = {
             "storage": {"path": "reversald.db", "vault": "none"},
-            "recovery": FAST | {"mode": "payapp"} | recovery,
+            "recovery": self._recovery | recovery,
         }
         if self.port and not self.pull:
             sections["payapp"] = {"url": f"http://127.0.0.1:{self.app.port}"}
@@ -144,7 +148,7 @@ def in_a_shop(*defects: str, pull: bool = False, port: bool = True, **till: Any)
 
     def decorate(story: Story) -> Callable[..., None]:
         async def live(folder: Path, given: dict[str, Any]) -> None:
-            shop = Shop(folder, defects, pull, port, till)
+            shop = Shop(folder, defects, pull=pull, port=port, till=till)
             await shop.open()
             try:
                 await story(shop, **given)

@@ -80,11 +80,14 @@ class PayappServer:
         if self.nonsense:
             return web.Response(body=b"\x00\xff{nonsense")
         found = self.till.known(request.match_info["batch"], request.match_info["stan"])
+        self.till.say(f"? GET {request.path}")
+        self.till.say(f"! {found['state']} {found['record']}")
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
     async def _asked(self, request: web.Request) -> web.Response:
         body = msgspec.json.decode(await request.read(), type=dict[str, str])
         what = WHAT[request.match_info["call"]]
+        self.till.say(f"? POST {request.path} STAN {body['stan']}")
         taken = "taken" if self.silent else self.till.takes(what)
         if taken == "taken" and not self.silent:
             self._begin(self.till.perform(body["request_id"], what, body["batch"], body["stan"]))

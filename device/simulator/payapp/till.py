@@ -141,7 +141,6 @@ class Till:
         if request in self.answered:
             return
         self.answered.add(request)
-        self.say(f"{what} {request}")
         async with self._busy:
             if what == "flush_reversals":
                 await self._answer_after(request, self._reverse(), batch, stan)
@@ -169,6 +168,7 @@ class Till:
 
     async def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """One call to the agent, resent until it is answered. The answer with its `status`; 0 when none came."""
+        self.say(f"> {method} {path} {_said(body)}")
         for _ in range(RESENDS_MAX):
             try:
                 async with (
@@ -177,7 +177,7 @@ class Till:
                     session.request(method, path, data=None if body is None else msgspec.json.encode(body)) as response,
                 ):
                     found: dict[str, Any] = msgspec.json.decode(await response.read())
-                    self.say(f"{method} {path} {response.status}")
+                    self.say(f"< {response.status} {_said(found)}")
                     return found | {"status": response.status}
             except (OSError, TimeoutError, aiohttp.ClientError, msgspec.DecodeError):
                 await asyncio.sleep(RESEND_S)
@@ -192,7 +192,7 @@ class Till:
             mac = self._mac.sign(self._codec.mac_input(body)) if mti in SIGNED else None
             await link.send(self._codec.frame(body, mac))
             reply = self._codec.read(await link.receive(self._reply_ms))
-            self.say(f"{mti} → {reply.fields.get(39)}")
+            self.say(f"{mti} {fields[11]} → {reply.fields.get(39)}")
             return reply.fields.get(39), matches(mti, fields, reply)
         except DeviceError as error:
             self.say(f"{mti}: {error}")
@@ -207,3 +207,9 @@ class Till:
             return {number: fields[number] for number in (11, 41, 42)} | totals
         fields |= {2: TEST_PAN, 3: f3, 14: "3012", 22: "051", 23: "001"}
         return fields if amount_fen is None else fields | {4: f"{amount_fen:012d}"}
+
+
+def _said(body: Any) -> str:
+    """What counts of a body, for the log."""
+    named = ("outcome", "state", "response_code", "proceed", "record") if isinstance(body, dict) else ()
+    return " ".join(str(body[name]) for name in named if name in body)
