@@ -48,7 +48,10 @@ def not_undone(state: State, transaction: Transaction, owner: str, next_action: 
 def astray(state: State, transaction: Transaction) -> None:
     """Relay: the host approved, and whether the terminal heard it nobody knows. Undone only by a person's order."""
     transaction = state.put(
-        replace(transaction, state=move(TRANSACTION, transaction.state, "astray"), due_ms=None, answered=False)
+        replace(
+            transaction, state=move(TRANSACTION, transaction.state, "astray"), due_ms=None, answered=False,
+            doubt="approved_not_completed",
+        )
     )
     policy = state.agent.policy
     state.tell("transaction.unresolved", transaction.id, next_action="look_at_terminal")

@@ -26,6 +26,7 @@ class App:
     def __init__(self, world: "World", size: int) -> None:
         self.world = world
         self.size = size
+        self.answer_ms = ANSWER_MS
         self.epoch = 0
         self.alive = True
         self.stan = 0
@@ -205,7 +206,7 @@ class App:
         if world.now - attempt.go_at >= 9_900 and not attempt.eager:
             self._report(attempt, "not_sent", None)
             return
-        world.mine(ANSWER_MS, self._silent, (epoch, attempt))
+        world.mine(self.answer_ms, self._silent, (epoch, attempt))
         if world.line.down or (world.faults.loss and world.chance() < 0.3):
             return
         delay = 20

@@ -4,11 +4,15 @@ from tests.sim.acquirer import Key
 
 
 class Attempt:
-    """`released`: the cashier gave the goods away. `unheard`: nobody will ever report the host's answer."""
+    """`released`: the cashier gave the goods away. `unheard`: nobody will ever report the host's answer.
+
+    In the relay: `life` of the agent that has its connection, `hung_at` when that ended, `own`: the app reverses it itself.
+    """
 
     __slots__ = (
-        "amount_fen", "answer", "asked_at", "basket", "contradicted", "eager", "go_at", "heard", "id", "key", "kind", "opened",
-        "original", "released", "replaces", "reported", "shown", "stan", "tardy", "tries", "unheard",
+        "amount_fen", "answer", "asked_at", "basket", "contradicted", "eager", "go_at", "heard", "hung_at", "id", "key", "kind",
+        "life", "opened", "original", "own", "own_done", "released", "replaces", "reported", "shown", "stan", "tardy", "tries",
+        "unheard",
     )
 
     def __init__(self, basket: int, kind: str, amount_fen: int, original: "Attempt | None", replaces: str | None) -> None:
@@ -24,3 +28,6 @@ class Attempt:
         self.go_at: int | None = None
         self.answer = self.heard = self.shown = None  # type: str | None
         self.tries = 0
+        self.life: int | None = None
+        self.hung_at: int | None = None
+        self.own = self.own_done = False

@@ -42,6 +42,7 @@ class Checks:
         self.refused: set[str] = set()
         self.incidents: set[str] = set()
         self.risk: set[str] = set()
+        self.ordered: set[str] = set()  # reversals that a person ordered
         self.sealed: dict[str, None] = {}
         self.first: dict[str, dict[str, str]] = {}
         self.last_left: dict[str, tuple[int, int, int, int]] = {}  # boot, life, opportunity, boot time
@@ -90,6 +91,7 @@ class Checks:
             self.refused.add(key)
         elif type_ == "reversal.ordered":
             self.closing.pop(key, None)  # what a person orders is not automatic
+            self.ordered.add(key)
         elif type_.startswith("wallet."):
             self.world.wallets.committed(type_, key)
 
@@ -130,6 +132,8 @@ class Checks:
         """One in flight, and of those that are due the oldest goes first."""
         rows = machine.state.open_reversals.values()
         flying = [row.id for row in rows if row.state == "sending"]
+        if self.world.app.find(effect.transaction).own and effect.transaction not in self.ordered:
+            raise Violation("3", f"0400 for {effect.transaction}, which the payment app reverses")
         if flying != [effect.transaction]:
             raise Violation("3", f"in flight {flying} while {effect.transaction} is sent")
         number, now_ms = machine.state.reversals[effect.transaction].number, machine.boottime()
@@ -176,7 +180,7 @@ class Checks:
         if effect.vault != f"v{key}":
             raise Violation("3", f"the 0400 of {key} takes the card of {effect.vault}")
         expected = "06" if key in self.refused else REASONS[transaction.doubt or ""]
-        if reason != expected:
+        if reason != expected and not (reason == "06" and key in self.ordered):
             raise Violation("3", f"the 0400 of {key} says reason {reason}, not {expected}")
 
     def _pace(self, row: Reversal) -> None:
@@ -241,6 +245,11 @@ class Checks:
         """On a leased line a reversal and a payment are never under way together."""
         if state.agent.policy.line_leased and self._in_flight(state):
             raise Violation("3", f"{key} may go while {self._in_flight(state)} has the leased line")
+
+    def dropped(self, attempt: "Attempt", answer: object) -> None:
+        """An answer of the same STAN for another amount never reaches the terminal."""
+        if isinstance(answer, Decision) and answer.proceed == "go":
+            raise Violation("5", f"a crossed answer was forwarded as that of {attempt.id}")
 
     def promise(self, attempt: "Attempt") -> None:
         """The agent answered `approved`: the app prints."""

@@ -73,6 +73,7 @@ def _attempt(world: "World", attempt: "Attempt", rows: list[Row], secrets: dict[
         raise Violation("5", f"{key} was told approved and is {state}")
     if promise == "go" and state in {"intent", "not_sent"}:
         raise Violation("5", f"{key} got its go and is {state}")
+    _shown(world, attempt, state)
     for row in rows:
         if isinstance(row, Reversal) and row.state in LIVE:
             raise Violation("8", f"the reversal of {key} is still {row.state}")
@@ -84,6 +85,18 @@ def _attempt(world: "World", attempt: "Attempt", rows: list[Row], secrets: dict[
     _prompt(world, attempt, transaction)
     if not world.drawn.names and any(isinstance(row, Incident | Reversal) for row in rows):
         raise Violation("9", f"{key} has an incident or a reversal though nothing went wrong")
+
+
+def _shown(world: "World", attempt: "Attempt", state: str) -> None:
+    """Relay: what the terminal showed and what the agent says are one, unless a person or the app undid it, or has to look."""
+    if not world.relayed or state in {*NEED_SOMEBODY, "resolved"}:
+        return
+    if state == "approved" and attempt.shown != "approved" and not attempt.contradicted:
+        raise Violation("2", f"{attempt.id} is approved and the terminal showed {attempt.shown}")
+    if state == "approved" or attempt.shown != "approved":
+        return
+    if attempt.id not in world.checks.ordered and not attempt.own:
+        raise Violation("2", f"the terminal showed success for {attempt.id}, which is {state}")
 
 
 def _ledger(world: "World", attempt: "Attempt", state: str) -> None:

@@ -48,7 +48,10 @@ class Machine:
         leased, rule = world.faults.lease, "wait"
         if world.faults.batch:
             rule = ("wait", "wait", "refuse", "pass")[int(world.chance() * 4)]
-        self.policy = Policy(line_leased=leased, settlement_while_pending=rule, wallets=RULES, release_on_evidence=True)  # type: ignore[arg-type]
+        self.policy = Policy(
+            mode="relay" if world.relayed else "direct", line_leased=leased, wallets=RULES, release_on_evidence=True,
+            settlement_while_pending=rule,  # type: ignore[arg-type]
+        )
         self.state = State()
         self.up = False
         self.life = 0

@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 from agent.core import (
+    adoption,
     answers,
     card,
     gate,
@@ -22,6 +23,7 @@ from agent.core import (
     people,
     playbook,
     receipt,
+    relay,
     reversal,
     schedule,
     wallet,
@@ -199,6 +201,21 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("7", "goods go out while the wallet is asked", playbook._hold_goods,
            'row.state not in {"approved", "paid"}', 'row.state not in {"approved", "paid", "querying"}',
            only=("scan", "deaf_app")),
+    # ── the relay ────────────────────────────────────────────────────────────────────────────────────────────────────
+    Mutant("2", "an answer that nobody heard counts", relay.forwarded, '"approved" if event.left else "approved_not_completed"',
+           '"approved"', only=("relay", "hangup", "full", "delay")),
+    Mutant("2", "an answer after the doubt is forwarded", relay._late, "return _dropped(transaction, decision.detail)",
+           'return Decision(transaction=transaction.id, proceed="go")', only=("relay", "slow", "delay")),
+    Mutant("2", "what the terminal may have heard is reversed by itself", card.restarted, "if transaction.answered:", "if False:",
+           only=("relay", "kill")),
+    Mutant("3", "the agent reverses beside the payment app", adoption.wait, "row, adopted=True,", "row,",
+           only=("relay", "own", "hangup", "loss")),
+    Mutant("T1", "any answer to the app's own 0400 settles it", answers._app_answered, "_accepts(state, event) and", "",
+           only=("relay", "own", "keys", "hangup", "loss")),
+    Mutant("T3", "the app's own 0400 is waited for without end", answers.deadline, "adoption.silent(state, row)", "pass",
+           only=("relay", "own", "loss", "hangup")),
+    Mutant("T7", "an answer for another amount is forwarded", relay._is_answer, "own == said and", "own == said or",
+           only=("relay", "crossed")),
 )
 
 

@@ -30,6 +30,8 @@ RARE = {
     ("transaction", "no_original", "accepted"), ("reversal", "no_original", "accepted"),
     ("transaction", "unresolved", "even"), ("transaction", "declined_uncertain", "even"), ("reversal", "fenced", "accepted"),
     ("reversal", "no_original", "resolved"), ("reversal", "pending", "resolved"), ("reversal", "expired", "accepted"),
+    ("reversal", "pending", "no_original"), ("reversal", "exhausted", "no_original"), ("reversal", "exhausted", "app_silent"),
+    ("reversal", "exhausted", "refused"), ("transaction", "approved_not_completed", "not_undone"),
 }
 
 # Of wallets: apps that report without asking, or other outcomes than approved, declined and silence; what a person or the next

@@ -18,6 +18,7 @@ from tests.sim.machine import CUTOFF_MS, Machine
 from tests.sim.people import People
 from tests.sim.printer import Printer
 from tests.sim.scan import Wallets
+from tests.sim.terminal import Terminal
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -36,6 +37,7 @@ class World:
         drawn = swarm.draw(random)
         size = (1, 1, 1, 1, 1, 2, 3, 6)[int(random.random() * 8)]
         self.faults = self.drawn = drawn if only is None else swarm.Faults(only)
+        self.relayed = self.drawn.relay and not self.drawn.lease
         self.journal = journal
         self.now = 0
         self.heap: list[tuple[int, int, bool, Any, Any]] = []
@@ -51,7 +53,7 @@ class World:
         self.printer = Printer(self)
         self.fleet = Fleet(self)
         self.people = People(self)
-        self.app = App(self, size if baskets is None else baskets)
+        self.app = (Terminal if self.relayed else App)(self, size if baskets is None else baskets)
         self.wallets = Wallets(self)
 
     def _books(self) -> Journal | Memory:

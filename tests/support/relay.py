@@ -96,7 +96,8 @@ class Terminal:
 
     def half_close(self) -> None:
         """End the sending side only."""
-        self.writer.write_eof()
+        with contextlib.suppress(OSError):  # it is over already
+            self.writer.write_eof()
 
     def reset(self) -> None:
         """Vanish, as a terminal whose plug was pulled and whose router says so."""

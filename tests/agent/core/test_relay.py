@@ -316,6 +316,28 @@ def test_T3_an_adopted_reversal_without_an_answer_is_a_persons_case_and_blocks_n
     assert world.states() == ("reversed", "accepted")
 
 
+@pytest.mark.parametrize(
+    ("answered", "states"),
+    [
+        ("00", ("reversed", "accepted")), ("94", ("unresolved", "refused")), ("25", ("no_original", "no_original")),
+        (None, ("unresolved", "refused")),
+    ],
+)
+def test_the_app_takes_over_a_reversal_that_has_used_up_its_turn(answered: str | None, states: tuple[str, str]) -> None:
+    world = relayed()
+    world.connect()
+    world.doubt()
+    world.go_to(90 * SECOND)
+    assert world.states() == ("unresolved", "exhausted")
+    own_0400(world)
+    assert world.open("b", stan="000002").proceed == "go"
+    if answered is None:
+        world.go_to(120 * SECOND)
+    else:
+        world.reply(answered)
+    assert (world.states(), len(world.sends())) == (states, 3)
+
+
 def test_T1_only_00_settles_what_the_app_reverses() -> None:
     world = relayed()
     world.open()
