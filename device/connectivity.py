@@ -115,7 +115,8 @@ class Prober:
             else:
                 pause_s = FAST_S
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), pause_s)
+                async with asyncio.timeout(pause_s):  # `wait_for` may lose a cancellation that comes with the waking (3.11)
+                    await self._woken.wait()
 
     async def _try(self) -> bool | None:
         """The outcome of one attempt, or None when it was cut short."""

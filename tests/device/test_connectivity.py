@@ -391,3 +391,26 @@ def test_a_closed_ear_hears_nothing_and_may_be_closed_again():
         assert heard == []
 
     asyncio.run(story())
+
+
+def test_a_prober_that_is_stopped_in_the_moment_of_its_waking_ends() -> None:
+    async def story() -> None:
+        tried = asyncio.Event()
+
+        async def attempt() -> bool:
+            tried.set()
+            return True
+
+        prober = Prober(attempt)
+        prober.want(True)
+        running = asyncio.create_task(prober.run())
+        await tried.wait()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        prober.want(False)
+        running.cancel()
+        async with asyncio.timeout(20):
+            await asyncio.wait({running})
+        assert running.cancelled()
+
+    asyncio.run(story())
