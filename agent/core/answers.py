@@ -81,7 +81,7 @@ def judge(state: State, row: Reversal, code: str | None) -> None:
 def _app_answered(state: State, row: Reversal, event: HostReply) -> None:
     """The answer to the app's own 0400, which the app judges too; what it does not settle, the app sends again."""
     policy, code = state.agent.policy, event.code
-    if _accepts(state, event) and "accepted" in REVERSAL[row.state]:
+    if _accepts(state, event) and "accepted" in REVERSAL[row.state] and may_be_undone(state, row):
         accepted(state, row, code)
     elif not row.pending or event.mac == "bad":
         state.tell("host.doubled_reply", row.id, code=code)

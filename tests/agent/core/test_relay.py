@@ -361,6 +361,19 @@ def test_T16_no_original_to_the_apps_own_0400_is_believed_by_the_same_rules(afte
     assert world.transaction().state == state
 
 
+def test_what_the_app_reverses_after_a_person_closed_the_case_opens_it_no_more() -> None:
+    world = relayed()
+    world.open()
+    own_0400(world)
+    world.go_to(30 * SECOND)
+    incident = world.incident("in_doubt")
+    world.do(e.IncidentResolved(incident=incident.id, transaction="a", resolution="refunded", by="manager"))
+    assert world.states() == ("resolved", "fenced")
+    own_0400(world)
+    world.reply("00")
+    assert world.states() == ("resolved", "fenced")
+
+
 def test_T12_a_batch_that_closes_does_not_lose_what_the_app_reverses() -> None:
     world = relayed()
     world.open()
