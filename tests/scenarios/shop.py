@@ -2,9 +2,9 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -59,39 +59,33 @@ class Shop:
     """One shop of `shops.toml`. The agent starts at the first `open`; `close` ends every process of the shop."""
 
     def __init__(self, folder: Path, words: dict[str, Any], host: Host) -> None:
-        folder.mkdir()
-        self.folder = folder
+        terminal = folder / "terminal"
+        terminal.mkdir(parents=True)
         self._words = words
         self.host = host
-        self.paper = Paper(folder, profile=words["printer"]) if "printer" in words else None
         self.broker = Mosquitto(folder / "broker") if words.get("broker") else None
         self.listener: Listener | None = None
-        self.relay_port = 0
-        self.wallet: Wallet | None = None
-        if self.broker is not None:
-            self.broker.start()
-            self.listener = Listener(self.broker)
-        self.agent = Agent(folder / "terminal", self.host.port, **self._sections())
+        self.relay_port = free_port() if words.get("relay") else 0
+        with ThreadPoolExecutor() as pool:  # side by side: most of their start is Python's own
+            paper = pool.submit(Paper, folder, profile=words["printer"]) if "printer" in words else None
+            wallet = pool.submit(Wallet, terminal) if "rules" in words else None
+            if self.broker is not None:
+                self.broker.start()
+                self.listener = Listener(self.broker)
+        self.paper = paper.result() if paper else None
+        self.wallet = wallet.result() if wallet else None
+        self.agent = Agent(terminal, self.host.port, **self._sections(terminal))
         self._running = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None) -> None:
-        self.close()
-
-    def _sections(self) -> dict[str, dict[str, Any]]:
-        (self.folder / "terminal").mkdir()
+    def _sections(self, terminal: Path) -> dict[str, dict[str, Any]]:
         sections: dict[str, dict[str, Any]] = {name: words for name, words in self._words.items() if isinstance(words, dict)}
         if self.paper is not None:
             sections["printer"] = {"driver": "escpos", "port": str(self.paper.port), "profile": self._words["printer"]}
-        if "rules" in self._words:
-            terminal = self.folder / "terminal"
+        if self.wallet is not None:
             (terminal / "rules.toml").write_text(toml(sections.pop("rules")))
-            self.wallet = Wallet(terminal)
-            sections["wallet"] |= {"url": self.wallet.url, "key_file": "wallet.key", "rules": "rules.toml"}
-        if self._words.get("relay"):
-            self.relay_port = free_port()
+            gateway = {"url": self.wallet.url, "key_file": "wallet.key", "rules": "rules.toml"}
+            sections["wallet"] = gateway | sections["wallet"]
+        if self.relay_port:
             sections["relay"] = {"listen": f"127.0.0.1:{self.relay_port}"}
         if self.broker is not None:
             sections["mqtt"] = {"url": self.broker.url}
