@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from agent import profile, settings, walletrules, wording
+from agent import holidays, profile, settings, walletrules, wording
 from agent.keyfile import ensure_key, read_key
 from agent.problem import ConfigError, Problem
 from agent.reading import Reading, document
@@ -47,6 +47,11 @@ def load(path: str | Path | None) -> Config:
     if config.wallet is not None and config.wallet.rules is not None:
         try:
             config = msgspec.structs.replace(config, wallets=walletrules.load(config.wallet.rules))
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if config.settlement is not None and config.settlement.calendar is not None:
+        try:
+            config = msgspec.structs.replace(config, calendar=holidays.load(config.settlement.calendar))
         except ConfigError as error:
             problems.extend(error.problems)
     problems += _named(name, mistakes(config), reading.bad)

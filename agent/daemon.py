@@ -295,6 +295,8 @@ def policy_of(config: Config) -> Policy:
         terminal_id=terminal.terminal_id, merchant_name=terminal.merchant_name, hotline=terminal.hotline, lang=terminal.lang,
         wallets=config.wallets if config.wallet is not None else (),
         release_on_evidence=config.wallet is not None and config.wallet.release_on_evidence,
+        grace_days=config.settlement.grace_days if config.settlement else Policy().grace_days,
+        **msgspec.structs.asdict(config.calendar),
         line_leased=config.acquirer.line == "lease",
         has_printer=config.printer.driver != "disabled", asks_app=config.payapp is not None, **config.profile.rules(),
     )

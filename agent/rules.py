@@ -129,8 +129,6 @@ def _wanted_files(config: Config) -> Iterator[tuple[str, Path, bool]]:
         named += [("relay.tls_key", config.relay.tls_key, True)]
     if config.wallet is not None:
         named += [("wallet.ca", config.wallet.ca, False)]
-    if config.settlement is not None:
-        named += [("settlement.calendar", config.settlement.calendar, False)]
     return ((key, path, secret) for key, path, secret in named if path is not None)
 
 

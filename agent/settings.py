@@ -15,6 +15,7 @@ from agent.core.playbook import Row
 from agent.core.policy import Policy
 from agent.core.profile import Count, TimerMs, says
 from agent.core.wallets import DEFAULTS, WalletRule
+from agent.holidays import Calendar
 from agent.problem import Problem
 from agent.profile import AcquirerProfile, Algorithm, Header, Tpdu
 
@@ -276,6 +277,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     settlement: Settlement | None = None
     wallets: tuple[WalletRule, ...] = DEFAULTS  # used when there is a `wallet` section
     profile: AcquirerProfile = _UNIONPAY
+    calendar: Calendar = Calendar()
     wording: Mapping[str, Row] = {}  # the playbook's rows that `terminal.texts` has other words for
     written: frozenset[str] = frozenset()  # the sections and keys (`recovery.mode`) that the file really contains
     warnings: tuple[Problem, ...] = ()

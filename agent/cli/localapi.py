@@ -88,8 +88,14 @@ def _refused(call: Call, code: int, problem: dict[str, Any]) -> Failure:
         return call.fail(exits.UNAVAILABLE, "not_allowed", uid=os.getuid())
     kind = str(problem.get("type", "")).rpartition(":")[2]
     detail = call.say(kind) if kind in _KNOWN and kind in TEXTS else printable(str(problem.get("detail", code)))
+    if kind in _TRY_AGAIN:
+        return call.fail(exits.TRY_LATER, "refused", detail=detail)
     exit_code = {404: exits.USAGE, 503: exits.TRY_LATER, 507: exits.STORAGE}.get(code, exits.UNAVAILABLE)
     return call.fail(exit_code, "refused", detail=detail)
 
 
-_KNOWN = frozenset({"no-such-transaction", "no-receipt", "no-printer", "nothing-in-doubt", "spool-full"})
+_KNOWN = frozenset({
+    "no-such-transaction", "no-receipt", "no-printer", "nothing-in-doubt", "spool-full", "statement-interrupted",
+    "no-refund-due", "refund-not-confirmed", "refund-too-large", "still-reversing", "already-closed",
+})
+_TRY_AGAIN = frozenset({"statement-interrupted", "still-reversing"})

@@ -7,6 +7,7 @@ import click
 
 from agent import exits
 from agent.cli.base import Call, common, emit, facts
+from agent.cli.choose import one_transaction
 from agent.cli.localapi import ask
 from agent.cli.probing import probe
 from agent.cli.repair import repair
@@ -77,7 +78,7 @@ def print_test(call: Call, *, wait_s: int) -> None:
 @common
 def reprint(call: Call, *, which: str, wait_s: int) -> None:
     """Print the receipt again, marked as a copy. While the original still waits, that one is printed."""
-    _order(call, f"/v1/transactions/{_single(call, which)}/reprint", wait_s)
+    _order(call, f"/v1/transactions/{one_transaction(call, which)}/reprint", wait_s)
 
 
 @print_group.command(
@@ -96,17 +97,7 @@ Examples:
 def guarantee(call: Call, *, which: str, contact: str | None, copies: int, wait_s: int) -> None:
     """Print the statement of facts of a transaction in doubt, for merchant and customer to sign."""
     body = {"copies": copies} | ({"contact": contact} if contact else {})
-    _order(call, f"/v1/transactions/{_single(call, which)}/guarantee", wait_s, body)
-
-
-def _single(call: Call, which: str) -> str:
-    """The id of the one transaction that is meant."""
-    with call.journal() as reader:
-        found = call.one(reader, which)
-    if len(found) > 1:
-        ids = ", ".join(row.id for row in found[:5])
-        raise call.fail(exits.USAGE, "several", text=which, count=len(found), ids=ids)
-    return found[0].id
+    _order(call, f"/v1/transactions/{one_transaction(call, which)}/guarantee", wait_s, body)
 
 
 def _order(call: Call, target: str, wait_s: int, body: dict[str, Any] | None = None) -> None:

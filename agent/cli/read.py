@@ -10,6 +10,7 @@ from agent.cli.base import Call, common, emit, facts, pad
 from agent.core.model import Incident, Job, Now, Order, Reversal, Transaction
 from agent.core.playbook import Advice, advise
 from agent.core.state import State
+from agent.core.verdict import booked_fen
 from agent.incident import Moment, moment, timeline, when
 from agent.journal.chain import Entry
 from agent.journal.reader import CHUNK, Reader
@@ -139,6 +140,18 @@ def _related(call: Call, row: Transaction, state: State) -> list[tuple[str, str]
         wallet, said = word("wallet", row.wallet, lang), word("said", row.order.said or "unknown", lang)
         counts = {name: getattr(row.order, name) for name in ("queries", "cancels", "refunds")}
         pairs.append((call.say("order"), call.say("order_line", wallet=wallet, number=row.order.order_no, said=said, **counts)))
+    if row.account is not None:
+        booked = {
+            "verdict": word("verdict", row.account.verdict, lang), "final": word("final", row.account.final, lang),
+            "net": amount(booked_fen(row, row.account), lang), "case": word("case", row.account.case, lang),
+        }
+        pairs.append((call.say("booked"), call.say("booked_line", **booked)))
+    if row.refund is not None:
+        item = row.refund
+        pairs.append((call.say("refund"), call.say(
+            "settle_refund", number=item.number[:8].upper(), state=word("refund", item.state, lang),
+            due=amount(item.due_fen, lang), refunded=amount(item.refunded_fen, lang),
+        )))
     for job in state.jobs_of(row.id):
         copy = f" ({word('marked', True, lang)})" if job.marked else ""
         pairs.append((call.say("job"), f"{word('what', job.what, lang)}{copy}: {word('job', job.state, lang)}"))
@@ -160,8 +173,24 @@ def _detail(call: Call, row: Transaction, state: State, entries: list[Entry]) ->
         "order": _order(row, row.order) if row.order is not None else None,
         "jobs": [_job(job) for job in state.jobs_of(row.id)],
         "incidents": [_item(incident) for incident in state.incidents_of(row.id)],
+        "disposition": row.disposition, "settlement": _settlement(row), "refund": _refund(row),
         "timeline": timeline(entries, call.lang, offset),
     }
+
+
+def _settlement(row: Transaction) -> dict[str, Any] | None:
+    account = row.account
+    if account is None:
+        return None
+    net_fen = booked_fen(row, account)
+    return {"verdict": account.verdict, "final": account.final, "case": account.case, "booked_fen": net_fen}
+
+
+def _refund(row: Transaction) -> dict[str, Any] | None:
+    item = row.refund
+    if item is None:
+        return None
+    return {"number": item.number, "state": item.state, "due_fen": item.due_fen, "refunded_fen": item.refunded_fen}
 
 
 def _reversal(row: Reversal) -> dict[str, Any]:

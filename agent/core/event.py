@@ -5,26 +5,11 @@ Ids of new things are drawn at the way in and carried here; the core draws nothi
 
 from typing import Literal
 
-import msgspec
-
 from agent.core.appevent import AppEvent
 from agent.core.happening import Happening as _Event
 from agent.core.model import ByHand, Disposition, Document, Evidence, Original, Outcome, Rail
 from agent.core.policy import Policy
-
-
-class Settled(msgspec.Struct, frozen=True, array_like=True):
-    """One line of a settlement file. `number` is its line in the file; `named` is ours with its RRN, found at the way in."""
-
-    number: int
-    day: int
-    direction: Literal["debit", "credit"]
-    amount_fen: int
-    batch: str | None = None
-    stan: str | None = None
-    rrn: str | None = None
-    nth: int = 1
-    named: str | None = None
+from agent.core.settlementevent import RefundReported, SettlementImported
 
 
 class Booted(_Event, frozen=True):
@@ -131,34 +116,6 @@ class DispositionGiven(_Event, frozen=True):
     transaction: str
     disposition: Disposition
     by_hand: ByHand | None = None
-
-
-class SettlementImported(_Event, frozen=True):
-    """One settlement file of this terminal, whole: `days` are the settlement dates it covers.
-
-    The way in leaves out what is plainly right (`agreed` counts it) and names every transaction that the rest may be about
-    (`families`), so that what the core decides follows from the event alone. `absent` are approved transactions of these
-    days that the file does not have. `statement` names the file's content; `terminal_id` is F41.
-    """
-
-    statement: str
-    terminal_id: str
-    days: tuple[int, ...]
-    lines: tuple[Settled, ...]
-    families: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
-    agreed: int = 0
-
-
-class RefundReported(_Event, frozen=True):
-    """A person speaks of the refund work item: with `confirmed` that no adjustment or chargeback runs; with an amount
-    that so much was refunded.
-    """
-
-    transaction: str
-    by: str
-    confirmed: bool = False
-    amount_fen: int | None = None
 
 
 class BatchChanged(_Event, frozen=True):

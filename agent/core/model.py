@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from agent.core.accounts import Account, Ledger, Refund
 from agent.core.policy import Policy
 
 Rail = Literal["card", "wallet", "bestpay"]
@@ -98,48 +99,6 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     rival: str | None = None
 
 
-class BookedLine(msgspec.Struct, frozen=True, array_like=True):
-    """One line of a settlement file that is about a transaction. `day` is the settlement date in days since 1970.
-
-    `nth` tells equal lines of one file apart, so that the same line in a later file is not counted again.
-    """
-
-    day: int
-    direction: Literal["debit", "credit"]
-    amount_fen: int
-    rrn: str | None = None
-    nth: int = 1
-
-
-class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the settlement files say of one transaction, and what is owed because of it (`case`, see `verdict`).
-
-    `amounts_fen` may stand in a file (with tips and adjustments); `undone_fen` is what was booked for its undoing by hand.
-    """
-
-    lines: tuple[BookedLine, ...] = ()
-    amounts_fen: tuple[int, ...] = ()
-    undone_fen: int = 0
-    verdict: Literal["awaited", "settled", "not_settled", "uneven"] = "awaited"
-    final: bool = False
-    case: str = "wait"
-
-
-class Refund(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The refund work item of one transaction: there is one at most, with one number, and never more than was booked."""
-
-    number: str
-    state: str
-    due_fen: int
-    refunded_fen: int = 0
-    confirmed_by: str | None = None
-
-    @property
-    def open(self) -> bool:
-        """True while a person has to do something about it."""
-        return self.state in {"wanted", "open"}
-
-
 class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One attempt to move money, keyed in the field by (terminal, batch, STAN). `number` orders them by age."""
 
@@ -206,9 +165,8 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     @property
     def links(self) -> tuple[str, ...]:
         """The transactions on which what is owed depends: repeats, replacements, and what undid it by hand."""
-        replaced_by = self.disposition.replaced_by if self.disposition is not None else None
-        found = (self.repeated_by, self.perhaps_repeated_by, self.undone_by, replaced_by)
-        return tuple(key for key in found if key is not None and key not in {"cash", "none"})
+        replaced_by = self.disposition and self.disposition.replaced_by
+        return tuple(filter(None, (self.repeated_by, self.perhaps_repeated_by, self.undone_by, replaced_by)))
 
 
 CLOSED = frozenset({"approved", "declined", "not_sent", "reversed", "no_original", "paid", "closed", "refunded", "resolved"})
@@ -369,16 +327,6 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     wanted: Literal["now", "watch", "none"] = "none"
     echo: Literal["none", "owed", "sent"] = "none"
     due_ms: int | None = None
-    open: bool = True
-
-
-class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which settlement dates (days since 1970) and files were imported, newest last; when people were last reminded."""
-
-    id: str = "ledger"
-    days: tuple[int, ...] = ()
-    statements: tuple[str, ...] = ()
-    reminded: int | None = None
     open: bool = True
 
 

@@ -9,11 +9,12 @@ from uuid import uuid5
 from msgspec.structs import replace
 
 from agent.core import incidents, reversal
+from agent.core.accounts import Account, Refund
 from agent.core.change import Decision, Rejected
-from agent.core.event import RefundReported
 from agent.core.incidents import NAMESPACE
 from agent.core.lifecycle import REFUND, move
-from agent.core.model import Account, Refund, Transaction
+from agent.core.model import Transaction
+from agent.core.settlementevent import RefundReported
 from agent.core.state import State
 from agent.core.verdict import booked_fen
 

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from agent.core import incidents, refunds, reversal
+from agent.core.accounts import Account, BookedLine, Settled
 from agent.core.calendar import text as day_text
 from agent.core.change import Decision, Report, Unmatched
-from agent.core.event import RefundReported, Settled, SettlementImported
 from agent.core.lifecycle import move, table_of
-from agent.core.model import Account, BookedLine, Owner, Transaction
+from agent.core.model import Owner, Transaction
+from agent.core.settlementevent import RefundReported, SettlementImported
 from agent.core.state import State, find
 from agent.core.verdict import amounts, case, day_of, last_day, net_fen, verdict, whole_day
 

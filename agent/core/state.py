@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from msgspec.structs import replace
 
+from agent.core.accounts import Ledger
 from agent.core.change import Change, Decision, Effect, Fact, Rejected
-from agent.core.model import Agent, Incident, Job, Ledger, Line, Now, Printer, Reversal, Row, Stamp, Streaks, Transaction
+from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Stamp, Streaks, Transaction
 
 if TYPE_CHECKING:
     from agent.core.playbook import Row as Words

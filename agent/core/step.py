@@ -27,6 +27,7 @@ from agent.core import appevent as a
 from agent.core import event as e
 from agent.core.change import Change, Decision
 from agent.core.model import Line, Now, Transaction
+from agent.core.settlementevent import RefundReported, SettlementImported
 from agent.core.state import State, find
 
 NOTHING = Decision()
@@ -194,8 +195,8 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.DispositionGiven: people.disposition_given,
     e.BatchChanged: batch.changed,
     e.SettlementAsked: batch.asked,
-    e.SettlementImported: settlement.imported,
-    e.RefundReported: settlement.refund_reported,
+    SettlementImported: settlement.imported,
+    RefundReported: settlement.refund_reported,
     e.TerminalChanged: _terminal_changed,
     e.ReversalOrdered: _ordered,
     e.IncidentResolved: people.resolved,

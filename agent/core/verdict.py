@@ -7,8 +7,9 @@ what replaced the payment; where nobody said, the case says so.
 
 from collections.abc import Iterable
 
+from agent.core.accounts import Account, BookedLine
 from agent.core.calendar import following, grace_day, needed
-from agent.core.model import Account, BookedLine, Transaction
+from agent.core.model import Transaction
 from agent.core.state import State
 
 CREDITS = frozenset({"void", "refund", "completion_void"})  # their own line is a credit

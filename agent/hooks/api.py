@@ -16,9 +16,11 @@ from agent.core.appevent import LinkReported
 from agent.core.change import Decision
 from agent.core.model import Disposition
 from agent.core.playbook import advise
+from agent.core.settlementevent import RefundReported
 from agent.core.state import State
 from agent.hooks import body as b
-from agent.hooks import intake, walletintake
+from agent.hooks import intake, statements, walletintake
+from agent.hooks import settlementbody as s
 from agent.hooks.masking import masked
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, http_problem, respond
@@ -36,7 +38,7 @@ ID_MAX = 48  # an id of ours, or the name of a request: that of its transaction,
 JSON = "application/json"
 _BODIES: tuple[type, ...] = (
     b.Open, b.Empty, b.Result, b.Receipt, b.EvidenceBody, b.DispositionBody, b.Batch, b.TerminalBody, b.Link, b.Resolve,
-    b.Recover, b.Reprint, b.Guarantee, b.ReversalBody, b.RequestAnswer,
+    b.Recover, b.Reprint, b.Guarantee, b.ReversalBody, b.RequestAnswer, s.Statement, s.RefundBody,
 )
 BODILESS: frozenset[type] = frozenset({b.Empty, b.Reprint, b.Guarantee})  # an empty body means: all defaults
 PAYLOADS: dict[type, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(kind) for kind in _BODIES}
@@ -222,8 +224,30 @@ async def give_disposition(request: web.Request) -> web.StreamResponse:
         body.goods, body.replaced_by and masked(body.replaced_by), body.accepts_risk,
         body.contact and masked(body.contact),
     )
-    event = e.DispositionGiven(transaction=key, disposition=said)
+    event = e.DispositionGiven(transaction=key, disposition=said, by_hand=body.by_hand)
     return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+
+
+async def report_refund(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions/{id}/refund."""
+    house, key = request.app[HOUSE], id_of(request)
+    body, raw = await read(request, s.RefundBody)
+    event = RefundReported(transaction=key, by=masked(body.by), confirmed=body.confirmed, amount_fen=body.amount_fen)
+    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+
+
+async def import_settlement(request: web.Request) -> web.StreamResponse:
+    """POST /v1/settlements: a whole statement, or the next part of one; the last part applies all of it."""
+    house = request.app[HOUSE]
+    body, raw = await read(request, s.Statement)
+    verdicts = request.app[statements.DESK].take(body)
+    if verdicts is None:
+        return answer(s.StatementAnswer(masked(body.statement), applied=False, report=None))
+    event = await statements.event_of(house, body, verdicts)
+    if body.preview:
+        return answer(s.StatementAnswer(masked(body.statement), applied=False, report=statements.preview(house, event)))
+    decision = await house.inbox.submit(event, None, idempotency(request, raw))
+    return answer(s.StatementAnswer(masked(body.statement), applied=True, report=decision.report))
 
 
 async def order_recovery(request: web.Request) -> web.StreamResponse:

@@ -4,33 +4,29 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from agent.core.model import Goods, Outcome, Proceed, Rail
+from agent.core.model import ByHand, Disposition, Goods, Outcome, Proceed, Rail
 from agent.core.playbook import Advice
-
-FenAmount = Annotated[int, msgspec.Meta(ge=1, le=999_999_999_999, description="whole fen")]
-SixDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}\Z")]
-FourDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}\Z")]
-ThreeDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{3}\Z")]
-Code = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Z]{2}\Z", description="response code F39, whole")]
-Condition = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{2}\Z", description="F25; by default the profile's for this kind")]
-OrderNumber = Annotated[
-    str, msgspec.Meta(pattern=r"^[0-9A-Za-z_*|-]{1,64}\Z", description="the merchant's own number of a wallet order, kept as is")
-]
-Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Note = Annotated[str, msgspec.Meta(max_length=500)]
-Chip = Annotated[str, msgspec.Meta(pattern=r"^([0-9A-Fa-f]{2}){0,255}\Z", description="EMV TLV as hex, at most 255 bytes")]
-
+from agent.hooks.settlementbody import RefundItem, SettlementItem
+from agent.hooks.values import (
+    Base,
+    Chip,
+    Code,
+    Condition,
+    FenAmount,
+    FourDigits,
+    Note,
+    OrderNumber,
+    SixDigits,
+    ThreeDigits,
+    Word,
+)
 
 IN_DOUBT = frozenset({
     "in_doubt", "reversing", "approved_not_completed", "unresolved", "querying", "cancelling", "cancel_unknown",
 })
 
 
-class _Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request body."""
-
-
-class Card(_Body, frozen=True):
+class Card(Base, frozen=True):
     """The card: a PAN, or a token with the last four digits where the agent keeps no card data."""
 
     pan: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{13,19}\Z")] | None = None
@@ -42,7 +38,7 @@ class Card(_Body, frozen=True):
     chip: Chip | None = None
 
 
-class OriginalBody(_Body, frozen=True):
+class OriginalBody(Base, frozen=True):
     """What a void, a completion or a refund refers to; `date` is its MMDD."""
 
     batch: SixDigits
@@ -50,7 +46,7 @@ class OriginalBody(_Body, frozen=True):
     date: FourDigits | None = None
 
 
-class Open(_Body, frozen=True):
+class Open(Base, frozen=True):
     """Open a transaction; `sent: true` also asks permission to send, in the same commit."""
 
     rail: Rail
@@ -72,11 +68,11 @@ class Open(_Body, frozen=True):
     sent: bool = False
 
 
-class Empty(_Body, frozen=True):
+class Empty(Base, frozen=True):
     """No fields."""
 
 
-class LineBody(_Body, frozen=True):
+class LineBody(Base, frozen=True):
     """One line of a receipt."""
 
     text: Annotated[str, msgspec.Meta(max_length=200)]
@@ -85,7 +81,7 @@ class LineBody(_Body, frozen=True):
     bold: bool = False
 
 
-class Receipt(_Body, frozen=True):
+class Receipt(Base, frozen=True):
     """The genuine receipt, as the payment app made it."""
 
     lines: Annotated[tuple[LineBody, ...], msgspec.Meta(min_length=1, max_length=200)]
@@ -93,7 +89,7 @@ class Receipt(_Body, frozen=True):
     copies: Annotated[int, msgspec.Meta(ge=1, le=3)] = 1
 
 
-class Result(_Body, frozen=True):
+class Result(Base, frozen=True):
     """What the app heard from the host."""
 
     outcome: Outcome
@@ -112,7 +108,7 @@ Record = Annotated[
 ]
 
 
-class ReversalBody(_Body, frozen=True):
+class ReversalBody(Base, frozen=True):
     """What became of the 0400 of the app's own kernel. `accepted` needs the host's code."""
 
     outcome: AppOutcome
@@ -120,7 +116,7 @@ class ReversalBody(_Body, frozen=True):
     record: Record | None = None
 
 
-class RequestAnswer(_Body, frozen=True):
+class RequestAnswer(Base, frozen=True):
     """The answer to a request from the event stream: `outcome` of a flush or an inquiry, or `state` of a transaction."""
 
     outcome: AppOutcome | None = None
@@ -134,20 +130,20 @@ class RequestAnswer(_Body, frozen=True):
     reversal_code: Code | None = None
 
 
-class Reprint(_Body, frozen=True):
+class Reprint(Base, frozen=True):
     """Order a marked copy; `blank` only reports that the paper came out with nothing on it."""
 
     blank: bool = False
 
 
-class Guarantee(_Body, frozen=True):
+class Guarantee(Base, frozen=True):
     """Order the guarantee note, the customer's copy and the merchant's."""
 
     contact: Word | None = None
     copies: Annotated[int, msgspec.Meta(ge=1, le=2)] = 2
 
 
-class EvidenceBody(_Body, frozen=True):
+class EvidenceBody(Base, frozen=True):
     """What the customer shows."""
 
     kind: Literal["debit_sms", "refund_sms", "wallet_record"]
@@ -158,16 +154,17 @@ class EvidenceBody(_Body, frozen=True):
     text: Note | None = None
 
 
-class DispositionBody(_Body, frozen=True):
+class DispositionBody(Base, frozen=True):
     """Where goods and money went."""
 
     goods: Goods | None = None
     replaced_by: Word | None = None
     accepts_risk: bool = False
     contact: Word | None = None
+    by_hand: ByHand | None = None
 
 
-class Batch(_Body, frozen=True):
+class Batch(Base, frozen=True):
     """The app's settlement."""
 
     batch: SixDigits
@@ -183,19 +180,19 @@ class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     pending_reversals: int | None = None
 
 
-class TerminalBody(_Body, frozen=True):
+class TerminalBody(Base, frozen=True):
     """The app's sign-in, key change or reboot."""
 
     event: Literal["signed_in", "key_changed", "rebooted"]
 
 
-class Link(_Body, frozen=True):
+class Link(Base, frozen=True):
     """What a platform that hides the network reports."""
 
     state: Literal["up", "down"]
 
 
-class Resolve(_Body, frozen=True, rename={"resolution": "as"}):
+class Resolve(Base, frozen=True, rename={"resolution": "as"}):
     """How a person closes a case."""
 
     resolution: Literal["refunded", "collected", "written_off", "no_action"]
@@ -203,7 +200,7 @@ class Resolve(_Body, frozen=True, rename={"resolution": "as"}):
     note: Note = ""
 
 
-class Recover(_Body, frozen=True):
+class Recover(Base, frozen=True):
     """Who orders the reversal to be sent again."""
 
     by: Word
@@ -288,6 +285,9 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
     jobs: list[dict[str, Any]]
     incidents: list[IncidentItem]
     order: OrderItem | None = None
+    disposition: Disposition | None = None
+    settlement: SettlementItem | None = None
+    refund: RefundItem | None = None
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from agent.hooks import api, stream, views
 from agent.hooks import body as b
+from agent.hooks import settlementbody as s
 
 
 class Route(NamedTuple):
@@ -41,6 +42,8 @@ ROUTES = (
         "POST", "/v1/transactions/{id}/disposition", api.give_disposition, b.DispositionBody, b.Answer, 200,
         "where goods and money went",
     ),
+    Route("POST", "/v1/transactions/{id}/refund", api.report_refund, s.RefundBody, b.Answer, 200, "confirmed or made"),
+    Route("POST", "/v1/settlements", api.import_settlement, s.Statement, s.StatementAnswer, 200, "what the settlement file says"),
     Route("POST", "/v1/transactions/{id}/recover", api.order_recovery, b.Recover, b.Answer, 200, "send the reversal again"),
     Route(
         "POST", "/v1/transactions/{id}/reversal", api.report_reversal, b.ReversalBody, b.Answer, 200,

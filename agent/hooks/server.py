@@ -14,6 +14,7 @@ from agent.hooks.ports import House
 from agent.hooks.problems import Problem, respond
 from agent.hooks.pull import PULLERS, Pullers
 from agent.hooks.routes import ROUTES
+from agent.hooks.statements import DESK, Desk
 from agent.hooks.stream import BELL, Bell
 from agent.hooks.wire import Wire, log_defect, of_exception
 from agent.journal.database import StorageFailed, StorageFull, classify
@@ -35,6 +36,7 @@ class Door:
         self._app[HOUSE] = house
         self._app[BELL] = self.bell
         self._pullers = self._app[PULLERS] = Pullers(house.inbox)
+        self._app[DESK] = Desk()
         for route in ROUTES:
             self._app.router.add_route(route.method, route.path, route.handler)
         # A caller that hangs up ends its call, so that a listener's place is free again at once; what it posted is committed.

@@ -6,7 +6,9 @@ from aiohttp import web
 from agent.core import gate
 from agent.core.model import Incident, Transaction
 from agent.core.playbook import advise
+from agent.core.verdict import booked_fen
 from agent.hooks import body as b
+from agent.hooks import settlementbody as s
 from agent.hooks.api import HOUSE, answer, family, id_of
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem
@@ -29,6 +31,7 @@ async def get_transaction(request: web.Request) -> web.StreamResponse:
         order=_order(row),
         jobs=[{"id": job.id, "what": job.what, "state": job.state, "marked": job.marked} for job in view.jobs_of(key)],
         incidents=[_item(incident) for incident in view.incidents_of(key)],
+        disposition=row.disposition, settlement=settlement_of(row), refund=refund_of(row),
     )
     return answer(detail)
 
@@ -38,6 +41,20 @@ def _order(row: Transaction) -> b.OrderItem | None:
     if order is None:
         return None
     return b.OrderItem(row.wallet or "", order.order_no, order.said, order.queries, order.cancels, order.refunds)
+
+
+def settlement_of(row: Transaction) -> s.SettlementItem | None:
+    """What the settlement files say of it."""
+    account = row.account
+    if account is None:
+        return None
+    return s.SettlementItem(account.verdict, account.final, account.case, booked_fen(row, account))
+
+
+def refund_of(row: Transaction) -> s.RefundItem | None:
+    """Its refund work item."""
+    item = row.refund
+    return None if item is None else s.RefundItem(item.number, item.state, item.due_fen, item.refunded_fen)
 
 
 def _item(row: Incident) -> b.IncidentItem:

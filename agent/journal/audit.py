@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from agent.core.accounts import Ledger
 from agent.core.change import Rejected
-from agent.core.model import Agent, Incident, Job, Ledger, Line, Printer, Reversal, Row, Streaks, Transaction
+from agent.core.model import Agent, Incident, Job, Line, Printer, Reversal, Row, Streaks, Transaction
 from agent.core.state import State
 from agent.journal import checkpoint
 from agent.journal.chain import GENESIS, Entry, verify

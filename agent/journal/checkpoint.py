@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from agent.core.model import Agent, Incident, Job, Ledger, Line, Now, Printer, Reversal, Row, Streaks, Transaction
+from agent.core.accounts import Ledger
+from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Streaks, Transaction
 from agent.core.state import State
 from agent.journal.chain import Entry, canonical
 from agent.journal.store import Store

@@ -190,6 +190,14 @@ class Reader:
         found = [self.row(Incident, body) for (body,) in rows]
         return found[:limit], found[limit - 1].number if len(found) > limit else None
 
+    def open_incidents(self, text: str) -> list[Incident]:
+        """Open incidents whose id begins with these hex digits (at least 8)."""
+        if not _ID_PART.fullmatch(text):
+            return []
+        low = text.lower()
+        rows = self.database.all("SELECT body FROM incidents WHERE open AND id >= ? AND id < ? LIMIT 50", (low, low + "g"))
+        return [self.row(Incident, body) for (body,) in rows]
+
     # ── the journal ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def raw(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes, bytes]]:

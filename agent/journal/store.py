@@ -10,18 +10,11 @@ from typing import Any
 
 import msgspec
 
+from agent.core.accounts import Ledger
 from agent.core.change import Change, Decision
-from agent.core.event import (
-    DispositionGiven,
-    Event,
-    HostReply,
-    IncidentResolved,
-    JobFinished,
-    Opened,
-    RefundReported,
-    SettlementImported,
-)
-from agent.core.model import Agent, Incident, Job, Ledger, Line, Now, Printer, Reversal, Row, Streaks, Transaction
+from agent.core.event import DispositionGiven, Event, HostReply, IncidentResolved, JobFinished, Opened
+from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Streaks, Transaction
+from agent.core.settlementevent import RefundReported, SettlementImported
 from agent.core.state import State
 from agent.journal import idempotency, schema
 from agent.journal.chain import GENESIS, Entry, canonical, link
@@ -140,17 +133,14 @@ class Store:
             if key is not None and not (isinstance(event, JobFinished) and event.job in state.jobs):
                 wanted = (key,)
         rows = [row for key in dict.fromkeys(wanted) if key not in state.transactions for row in self.family(key)]
-        if isinstance(event, DispositionGiven | RefundReported):
-            rows += self._linked(state, event, rows)
-        return rows
+        return rows + self._linked(state, event, rows) if isinstance(event, DispositionGiven | RefundReported) else rows
 
     def _linked(self, state: State, event: DispositionGiven | RefundReported, loaded: list[Row]) -> list[Row]:
         """The families on which it depends what is owed."""
         row = state.transactions.get(event.transaction) or next((row for row in loaded if isinstance(row, Transaction)), None)
-        links = set(row.links) if row is not None else set()
-        if isinstance(event, DispositionGiven) and event.disposition.replaced_by is not None:
-            links.add(event.disposition.replaced_by)
-        return [row for key in sorted(links - {event.transaction}) if key not in state.transactions for row in self.family(key)]
+        said = event.disposition.replaced_by if isinstance(event, DispositionGiven) else None
+        links = {*(row.links if row is not None else ()), said or ""} - {event.transaction, "", *state.transactions}
+        return [row for key in sorted(links) for row in self.family(key)]
 
     def named(self, terminal_id: str, batch: str, stan: str) -> list[str]:
         """The ids of the transactions that carry this key of the field: one, beside those that were not sent."""

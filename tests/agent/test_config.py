@@ -430,7 +430,7 @@ def test_every_file_that_is_missing_open_or_wrong_is_named_with_its_key(tmp_path
     text = (
         'tls_enabled = true\ntls_ca = "ca"\ntls_cert = "c"\ntls_key = "k"\n'
         '[storage]\npath = "no/a.db"\n[hook]\nlisten = "127.0.0.1:1"\ntoken_file = "token"\n'
-        '[mac]\nalgorithm = "x9.9"\n[settlement]\ncalendar = "days"\n[wallet]\nurl = "https://w"\n'
+        '[mac]\nalgorithm = "x9.9"\n[wallet]\nurl = "https://w"\n'
         '[mqtt]\nurl = "mqtts://b"\nca = "ca"\ncert = "c"\nkey = "k"\n'
     )
     path = keyed(tmp_path, RIGHT + text)
@@ -447,7 +447,6 @@ def test_every_file_that_is_missing_open_or_wrong_is_named_with_its_key(tmp_path
         "acquirer.tls_cert",
         "acquirer.tls_key",
         "mac.key_file",
-        "settlement.calendar",
         "wallet.key_file",
         "mqtt.cert",
         "mqtt.key",

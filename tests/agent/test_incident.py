@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 import agent.core
-from agent.core import change, event, model, settlement
+from agent.core import accounts, change, event, model, settlement
 from agent.core.lifecycle import JOB, REFUND, REVERSAL, TRANSACTION, WALLET
 from agent.core.verdict import CASES
 from agent.core.wallets import DEFAULTS
@@ -127,8 +127,8 @@ def test_every_code_that_can_stand_in_a_fact_has_a_word():
         "said": choices(event.WalletAnswered, "state"), "call": choices(model.Order, "following"),
         "wallet": {rule.name for rule in DEFAULTS},
         "batch": choices(model.Agent, "batch_state"), "wanted": choices(model.Line, "wanted"),
-        "paper": choices(model.Printer, "paper"), "verdict": choices(model.Account, "verdict"), "case": set(CASES),
-        "refund": set(REFUND), "unmatched": choices(change.Unmatched, "why"), "direction": choices(event.Settled, "direction"),
+        "paper": choices(model.Printer, "paper"), "verdict": choices(accounts.Account, "verdict"), "case": set(CASES),
+        "refund": set(REFUND), "unmatched": choices(change.Unmatched, "why"), "direction": choices(accounts.Settled, "direction"),
         "by_hand": set(get_args(model.ByHand)),
     }
     assert [(name, code) for name, codes in wanted.items() for code in codes if code not in WORDS[name]] == []

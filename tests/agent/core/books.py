@@ -3,6 +3,7 @@
 from typing import Any
 
 from agent.core import event as e
+from agent.core.accounts import Settled
 from agent.core.calendar import number
 from agent.core.change import Report
 from agent.core.model import Disposition
@@ -11,12 +12,12 @@ from tests.agent.core.world import TERMINAL, World
 D0 = number("2026-03-02")  # the business day of the worlds of these tests
 
 
-def line(stan: str = "000001", direction: str = "debit", amount_fen: int = 100, *, day: int = D0, **more: Any) -> e.Settled:
+def line(stan: str = "000001", direction: str = "debit", amount_fen: int = 100, *, day: int = D0, **more: Any) -> Settled:
     """One line: the debit of the sale 000001 in its own day's file, unless it says otherwise."""
-    return e.Settled(number=1, day=day, direction=direction, amount_fen=amount_fen, **{"batch": "000001", "stan": stan} | more)  # type: ignore[arg-type]
+    return Settled(number=1, day=day, direction=direction, amount_fen=amount_fen, **{"batch": "000001", "stan": stan} | more)  # type: ignore[arg-type]
 
 
-def bring(world: World, *lines: e.Settled, days: tuple[int, ...] = (D0,), absent: tuple[str, ...] = (), **more: Any) -> Report:
+def bring(world: World, *lines: Settled, days: tuple[int, ...] = (D0,), absent: tuple[str, ...] = (), **more: Any) -> Report:
     """Import one file of these days; everything the terminal knows may be what it is about."""
     event = e.SettlementImported(
         statement=more.pop("statement", f"{days}{lines}"), terminal_id=TERMINAL, days=days, lines=lines,
@@ -27,7 +28,7 @@ def bring(world: World, *lines: e.Settled, days: tuple[int, ...] = (D0,), absent
     return report
 
 
-def final(world: World, *lines: e.Settled) -> Report:
+def final(world: World, *lines: Settled) -> Report:
     """The file of the day, and an empty one of each day after it until nothing can come any more."""
     bring(world, *lines)
     return bring(world, days=(D0 + 1, D0 + 2, D0 + 3, D0 + 4))

@@ -8,6 +8,7 @@ import pytest
 
 from agent.core import appevent as a
 from agent.core import event as e
+from agent.core.accounts import Settled
 from agent.core.model import Disposition
 from agent.core.payagain import REASONS
 from agent.core.playbook import PLAYBOOK
@@ -188,11 +189,11 @@ def _account() -> Till:
     till.scan()
     till.result("declined", abnormal=True)
     return till
-def booked(**more: Any) -> e.Settled:
+def booked(**more: Any) -> Settled:
     return any_line("000009", **more)
 
 
-def _compared(*lines: e.Settled, final: bool = True, **said: str) -> World:
+def _compared(*lines: Settled, final: bool = True, **said: str) -> World:
     world = _p5()
     if said:
         say(world, **said)

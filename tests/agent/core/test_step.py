@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.core import event as e
+from agent.core.accounts import Settled
 from agent.core.change import Rejected
 from agent.core.model import Disposition, Document, DocumentLine, Evidence, Original
 from agent.core.state import State
@@ -20,10 +21,10 @@ OUTCOMES = ("approved", "declined", "no_answer", "bad_mac", "not_sent", "approve
 PAPER = Document((DocumentLine("x"),))
 
 
-def booked() -> st.SearchStrategy[e.Settled]:
+def booked() -> st.SearchStrategy[Settled]:
     """A line of a settlement file about one of the transactions, or nearly."""
     return st.builds(
-        e.Settled, number=st.just(1), day=st.integers(D0, D0 + 3), direction=st.sampled_from(("debit", "debit", "credit")),
+        Settled, number=st.just(1), day=st.integers(D0, D0 + 3), direction=st.sampled_from(("debit", "debit", "credit")),
         amount_fen=st.sampled_from((1, 100, 100, 101)), batch=st.just("000001"), stan=st.sampled_from(("000001", "000002")),
         nth=st.integers(1, 2),
     )

@@ -26,6 +26,13 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "/v1/transactions/{id}/disposition": {"goods": "held", "replaced_by": "cash", "accepts_risk": False, "contact": "138"},
     "/v1/transactions/{id}/recover": {"by": "operator"},
+    "/v1/transactions/{id}/refund": {"by": "operator", "confirmed": True, "amount_fen": 100},
+    "/v1/settlements": {
+        "statement": "20260302", "dates": ["2026-03-02"], "part": 1, "parts": 1, "preview": False, "terminal_id": "12345678",
+        "verdicts": [
+            {"date": "2026-03-02", "batch": "000001", "stan": "000001", "rrn": "1", "amount_fen": 1, "direction": "debit"},
+        ],
+    },
     "/v1/transactions/{id}/reversal": {"outcome": "accepted", "response_code": "00", "record": "held"},
     "/v1/requests/{id}": {
         "state": "approved", "response_code": "00", "approved_fen": 100, "rrn": "1", "auth_code": "A1B2C3", "record": "held",

@@ -1,0 +1,221 @@
+"""A settlement file as lines: CSV or fixed width, UTF-8 or GBK. A bad line is named by its number, and then nothing is taken."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from agent.cli.layout import Field, Layout
+from agent.hooks.masking import masked
+
+FILE_BYTES_MAX = 32 << 20
+BAD_TOLD_MAX = 10
+AMOUNT_FEN_MAX = 999_999_999_999
+_DATES = {"YYYY-MM-DD": "%Y-%m-%d", "YYYYMMDD": "%Y%m%d", "YYYY/MM/DD": "%Y/%m/%d"}
+_YUAN = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,2}))?")
+_FEN = re.compile(r"[0-9]{1,15}")
+_RRN = re.compile(r"[0-9A-Za-z]{1,12}")
+Row = dict[str, str | None]
+
+
+class Bad(NamedTuple):
+    """A line that cannot be taken, and why, in both languages."""
+
+    line: int
+    zh: str
+    en: str
+
+
+class BadFile(Exception):
+    """The file as a whole cannot be read; (zh, en)."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.zh, self.en = zh, en
+
+
+class Booking(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line, as the local API takes it."""
+
+    date: str
+    amount_fen: int
+    direction: str
+    line: int
+    batch: str | None = None
+    stan: str | None = None
+    rrn: str | None = None
+
+
+class Content(msgspec.Struct):
+    """What a file holds for one terminal. `dates` are those of all its lines, `others` counts other terminals' lines."""
+
+    bookings: list[Booking]
+    dates: set[str]
+    others: int
+    ignored: int
+    bad: list[Bad]
+
+
+class _Wrong(Exception):
+    """One value of a line; (zh, en)."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.zh, self.en = zh, en
+
+
+def read(path: Path, layout: Layout, terminal_id: str) -> Content:
+    """Everything in the file. Raises BadFile, or OSError."""
+    with path.open("rb") as source:
+        data = source.read(FILE_BYTES_MAX + 1)
+    if len(data) > FILE_BYTES_MAX:
+        raise BadFile(f"大于 {FILE_BYTES_MAX >> 20} MiB,请按日拆分", f"is over {FILE_BYTES_MAX >> 20} MiB: split it by day")
+    encoding = _encoding(data, layout)
+    rows = _fixed(data, layout, encoding) if layout.kind == "fixed" else _separated(data, layout, encoding)
+    content = Content([], set(), 0, 0, [])
+    for number, row in rows:
+        try:
+            _take(content, layout, terminal_id, number, row)
+        except _Wrong as wrong:
+            content.bad.append(Bad(number, wrong.zh, wrong.en))
+    return content
+
+
+def _encoding(data: bytes, layout: Layout) -> str:
+    """As the layout says, else UTF-8 where it is that, and GBK (GB 18030) otherwise."""
+    for name in ("utf-8-sig", "gb18030"):
+        if layout.encoding in {"auto", {"utf-8-sig": "utf-8", "gb18030": "gbk"}[name]}:
+            try:
+                data.decode(name)
+            except UnicodeDecodeError:
+                continue
+            return name
+    raise BadFile(f"不是 {layout.encoding} 编码的文本", f"is no text in {layout.encoding}")
+
+
+def _separated(data: bytes, layout: Layout, encoding: str) -> Iterator[tuple[int, Row]]:
+    lines = data.decode(encoding).splitlines(keepends=True)
+    heading = [cell.strip() for cell in next(csv.reader(lines[layout.skip - 1 : layout.skip], delimiter=layout.separator), [])]
+    places = _places(layout, heading)
+    reader = csv.reader(io.StringIO("".join(lines[layout.skip : len(lines) - layout.footer])), delimiter=layout.separator)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield layout.skip + reader.line_num, {name: _cell(cells, place) for name, place in places.items()}
+    except csv.Error as error:
+        line = layout.skip + reader.line_num
+        raise BadFile(f"第 {line} 行不是 CSV", f"line {line}: {error}") from None
+
+
+def _places(layout: Layout, heading: list[str]) -> dict[str, int]:
+    """Field → index of its cell. Without a map a heading that is a field's name is that field."""
+    columns = layout.columns or {name: name for name in ("date", "amount", *_OPTIONAL) if name in heading}
+    places: dict[str, int] = {}
+    for name, place in columns.items():
+        if isinstance(place, int):
+            places[name] = place - 1
+        elif place in heading:
+            places[name] = heading.index(str(place))
+        else:
+            raise BadFile(f"没有列 {place}(字段 {name})", f"has no column {place} (field {name})")
+    for name in ("date", "amount"):
+        if name not in places:
+            en = f"has no column for {name}; name it with --column or --layout"
+            raise BadFile(f"缺少字段 {name} 的列;请用 --column 或 --layout 指明", en)
+    return places
+
+
+_OPTIONAL: tuple[Field, ...] = ("terminal_id", "batch", "stan", "rrn", "direction")
+
+
+def _cell(cells: list[str], place: int) -> str | None:
+    return cells[place].strip() if 0 <= place < len(cells) else None
+
+
+def _fixed(data: bytes, layout: Layout, encoding: str) -> Iterator[tuple[int, Row]]:
+    for name in ("date", "amount"):
+        if name not in layout.columns:
+            raise BadFile(f"版式中缺少 columns.{name}", f"the layout lacks columns.{name}")
+    lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
+    for number, line in enumerate(lines[layout.skip : len(lines) - layout.footer], start=layout.skip + 1):
+        if line.strip():
+            yield number, {name: _slice(line, place, encoding) for name, place in layout.columns.items()}
+
+
+def _slice(line: bytes, place: object, encoding: str) -> str | None:
+    assert isinstance(place, list), "a fixed-width layout has spans"
+    first, last = place
+    if len(line) < first:
+        return None
+    try:
+        return line[first - 1 : last].decode(encoding).strip()
+    except UnicodeDecodeError:
+        return "\ufffd"
+
+
+def _take(content: Content, layout: Layout, terminal_id: str, number: int, row: Row) -> None:
+    values = layout.values
+    date = _date(row, values.date)
+    said = row.get("direction")
+    if said is not None and said in values.ignore:
+        content.ignored += 1
+        return
+    content.dates.add(date)
+    if "terminal_id" in row and row["terminal_id"] != terminal_id:
+        content.others += 1
+        return
+    amount_fen, minus = _amount(row, values.amount)
+    direction = "credit" if minus else "debit"
+    if said is not None:
+        if said not in values.debit and said not in values.credit:
+            raise _Wrong(f"借贷方向 {masked(said)} 不认识", f"direction {masked(said)!r} is not known")
+        direction = "debit" if (said in values.debit) != minus else "credit"
+    batch, stan, rrn = _digits(row, "batch"), _digits(row, "stan"), row.get("rrn") or None
+    if rrn is not None and not _RRN.fullmatch(rrn):
+        raise _Wrong("参考号应为 1 到 12 位字母或数字", "rrn takes 1 to 12 letters or digits")
+    if rrn is None and (batch is None or stan is None):
+        raise _Wrong("需要参考号,或批次号加流水号", "needs an rrn, or batch and stan")
+    content.bookings.append(Booking(date, amount_fen, direction, number, batch, stan, rrn))
+
+
+def _date(row: Row, pattern: str) -> str:
+    try:
+        return datetime.strptime(row.get("date") or "", _DATES[pattern]).date().isoformat()  # noqa: DTZ007  (a date, no time)
+    except ValueError:
+        raise _Wrong(f"日期应写成 {pattern}", f"date must be written {pattern}") from None
+
+
+def fen_of(text: str, unit: str = "yuan") -> int:
+    """12.34 yuan, or 1234 fen, as fen. Raises ValueError for what is no amount above zero."""
+    match = (_YUAN if unit == "yuan" else _FEN).fullmatch(text)
+    if match is None:
+        raise ValueError("no amount")
+    fen = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if unit == "yuan" else int(match[0])
+    if not 0 < fen <= AMOUNT_FEN_MAX:
+        raise ValueError("no amount above zero")
+    return fen
+
+
+def _amount(row: Row, unit: str) -> tuple[int, bool]:
+    text = (row.get("amount") or "").replace(",", "")
+    minus, text = text.startswith("-"), text.removeprefix("-")
+    try:
+        return fen_of(text, unit), minus
+    except ValueError:
+        wanted = ("元", "yuan, 12.34") if unit == "yuan" else ("分", "fen, 1234")
+        raise _Wrong(f"金额应为大于零的{wanted[0]}", f"amount must be more than zero, in {wanted[1]}") from None
+
+
+def _digits(row: Row, name: str) -> str | None:
+    text = row.get(name) or None
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        label = {"batch": "批次号", "stan": "流水号"}[name]
+        raise _Wrong(f"{label}应为最多 6 位数字", f"{name} takes at most 6 digits")
+    return text.zfill(6)

@@ -1,0 +1,32 @@
+"""What happens on the next day: a settlement file is imported, and a person speaks of a refund."""
+
+from agent.core.accounts import Settled
+from agent.core.happening import Happening
+
+
+class SettlementImported(Happening, frozen=True):
+    """One settlement file of this terminal, whole: `days` are the settlement dates it covers.
+
+    The way in leaves out what is plainly right (`agreed` counts it) and names every transaction that the rest may be about
+    (`families`), so that what the core decides follows from the event alone. `absent` are approved transactions of these
+    days that the file does not have. `statement` names the file's content; `terminal_id` is F41.
+    """
+
+    statement: str
+    terminal_id: str
+    days: tuple[int, ...]
+    lines: tuple[Settled, ...]
+    families: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    agreed: int = 0
+
+
+class RefundReported(Happening, frozen=True):
+    """A person speaks of the refund work item: with `confirmed` that no adjustment or chargeback runs; with an amount
+    that so much was refunded.
+    """
+
+    transaction: str
+    by: str
+    confirmed: bool = False
+    amount_fen: int | None = None

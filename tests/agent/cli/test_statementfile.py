@@ -1,0 +1,138 @@
+"""Settlement files as acquirers write them: CSV and fixed width, UTF-8 and GBK, and every bad line by its number."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.cli import layout as layouts
+from agent.cli.base import Failure
+from agent.cli.statementfile import BadFile, Booking, Content, fen_of, read
+
+TERMINAL = "12345678"
+PLAIN = "date,batch,stan,rrn,amount,direction\n2026-03-02,000001,123,261122000123,1.00,debit\n"
+CHINESE = """\
+清算日期,终端号,批次号,流水号,参考号,交易金额,交易类型
+20260302,12345678,1,123,,"1,234.50",消费
+20260302,87654321,1,9,,1.00,消费
+"""
+MAP = (
+    "date=清算日期", "terminal_id=终端号", "batch=批次号", "stan=流水号", "rrn=参考号", "amount=交易金额",
+    "direction=交易类型",
+)
+FIXED = """\
+kind = "fixed"
+skip = 1
+footer = 1
+[columns]
+date = [1, 8]
+batch = [9, 14]
+stan = [15, 20]
+direction = [21, 24]
+amount = [25, 36]
+[values]
+date = "YYYYMMDD"
+amount = "fen"
+ignore = ["查询"]
+"""
+
+
+def taken(folder: Path, data: str | bytes, *pairs: str, layout: str | None = None, encoding: str | None = None) -> Content:
+    file, described = folder / "file", folder / "layout.toml"
+    file.write_bytes(data.encode() if isinstance(data, str) else data)
+    if layout is not None:
+        described.write_text(layout)
+    return read(file, layouts.load(described if layout is not None else None, pairs, encoding, "en"), TERMINAL)
+
+
+def test_a_file_whose_headings_are_the_fields_needs_no_map(tmp_path: Path) -> None:
+    content = taken(tmp_path, PLAIN)
+    assert content.bookings == [Booking("2026-03-02", 100, "debit", 2, "000001", "000123", "261122000123")]
+    assert (content.dates, content.bad) == ({"2026-03-02"}, [])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk"])
+def test_chinese_headings_are_mapped_and_the_encoding_is_found_out(tmp_path: Path, encoding: str) -> None:
+    layout = '[values]\ndate = "YYYYMMDD"\n'
+    content = taken(tmp_path, CHINESE.encode(encoding), *MAP, layout=layout)
+    assert [(line.amount_fen, line.direction, line.stan) for line in content.bookings] == [(123_450, "debit", "000123")]
+    assert (content.others, content.bad) == (1, [])
+
+
+def test_columns_may_be_numbers_and_a_minus_turns_the_direction(tmp_path: Path) -> None:
+    content = taken(tmp_path, "2026-03-02;000001;000123;-1.00\n", "date=1", "batch=2", "stan=3", "amount=4",
+                    layout='separator = ";"\nskip = 0\n')
+    assert [line.direction for line in content.bookings] == ["credit"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
+def test_fixed_width_is_counted_in_bytes(tmp_path: Path, encoding: str) -> None:
+    records = ["20260302000001000123", "20260302000001000124", "20260302000001000125"]
+    words = ["借", "贷", "查询"]
+    wide = {"utf-8": 3, "gbk": 2}[encoding]
+    lines = [f"{record}{word}{' ' * (6 - wide * len(word))}{100:012d}" for record, word in zip(records, words, strict=True)]
+    layout = FIXED.replace("[21, 24]", "[21, 26]").replace("[25, 36]", "[27, 38]")
+    data = "\n".join(["清算明细", *lines, "合计 3"]).encode(encoding)
+    content = taken(tmp_path, data, layout=layout, encoding=encoding)
+    assert content.bad == []
+    assert [(line.line, line.stan, line.direction, line.amount_fen) for line in content.bookings] == [
+        (2, "000123", "debit", 100), (3, "000124", "credit", 100),
+    ]
+    assert content.ignored == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("2026-13-02,000001,000123,,1.00,debit", "date must be written YYYY-MM-DD"),
+        ("2026-03-02,000001,000123,,1.005,debit", "amount must be more than zero, in yuan, 12.34"),
+        ("2026-03-02,000001,000123,,0.00,debit", "amount must be more than zero, in yuan, 12.34"),
+        ("2026-03-02,000001,12x,,1.00,debit", "stan takes at most 6 digits"),
+        ("2026-03-02,0000012,000123,,1.00,debit", "batch takes at most 6 digits"),
+        ("2026-03-02,000001,,,1.00,debit", "needs an rrn, or batch and stan"),
+        ("2026-03-02,000001,000123,26112200012345,1.00,debit", "rrn takes 1 to 12 letters or digits"),
+        ("2026-03-02,000001,000123,,1.00,6222021234567890128", "direction '622202*********0128' is not known"),
+        ("2026-03-02", "amount must be more than zero, in yuan, 12.34"),
+    ],
+)
+def test_a_bad_line_is_named_by_its_number_and_never_shows_a_card(tmp_path: Path, line: str, why: str) -> None:
+    content = taken(tmp_path, PLAIN + "\n" + line + "\n")
+    assert [(bad.line, bad.en) for bad in content.bad] == [(4, why)]
+    assert content.bad[0].zh
+
+
+@pytest.mark.parametrize(
+    ("data", "pairs", "why"),
+    [
+        ("a,b\n1,2\n", (), "has no column for date"),
+        (PLAIN, ("date=when", "amount=amount"), "has no column when"),
+        (b"\xff\xfe\x81", (), "is no text in auto"),
+    ],
+)
+def test_a_file_that_cannot_be_read_at_all_says_why(tmp_path: Path, data: str | bytes, pairs: tuple[str, ...], why: str) -> None:
+    with pytest.raises(BadFile, match=why):
+        taken(tmp_path, data, *pairs)
+
+
+@pytest.mark.parametrize(
+    ("layout", "pairs", "why"),
+    [
+        ('kind = "xml"', (), "Invalid enum value"), ("colour = 1", (), "unknown field"), ("kind = [", (), "layout.toml"),
+        ('kind = "fixed"\n[columns]\ndate = "1"', (), r"columns.date takes \[first, last\]"),
+        ("", ("date",), "FIELD=COLUMN"), ("", ("price=3",), "Invalid enum value"),
+    ],
+)
+def test_a_wrong_layout_says_why(tmp_path: Path, layout: str, pairs: tuple[str, ...], why: str) -> None:
+    with pytest.raises(Failure, match=why) as failed:
+        taken(tmp_path, PLAIN, *pairs, layout=layout)
+    assert failed.value.code == 64
+
+
+@pytest.mark.parametrize(("text", "fen"), [("1", 100), ("0.01", 1), ("12.3", 1230), ("9999999999.99", 999_999_999_999)])
+def test_yuan_become_fen_without_a_float(text: str, fen: int) -> None:
+    assert fen_of(text) == fen
+
+
+@pytest.mark.parametrize("text", ["0", "", "1.", ".5", "1e3", "１", "-1", "10000000000"])
+def test_what_is_no_amount_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="no amount"):
+        fen_of(text)
