@@ -165,7 +165,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     @property
     def links(self) -> tuple[str, ...]:
         """The transactions on which what is owed depends: repeats, replacements, and what undid it by hand."""
-        replaced_by = self.disposition and self.disposition.replaced_by
+        replaced_by = self.disposition.replaced_by if self.disposition is not None else None
         return tuple(filter(None, (self.repeated_by, self.perhaps_repeated_by, self.undone_by, replaced_by)))
 
 
