@@ -38,7 +38,8 @@ class FrameStream(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self._descriptor = transport.get_extra_info("socket").fileno()
-        transport.set_write_buffer_limits(high=0)
+        # Any byte that waits pauses us. Not high=0: TLS in asyncio counts no byte as too many then, and may pause for ever.
+        transport.set_write_buffer_limits(high=1, low=0)
         self._writable.set()
         self._tell()
 
