@@ -14,8 +14,10 @@ from agent.core.state import State, find
 
 def resulted(state: State, event: e.ResultReported) -> Decision:
     """A result, over the API or by hearsay; in mode `payapp` it also shows what the app did with what waits."""
+    before = state.transactions.get(event.transaction)
     decision = card.result(state, event)
-    if state.agent.policy.mode == "payapp" and decision.conflict is None:
+    news = state.transactions[event.transaction] is not before  # the same result again is none
+    if news and state.agent.policy.mode == "payapp" and decision.conflict is None:
         defects.heard(state, event)
         if state.transactions[event.transaction].state in defects.HEARD_FROM_HOST:
             link_reported(state, a.LinkReported(up=True))  # the app has just heard the host

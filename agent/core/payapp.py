@@ -111,14 +111,17 @@ def _accepted(state: State, row: Reversal, event: AppReported, asked: bool) -> N
 def _refused(state: State, row: Reversal, event: AppReported, _asked: bool) -> None:
     """Judged by its code, as on our own line. Without a code the kernel could not send, or heard nothing."""
     policy, code = state.agent.policy, event.response_code
+    if row.state in UNSENT and row.asked_again and code in policy.answers.no_original and _waits(state, row):
+        return  # said again, or asked again, before its time: no more to be believed than the first
     if row.state in UNSENT:  # the kernel's own send: counted, then judged
         row = schedule.begin_send(state, row)
     if row.state != "sending":
-        defects.refused_again(state, row)
+        if row.state not in {"refused", "expired"}:  # of these nobody was told that they are closed
+            defects.refused_again(state, row)
         return
     row = state.put(replace(row, request=None, hand=None))
     if event.record == "gone":
-        _record_lost(state, row)
+        _gone(state, row, code)
     elif code in policy.answers.key:
         answers.key_refused(state, row, code, None)
     elif code is None or code in policy.answers.accepted:
@@ -127,10 +130,22 @@ def _refused(state: State, row: Reversal, event: AppReported, _asked: bool) -> N
         answers.judge(state, row, code)
 
 
-def _record_lost(state: State, row: Reversal) -> None:
-    """The kernel has nothing left to send: a person compares with the settlement. Nothing is ever forgotten here."""
-    defects.record_lost(state, row.id)
-    answers.refused(state, row, "", "operator", "compare_settlement")
+def _waits(state: State, row: Reversal) -> bool:
+    return row.due_ms is not None and row.due_ms > state.now.boottime_ms
+
+
+def _gone(state: State, row: Reversal, code: str | None) -> None:
+    """The kernel has nothing left to send, so its last code is an old one: "no original" may have been too early then.
+
+    A person compares with the settlement. Without a code that ends a record the app has lost it.
+    """
+    classes = state.agent.policy.answers
+    if code in classes.done_elsewhere or code in classes.permanent:
+        answers.judge(state, row, code)
+        return
+    if code not in classes.no_original:
+        defects.record_lost(state, row.id)
+    answers.refused(state, row, code or "", "operator", "compare_settlement")
 
 
 def _no_card(state: State, row: Reversal, _event: AppReported, asked: bool) -> None:
@@ -168,18 +183,13 @@ def known(state: State, event: AppKnows) -> None:
             transaction=row.id, outcome="accepted", response_code=event.reversal_code, request=row.request, record=event.record
         )
         reported(state, state.transactions[row.id], said)
-    elif event.reversal == "refused" and event.record == "gone" and event.reversal_code in _final(state):
-        said = AppReported(transaction=row.id, outcome="refused", response_code=event.reversal_code, request=row.request)
-        reported(state, state.transactions[row.id], said)
     elif event.record == "gone" or event.outcome == "unknown":
         row = schedule.begin_send(state, row) if row.state in UNSENT else row
-        _record_lost(state, state.put(replace(row, request=None)))
-
-
-def _final(state: State) -> frozenset[str]:
-    """Codes after which a sound kernel, too, keeps no record."""
-    classes = state.agent.policy.answers
-    return frozenset((*classes.no_original, *classes.done_elsewhere, *classes.permanent))
+        row = state.put(replace(row, request=None))
+        if event.outcome == "declined":  # the host said no, so its kernel had nothing to undo: but the doubt came first
+            answers.refused(state, row, "", "operator", "compare_settlement")
+        else:
+            _gone(state, row, event.reversal_code if event.reversal == "refused" else None)
 
 
 # ── what the app does not say ────────────────────────────────────────────────────────────────────────────────────────

@@ -85,7 +85,7 @@ async def test_before_the_doubt_the_app_is_asked_what_it_knows(shop: Shop) -> No
          "merchant_id": "898310148160001", "sent": True, "card": {"last4": "0128"}},
     )  # fmt: skip
     shop.till.kernel.begin("000900", opened["id"], 100)
-    shop.till.kernel.end("000900", "approved", "00")
+    shop.till.kernel.hear("000900", "approved", "00")
     await shop.reaches(opened["id"], "approved")
 
 

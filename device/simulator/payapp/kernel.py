@@ -33,6 +33,8 @@ DEFECTS = {
 }
 ATTEMPTS_MAX = 3
 NO_ORIGINAL = frozenset({"12", "25"})
+ANSWERED = frozenset({"approved", "declined"})
+CLOSED = frozenset({"reversed", "no_original", "resolved"})  # states in which the agent wants no 0400 any more
 
 
 class Record(msgspec.Struct):
@@ -141,12 +143,19 @@ class Kernel:
         self.disk.records = [record] if self.has("T5") else [*self.disk.records, record]
         self.save()
 
-    def end(self, stan: str, state: str, code: str | None) -> None:
-        """The sale has its result; an answer of the host ends its record."""
+    def hear(self, stan: str, state: str, code: str | None) -> None:
+        """The host answered, or did not. Its answer ends the record only with the agent's own word on it."""
         sale = self.disk.sales[self._name(stan)]
         sale.state, sale.response_code = state, code
-        if state != "no_answer":
+        self.save()
+
+    def decide(self, batch: str, stan: str, state: str) -> None:
+        """The agent's answer to the result, the state it calls it: the host's answer stands, or the record is sent."""
+        sale = self.disk.sales[f"{batch}/{stan}"]
+        if state in ANSWERED or state == "declined_uncertain":
             self._drop(stan)
+        elif sale.state in ANSWERED:
+            sale.state = "no_answer"
         self.save()
 
     def find(self, batch: str, stan: str) -> Sale | None:
@@ -177,7 +186,12 @@ class Kernel:
         if self.has("T11"):
             self.disk.records = [record for record in self.disk.records if record.stan == sending]
         self.save()
-        return [record for record in self.disk.records if record.stan != sending]
+        return [record for record in self.disk.records if record.stan != sending and not self._undecided(record)]
+
+    def _undecided(self, record: Record) -> bool:
+        """The host answered, and the agent has not yet."""
+        sale = self.sale_of(record)
+        return sale is not None and sale.state in ANSWERED
 
     def judge(self, record: Record, code: str | None, *, ours: bool) -> Verdict:
         """The answer to an 0400 (None: there was none). `ours`: its F3 F4 F11 F41 F42 are those of the record."""
@@ -188,11 +202,16 @@ class Kernel:
         sale = self.sale_of(record)
         if sale is not None:
             sale.reversal, sale.reversal_code = verdict
-        final = verdict.outcome == "accepted" or (code in NO_ORIGINAL and not self.has("T9"))
-        if final or (self.has("T3") and record.tries >= ATTEMPTS_MAX):
+        if verdict.outcome == "accepted" or (self.has("T3") and record.tries >= ATTEMPTS_MAX):
             self._drop(record.stan)
         self.save()
         return verdict
+
+    def told(self, record: Record, state: str) -> None:
+        """The agent's answer to the report: what it calls closed is not sent again. T9 does not listen."""
+        if state in CLOSED and not self.has("T9"):
+            self._drop(record.stan)
+            self.save()
 
     def _takes(self, code: str | None) -> bool:
         loose = (

@@ -72,9 +72,11 @@ class Till:
             if kernel.has("T6"):
                 kernel.keep(stan, amount_fen)
             state = "no_answer" if code is None else "approved" if code == "00" else "declined"
-            kernel.end(stan, state, code)
+            kernel.hear(stan, state, code)
             said = {"outcome": state} if code is None else {"outcome": state, "response_code": code}
-            return await self._report(key, said) | {"stan": stan}
+            answer = await self._report(key, said)
+            kernel.decide(kernel.batch, stan, str(answer.get("state")))
+            return answer | {"stan": stan}
 
     async def _report(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
         return await self.call("POST", f"/v1/transactions/{key}/result", body)
@@ -112,7 +114,8 @@ class Till:
             if sale is not None:
                 body = {"outcome": verdict.outcome} | ({"response_code": verdict.code} if verdict.code else {})
                 self._reported.add((record.batch, record.stan))
-                await self.call("POST", f"/v1/transactions/{sale.id}/reversal", body)
+                answer = await self.call("POST", f"/v1/transactions/{sale.id}/reversal", body)
+                self.kernel.told(record, str(answer.get("state")))
 
     def _reversal(self, record: Record) -> dict[int, str]:
         fields = self._fields("22", "000000", record.stan, record.amount_fen)

@@ -580,8 +580,7 @@ def test_a_settlement_is_never_held_up_by_the_agent() -> None:
 def test_a_kernel_that_reverses_without_end_is_told() -> None:
     world = App()
     world.doubt()
-    world.go_to(60 * SECOND)
-    world.answers("refused", "94")
+    world.answers("accepted", "00")
     for _ in range(2):
         world.says("refused", "25")
     assert "reversal_loops" not in world.incidents()
@@ -599,6 +598,44 @@ def test_an_app_that_sells_nothing_while_a_reversal_waits_is_told() -> None:
         world.result("not_sent", f"n{number}")
     found = world.incident("sales_blocked", None)
     assert (found.owner, found.next_action) == ("technician", "check_payment_app")
+
+
+def test_the_same_result_again_counts_once() -> None:
+    world = App()
+    world.doubt()
+    world.answers("busy")
+    world.open("b", stan="000002", ask=False)
+    for _ in range(4):
+        world.result("not_sent", "b")
+    assert "sales_blocked" not in world.incidents()
+
+
+def test_an_early_no_original_that_is_said_twice_is_believed_no_sooner() -> None:
+    world = App()
+    world.doubt()
+    world.answers("refused", "25")
+    world.says("refused", "25")
+    assert world.states() == ("reversing", "pending")
+    world.go_to(60 * SECOND)
+    world.answers("refused", "25")
+    assert world.states() == ("no_original", "no_original")
+
+
+def test_an_old_no_original_of_a_record_that_is_gone_is_not_believed() -> None:
+    world = App()
+    world.doubt()
+    world.at(90 * SECOND)
+    world.knows("no_answer", record="gone", reversal="refused", reversal_code="25")
+    assert world.states() == ("unresolved", "refused")
+    assert "record_lost" not in world.incidents()
+
+
+def test_a_decline_that_comes_after_the_doubt_is_no_lost_record() -> None:
+    world = App()
+    world.doubt()
+    world.knows("declined", response_code="51", record="gone")
+    assert world.states() == ("unresolved", "refused")
+    assert "record_lost" not in world.incidents()
 
 
 def test_a_stan_that_comes_twice_is_told_and_refused() -> None:
