@@ -125,9 +125,12 @@ def test_what_is_denied_or_left_to_the_manager_may_stand_anywhere(text: str) -> 
     assert not list(wording.forbidden(PLAYBOOK["P3"], text))
 
 
-def test_a_denial_reaches_only_what_stands_right_after_it() -> None:
-    for text in ("不必担心可交货", "请勿等待,可交货", "Do not wait: the goods may go", "It is not wrong if you simply pay again"):
-        assert any(wording.says(family, text) for family in (LETS_GO, AGAIN)), text
+@pytest.mark.parametrize(
+    "text",
+    ["不必担心可交货", "请勿等待,可交货", "请勿让顾客久等快交货", "Do not wait: goods may go", "No harm to simply pay again"],
+)
+def test_a_denial_reaches_only_what_stands_right_after_it(text: str) -> None:
+    assert any(wording.says(family, text) for family in (LETS_GO, AGAIN))
 
 
 @pytest.mark.parametrize("code", SCENES)
