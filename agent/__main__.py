@@ -31,6 +31,7 @@ COMMANDS: dict[str, Entry] = {
     "show": Entry("agent.cli.read", "show", "The story of one transaction. 一笔交易的经过。"),
     "tail": Entry("agent.cli.read", "tail", "The newest journal entries. 最新的日志。"),
     "export": Entry("agent.cli.export", "export", "Journal and rows as a file. 导出日志。"),
+    "bundle": Entry("agent.cli.bundle", "bundle", "One page for the service desk. 客服资料单。"),
     "verify": Entry("agent.cli.verify", "verify", "Prove that the journal is whole. 核对日志完整。"),
     "print": Entry("agent.cli.printing", "print_group", "Test page, printer status, copies. 打印。"),
     "gate": Entry("agent.cli.gate", "gate", "May it be updated, settled, sent away? 现在可以升级、结算、送修吗?"),

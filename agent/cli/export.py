@@ -75,7 +75,7 @@ def export(call: Call, *, format_: str, output: str, last: int | None, force: bo
             WRITERS[format_](job, None)
             progress.finish()
             return
-        with _whole(call, Path(output), force=force) as draft:
+        with whole_file(call, Path(output), force=force) as draft:
             count = WRITERS[format_](job, draft)
     progress.finish()
     if call.as_json:
@@ -85,7 +85,7 @@ def export(call: Call, *, format_: str, output: str, last: int | None, force: bo
 
 
 @contextmanager
-def _whole(call: Call, path: Path, *, force: bool) -> Iterator[Path]:
+def whole_file(call: Call, path: Path, *, force: bool) -> Iterator[Path]:
     """A private draft beside `path` that becomes `path` when it is whole and on disk, and vanishes when it is not."""
     if path.exists() and not force:
         raise call.fail(exits.USAGE, "exists", path=path)

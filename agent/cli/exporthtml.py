@@ -10,7 +10,7 @@ from agent.core.model import Incident, Transaction
 from agent.incident import moment, when
 from agent.words import amount, word
 
-_STYLE = """
+STYLE = """
 body{font:15px/1.5 system-ui,"Noto Sans CJK SC","WenQuanYi Micro Hei",sans-serif;color:#222}
 body{margin:2em auto;max-width:72em;padding:0 1em}
 h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}
@@ -42,7 +42,7 @@ def _head(job: Job, file: TextIO) -> None:
     made = when(call.now.wall_ms, call.now.boottime_ms, job.offset)
     file.write(
         f'<!doctype html><html lang="{call.lang}"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{_STYLE}</style></head><body>\n'
+        f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style></head><body>\n'
         f"<h1>{title}</h1><p>{escape(call.config.terminal.merchant_name)} · {escape(call.say('made_at', at=made))}<br>"
         f"<code>{escape(call.say('head', seq=job.head.seq, hash=job.head.hash))}</code></p>\n"
     )

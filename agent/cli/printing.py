@@ -87,16 +87,21 @@ def reprint(call: Call, *, which: str, wait_s: int) -> None:
 Examples:
   reversald print guarantee 000123
   reversald print guarantee 000123 --contact 13900000000 --copies 1
+  reversald print guarantee 000123 --version provider
 """,
 )
 @click.argument("which", metavar="ID|STAN")
 @click.option("--contact", metavar="TEXT", help="How the customer can be reached; printed on the note.")
-@click.option("--copies", type=click.IntRange(1, 2), default=2, show_default=True, help="The customer's, and the merchant's.")
+@click.option("--copies", type=click.IntRange(1, 2), default=2, show_default=True, help="Of both who sign.")
+@click.option(
+    "--version", type=click.Choice(["merchant", "provider"]), default="merchant", show_default=True,
+    help="Whose word: the merchant's to the customer, or the provider's to the merchant.",
+)
 @_wait
 @common
-def guarantee(call: Call, *, which: str, contact: str | None, copies: int, wait_s: int) -> None:
-    """Print the statement of facts of a transaction in doubt, for merchant and customer to sign."""
-    body = {"copies": copies} | ({"contact": contact} if contact else {})
+def guarantee(call: Call, *, which: str, contact: str | None, copies: int, version: str, wait_s: int) -> None:
+    """Print the statement of facts of a transaction in doubt, to be signed."""
+    body = {"copies": copies, "version": version} | ({"contact": contact} if contact else {})
     _order(call, f"/v1/transactions/{one_transaction(call, which)}/guarantee", wait_s, body)
 
 

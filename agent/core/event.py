@@ -96,11 +96,12 @@ class ReceiptAskFailed(_Event, frozen=True):
 
 
 class GuaranteeAsked(_Event, frozen=True):
-    """A person orders the guarantee note (情况说明/退款承诺), the customer's copy and the merchant's."""
+    """A person orders the guarantee note (情况说明/退款承诺): the merchant's word to the customer, or the provider's to it."""
 
     transaction: str
     jobs: tuple[str, ...]
     contact: str | None = None
+    version: Literal["merchant", "provider"] = "merchant"
 
 
 class EvidenceGiven(_Event, frozen=True):

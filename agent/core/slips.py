@@ -4,6 +4,7 @@
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -33,7 +34,6 @@ UNCLEAR = "结果不明 UNRESOLVED"  # of a wallet, which has no reversal
 
 RULE = DocumentLine("", right="", fill="-")
 BLANK = DocumentLine("")
-SIGNED = ("商户签章", "顾客签名", "日期")
 GUARANTEED = frozenset({
     "in_doubt", "reversing", "approved_not_completed", "unresolved", "reversed", "no_original",
     "querying", "cancelling", "cancel_unknown", "closed", "refunded",
@@ -107,30 +107,51 @@ def _pair(label: str, value: str | None, *, bold: bool = False) -> DocumentLine 
 
 
 def guarantee(state: State, event: GuaranteeAsked, row: Transaction) -> Decision:
-    """Guarantee note (情况说明/退款承诺): the merchant's word, to be signed, in two copies. We promise nothing ourselves.
+    """Guarantee note (情况说明/退款承诺): somebody's word, to be signed, in two copies. We promise nothing ourselves.
 
     Only while the outcome is open or was only accepted: for an approved or declined one there is nothing to promise.
     """
     receipt.need_printer(state)
     if row.state not in GUARANTEED:
         raise Rejected(409, "nothing-in-doubt", f"the transaction is {row.state}: a guarantee note belongs to one in doubt")
-    for number, key in enumerate(event.jobs):
-        copy = "顾客联 CUSTOMER COPY" if number == 0 else "商户联 MERCHANT COPY"
-        receipt.add(state, key, row.id, "guarantee", _guarantee(state, row, copy, event.contact))
+    for copy, key in zip(VERSIONS[event.version].copies, event.jobs, strict=False):
+        receipt.add(state, key, row.id, "guarantee", _guarantee(state, row, VERSIONS[event.version], copy, event.contact))
     return Decision(transaction=row.id, jobs=event.jobs)
 
 
-def _guarantee(state: State, row: Transaction, copy: str, contact: str | None) -> Document:
-    slip = _slip(state, row, "情况说明", "STATEMENT OF FACTS")
+class Version(NamedTuple):
+    """One version of the guarantee note: whose word it is, who signs, and who gets a copy."""
+
+    english: str
+    promises: tuple[str, ...]
+    signed: tuple[str, ...]
+    copies: tuple[str, ...]
+
+
+VERSIONS = {
+    "merchant": Version(
+        "STATEMENT OF FACTS", ("如经对账确认重复入账,商户承诺于____个工作日内原路退款。",), ("商户签章", "顾客签名", "日期"),
+        ("顾客联 CUSTOMER COPY", "商户联 MERCHANT COPY"),
+    ),
+    "provider": Version(
+        "STATEMENT FOR THE MERCHANT",
+        ("如经对账确认重复入账,服务商承诺于____个工作日内协助商户原路退款。", "如经对账确认未入账,服务商承诺协助商户查询。"),
+        ("服务商签章", "商户签章", "日期"), ("商户联 MERCHANT COPY", "服务商联 PROVIDER COPY"),
+    ),
+}
+
+
+def _guarantee(state: State, row: Transaction, version: Version, copy: str, contact: str | None) -> Document:
+    slip = _slip(state, row, "情况说明", version.english)
     shown = [evidence for evidence in row.evidence if evidence.kind in SHOWN]
     lines = (
         RULE,
         _pair("顾客出示", "、".join(dict.fromkeys(SHOWN[evidence.kind] for evidence in shown)) or "无"),
         DocumentLine("联系方式 ", right=contact or "", fill=" " if contact else "_"),
         BLANK,
-        DocumentLine("如经对账确认重复入账,商户承诺于____个工作日内原路退款。"),
+        *(DocumentLine(text) for text in version.promises),
         DocumentLine("本说明不影响持卡人向发卡行查询及申诉的权利。"),
-        *(line for label in SIGNED for line in (BLANK, DocumentLine(label + " ", right="", fill="_"))),
+        *(line for label in version.signed for line in (BLANK, DocumentLine(label + " ", right="", fill="_"))),
         BLANK,
         DocumentLine(copy, align="center", bold=True),
     )

@@ -190,7 +190,8 @@ async def order_guarantee(request: web.Request) -> web.StreamResponse:
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.Guarantee)
     event = e.GuaranteeAsked(
-        transaction=key, jobs=tuple(str(uuid4()) for _ in range(body.copies)), contact=body.contact and masked(body.contact)
+        transaction=key, jobs=tuple(str(uuid4()) for _ in range(body.copies)), version=body.version,
+        contact=body.contact and masked(body.contact),
     )
     return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 

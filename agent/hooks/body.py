@@ -137,8 +137,9 @@ class Reprint(Base, frozen=True):
 
 
 class Guarantee(Base, frozen=True):
-    """Order the guarantee note, the customer's copy and the merchant's."""
+    """Order the guarantee note: the merchant's word to the customer, or with `version` the provider's to the merchant."""
 
+    version: Literal["merchant", "provider"] = "merchant"
     contact: Word | None = None
     copies: Annotated[int, msgspec.Meta(ge=1, le=2)] = 2
 
