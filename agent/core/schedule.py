@@ -81,7 +81,8 @@ def _yielded(row: Reversal) -> bool:
 
 def _lent_away(state: State) -> bool:
     """True while the payment app itself needs the line that it lends us: one transaction at a time per terminal."""
-    return state.agent.policy.line_leased and any(row.state == "sent" for row in state.open_transactions.values())
+    sent = any(row.state == "sent" and row.rail == "card" for row in state.open_transactions.values())
+    return state.agent.policy.line_leased and sent
 
 
 def age(row: Reversal) -> int:
