@@ -88,3 +88,19 @@ def test_a_settlement_mismatch_with_an_exhausted_reversal_stays_on_record(make_a
     assert agent.app.call("POST", "/v1/batch", {"batch": "000002", "event": "changed"})[0] == 200
     assert agent.app.open("000904", batch="000002")[1]["proceed"] == "go", "another transaction"
     assert len(host.requests("0400")) == 3
+
+
+def test_T14_an_update_and_the_way_back_keep_the_queue(agent: Agent, host: Host) -> None:
+    host.order(set={"0400": "drop-request"})
+    key = lose(agent, host, "000905")
+    assert agent.cli("gate", "upgrade").returncode == 75, "better not now; but whoever does it all the same loses nothing"
+    for version in ("9.9.9", "0.0.1"):
+        agent.kill()
+        agent.start([sys.executable, "-m", "tests.support.otherversion", version])
+        status = agent.app.get("/v1/status")
+        assert (status["version"], status["pending_reversals"]) == (version, 1)
+    host.order(clear=True)
+    until(lambda: agent.app.state(key) == "reversed")
+    assert host.net_debit_fen("000905") == 0
+    assert agent.cli("gate", "upgrade").returncode == 0
+    assert agent.cli("verify").returncode == 0
