@@ -10,6 +10,8 @@ from typing import Literal
 import msgspec
 
 from agent.core.accounts import Account, Ledger, Refund
+from agent.core.moment import Now as Now
+from agent.core.moment import Stamp as Stamp
 from agent.core.policy import Policy
 
 Rail = Literal["card", "wallet", "bestpay"]
@@ -19,24 +21,6 @@ Owner = Literal["cashier", "technician", "operator", "acquirer"]
 Goods = Literal["held", "released", "returned"]
 ByHand = Literal["refunded", "voided"]
 Ask = Literal["flush_reversals", "balance_inquiry"]
-
-
-class Now(msgspec.Struct, frozen=True, array_like=True):
-    """The three times of one moment; `wall_ms` is None when the wall clock was never set (`clk` = "none")."""
-
-    boot_id: str
-    boottime_ms: int
-    wall_ms: int | None
-    clk: Literal["net", "ntp", "rtc", "none"]
-
-
-class Stamp(msgspec.Struct, frozen=True, array_like=True):
-    """When something happened: the how-manieth boot, time since that boot, wall time and business day if known."""
-
-    boot: int
-    mono_ms: int
-    wall_ms: int | None
-    day: str | None
 
 
 class Original(msgspec.Struct, frozen=True, omit_defaults=True):
