@@ -94,11 +94,10 @@ def matched(
     named = next((row for row in rows if line.named is not None and row.id == line.named), None)
     if named is not None:
         return _Match(named) if line.amount_fen in _amounts(named, rows) else _Match(None, "amount")
-    keyed = [
-        row for row in rows
-        if line.stan is not None and (row.batch, row.stan) == (line.batch, line.stan) and _near(row, line.day)
-    ]
+    keyed = [row for row in rows if line.stan is not None and (row.batch, row.stan) == (line.batch, line.stan)]
     keyed = [row for row in keyed if row.state != "not_sent"] or keyed[-1:]
+    if len(keyed) > 1:  # a clock may have been wrong, so the date only decides between several
+        keyed = [row for row in keyed if _near(row, line.day)] or keyed
     if not keyed:
         return _Match(None, "unknown")
     if len(keyed) > 1:

@@ -8,6 +8,7 @@ from agent.core.state import State
 from agent.core.step import step
 from tests.sim.books import Journal
 from tests.sim.checks import LIVE, Violation
+from tests.sim.nextday import NextDay, family
 
 if TYPE_CHECKING:
     from tests.sim.attempt import Attempt
@@ -25,6 +26,8 @@ def end(world: "World") -> None:
     if world.machine.dead:
         return  # damaged by flipped bits, and said so: a technician's case
     books = world.machine.books
+    if world.machine.up and not world.rotten:
+        NextDay(world).play()
     if isinstance(books, Journal):
         from tests.sim.audit import audit
 
@@ -32,7 +35,7 @@ def end(world: "World") -> None:
             return
     secrets: dict[str, None] = {}
     for attempt in world.app.attempts:
-        _attempt(world, attempt, _family(world, attempt.id), secrets)
+        _attempt(world, attempt, family(world, attempt.id), secrets)
     _baskets(world)
     _wallets(world)
     _rest(world)
@@ -46,15 +49,6 @@ def end(world: "World") -> None:
         raise Violation("11", f"secrets that nobody needs are kept: {kept}")
     if world.replaying:
         _replay(world)
-
-
-def _family(world: "World", key: str) -> list[Row]:
-    state, books = world.machine.state, world.machine.books
-    if key not in state.transactions and isinstance(books, Journal):
-        assert books.store is not None
-        return books.store.family(key)
-    tables = {Reversal: state.reversals, Incident: state.incidents, Job: state.jobs, Transaction: state.transactions}
-    return [tables[kind][row] for kind, row in state.family.get(key, ())]  # type: ignore[index]
 
 
 def _attempt(world: "World", attempt: "Attempt", rows: list[Row], secrets: dict[str, None]) -> None:
@@ -140,7 +134,7 @@ def _baskets(world: "World") -> None:
 
 
 def _wallets(world: "World") -> None:
-    families = (_family(world, scan.key) for scan in world.wallets.scans)
+    families = (family(world, scan.key) for scan in world.wallets.scans)
     world.wallets.end({row.id: row for rows in families for row in rows if isinstance(row, Transaction)})
 
 

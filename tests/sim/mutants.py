@@ -23,9 +23,12 @@ from agent.core import (
     people,
     playbook,
     receipt,
+    refunds,
     relay,
     reversal,
     schedule,
+    settlement,
+    verdict,
     wallet,
 )
 from agent.journal.database import Database
@@ -176,6 +179,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("5", "a closed reversal is not found again", Store.missing, "elif isinstance(event, HostReply):",
            "elif isinstance(event, HostReply):\n        wanted = ()\n    elif False:", journal=True,
            only=("double", "loss", "delay")),
+    # ── the next day ─────────────────────────────────────────────────────────────────────────────────────────────────
+    Mutant("9", "a line that was imported counts again", settlement.imported, "if booked in account.lines:", "if False:"),
+    Mutant("9", "credits are not netted", verdict.net_fen, 'line.direction == "debit"', "True"),
+    Mutant("9", "a booking is final with its own file", verdict.verdict,
+           "following(policy, max(line.day for line in account.lines)) in days", "True"),
+    Mutant("9", "a missing line is not settled at once", verdict.verdict,
+           "not days.issuperset(needed(policy, day, last))", "False"),
+    Mutant("9", "more is refunded than was booked", refunds.pay, "if refunded_fen > item.due_fen:", "if False:"),
+    Mutant("12", "a refund is made beside the reversal", refunds._confirm, "reversal.fence(state, row.id)", "pass"),
     # ── wallets ──────────────────────────────────────────────────────────────────────────────────────────────────────
     Mutant("9", "paid after a cancel is a release", orders._paid, 'if order.cancels or order.late or row.state == "closed":',
            'if row.state in {"closed", "cancelling"}:', only=("scan", "deaf_app", "late_pay", "mute_wallet")),

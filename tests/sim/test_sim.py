@@ -28,7 +28,7 @@ T1 = MUTANTS[0]
 RARE = {
     ("transaction", "intent", "timeout"), ("transaction", "intent", "restart"), ("transaction", "in_doubt", "accepted"),
     ("transaction", "no_original", "accepted"), ("reversal", "no_original", "accepted"),
-    ("transaction", "unresolved", "even"), ("transaction", "declined_uncertain", "even"), ("reversal", "fenced", "accepted"),
+    ("reversal", "fenced", "accepted"),
     ("reversal", "no_original", "resolved"), ("reversal", "pending", "resolved"), ("reversal", "expired", "accepted"),
     ("reversal", "pending", "no_original"), ("reversal", "exhausted", "no_original"), ("reversal", "exhausted", "app_silent"),
     ("reversal", "exhausted", "refused"), ("transaction", "approved_not_completed", "not_undone"),

@@ -1,0 +1,150 @@
+"""The next days: settlement files made from the host's books, with lines that are late, netted or doubled, and people who refund.
+
+A random source of its own, so that the worlds before it stay what they are. What the files come to must be what the books say.
+"""
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from agent.core import event as e
+from agent.core.accounts import Settled
+from agent.core.change import Decision
+from agent.core.model import Disposition, Incident, Job, Reversal, Row, Transaction
+from agent.core.verdict import day_of
+from tests.sim.books import Journal
+from tests.sim.checks import Violation
+
+if TYPE_CHECKING:
+    from tests.sim.attempt import Attempt
+    from tests.sim.world import World
+
+TERMINAL = "12345678"
+DAY_MS = 86_400_000
+SAID: tuple[dict[str, Any], ...] = (
+    {}, {"goods": "held"}, {"goods": "released"}, {"goods": "returned"}, {"replaced_by": "cash"},
+)
+
+
+def family(world: "World", key: str) -> list[Row]:
+    """Every row of a transaction, in memory or on disk."""
+    state, books = world.machine.state, world.machine.books
+    if key not in state.transactions and isinstance(books, Journal):
+        assert books.store is not None
+        return books.store.family(key)
+    tables = {Reversal: state.reversals, Incident: state.incidents, Job: state.jobs, Transaction: state.transactions}
+    return [tables[kind][row] for kind, row in state.family.get(key, ())]  # type: ignore[index]
+
+
+class NextDay:
+    """One world's settlement. `late` lines come two days later, `netted` ones not at all where they cancel out."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        random = Random(world.seed ^ 0x5E771E)
+        self.chance = random.random
+        self.netted = self.chance() < 0.3
+        self.first = world.machine.wall_base // DAY_MS - 3  # every day that a clock could name
+
+    def play(self) -> None:
+        """Files day by day, the first one twice, people in between. Raises Violation."""
+        attempts = [attempt for attempt in self.world.app.attempts if attempt.opened and self._row(attempt) is not None]
+        for attempt in attempts:
+            self._say(attempt)
+        today, later = self._lines(attempts)
+        days = tuple(range(self.first, self.first + 6))
+        self._bring(attempts, days, today)
+        if self._bring(attempts, days, today).new:
+            raise Violation("9", "the same file again counted anew")
+        self._bring(attempts, tuple(range(days[-1] + 1, days[-1] + 3)), later)
+        self._bring(attempts, tuple(range(days[-1] + 3, days[-1] + 9)), [])
+        for attempt in attempts:
+            self._compare(attempt)
+            self._refund(attempt)
+
+    def _row(self, attempt: "Attempt") -> Transaction | None:
+        return next((row for row in family(self.world, attempt.id) if isinstance(row, Transaction)), None)
+
+    def _say(self, attempt: "Attempt") -> None:
+        row = self._row(attempt)
+        said = SAID[int(self.chance() * len(SAID))]
+        if row is not None and row.state in {"unresolved", "declined_uncertain"} and said:
+            self.world.machine.submit(e.DispositionGiven(transaction=attempt.id, disposition=Disposition(**said)))
+
+    def _lines(self, attempts: "list[Attempt]") -> tuple[list[Settled], list[Settled]]:
+        """What the host's books say: in the first file, and a day later."""
+        today: list[Settled] = []
+        later: list[Settled] = []
+        for attempt in attempts:
+            entry = self.world.host.book.get(attempt.key)
+            if entry is None or (entry.reversed and self.netted):
+                continue
+            own, other = ("debit", "credit") if entry.direction > 0 else ("credit", "debit")
+            late = self.chance() < 0.2
+            (later if late else today).append(self._line(attempt, entry.amount_fen, own, late=late))
+            if entry.reversed:
+                late = late or self.chance() < 0.5
+                (later if late else today).append(self._line(attempt, entry.amount_fen, other, late=late))
+        return today, later
+
+    def _line(self, attempt: "Attempt", amount_fen: int, direction: str, *, late: bool) -> Settled:
+        day = self.first + (6 if late else 5)
+        return Settled(1, day, direction, amount_fen, attempt.key[0], attempt.key[1])  # type: ignore[arg-type]
+
+    def _bring(self, attempts: "list[Attempt]", days: tuple[int, ...], lines: list[Settled]) -> Any:
+        event = e.SettlementImported(
+            statement=f"{days}{len(lines)}", terminal_id=TERMINAL, days=days, lines=tuple(lines),
+            families=tuple(attempt.id for attempt in attempts),
+        )
+        decision = self.world.machine.submit(event)
+        if not isinstance(decision, Decision) or decision.report is None:
+            raise Violation("8", f"a settlement file was not taken: {decision}")
+        for attempt in attempts:
+            self._owed(attempt)
+        return decision.report
+
+    def _owed(self, attempt: "Attempt") -> None:
+        """At every moment: nobody is sent to refund or to collect what the books do not bear out."""
+        row, net = self._row(attempt), self.world.host.net(attempt.key)
+        if row is None or row.account is None:
+            return
+        if row.refund is not None and row.refund.open and net <= 0:
+            raise Violation("9", f"a refund of {attempt.id} is wanted and its net is {net} fen")
+        if row.account.case == "collect" and net > 0:
+            raise Violation("9", f"{attempt.id} is to be collected and was booked")
+
+    def _compare(self, attempt: "Attempt") -> None:
+        row, net = self._row(attempt), self.world.host.net(attempt.key)
+        assert row is not None, "looked up before"
+        if row.account is None:
+            if row.state in {"unresolved", "declined_uncertain"} and day_of(row) is not None and self._in_days(row):
+                raise Violation("8", f"{attempt.id} is {row.state} and no verdict ever came")
+            return
+        full = attempt.amount_fen if attempt.kind == "sale" else -attempt.amount_fen
+        expected = "settled" if net == full else "not_settled"
+        if (row.account.verdict, row.account.final) != (expected, True):
+            raise Violation("9", f"{attempt.id}: the files come to {row.account.verdict}, the books to {net} fen")
+        owed = row.account.case not in {"even", "wait"}
+        if owed and not any(isinstance(each, Incident) and each.open for each in family(self.world, row.id)):
+            raise Violation("1", f"{attempt.id} is {row.account.case} and nobody's")
+
+    def _in_days(self, row: Transaction) -> bool:
+        day = day_of(row)
+        return day is not None and self.first <= day <= self.first + 8
+
+    def _refund(self, attempt: "Attempt") -> None:
+        """A person refunds: twice by mistake, in parts. What went back never exceeds what was taken."""
+        row = self._row(attempt)
+        if row is None or row.refund is None or not row.refund.open:
+            return
+        machine, due_fen = self.world.machine, row.refund.due_fen
+        machine.submit(e.RefundReported(transaction=row.id, by="Li", confirmed=True))
+        for amount_fen in (max(1, due_fen // 2), due_fen, due_fen - due_fen // 2, due_fen):
+            machine.submit(e.RefundReported(transaction=row.id, by="Li", amount_fen=amount_fen))
+        row = self._row(attempt)
+        assert row is not None, "it was there"
+        assert row.refund is not None, "it was there"
+        if row.refund.refunded_fen > self.world.host.net(attempt.key):
+            raise Violation("9", f"{row.refund.refunded_fen} fen of {attempt.id} were refunded, more than was booked")
+        reversal = next((each for each in family(self.world, row.id) if isinstance(each, Reversal)), None)
+        if reversal is not None and reversal.state not in {"fenced", "accepted"}:
+            raise Violation("12", f"{attempt.id} was refunded and its reversal is {reversal.state}")
