@@ -131,7 +131,7 @@ def result(state: State, event: ResultReported) -> Decision:
         return _approve(state, transaction, event, unpermitted=True)
     if transaction.state not in {"intent", "sent"}:
         return _again(state, transaction, event, cause)
-    unpermitted = transaction.state == "intent" and state.agent.policy.sent_reporting and cause != "not_sent"
+    unpermitted = transaction.state == "intent" and state.agent.policy.asked_first and cause != "not_sent"
     if cause == "approved":
         return _approve(state, transaction, event, unpermitted=unpermitted)
     if unpermitted:
@@ -263,7 +263,7 @@ def restarted(state: State, transaction: Transaction, *, new_boot: bool) -> None
 
 
 def _intent_left(state: State, transaction: Transaction, cause: str) -> None:
-    if state.agent.policy.sent_reporting:
+    if state.agent.policy.asked_first:
         _end(state, transaction, "never_sent")
         state.tell("transaction.not_sent", transaction.id, by=cause)
     else:

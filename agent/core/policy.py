@@ -73,6 +73,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lang: Literal["zh", "en"] = "zh"
     has_printer: bool = True
 
+    @property
+    def asked_first(self) -> bool:
+        """True when nothing is sent without a `go`: in the relay the agent itself forwards, whatever the app can do."""
+        return self.sent_reporting or self.mode == "relay"
+
     def kind(self, name: str) -> Kind:
         """The rules of this kind; those of a kind that is only watched when the profile does not list it."""
         return next((kind for kind in self.kinds if kind.name == name), _WATCHED)

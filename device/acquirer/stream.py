@@ -89,13 +89,14 @@ class FrameStream(asyncio.Protocol):
 
     async def read(self, timeout_s: float | None) -> bytes | None:
         """The next frame, or None when the time is over, the stream ended or it stopped making sense."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not self._frames and not self.ended and not self.nonsense:
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            return None
+        if not self._frames:  # a clock is set only when there is something to wait for
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while not self._frames and not self.ended and not self.nonsense:
+                        self._news.clear()
+                        await self._news.wait()
+            except TimeoutError:
+                return None
         if not self._frames:
             return None
         frame = self._frames.popleft()

@@ -83,7 +83,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("T6", "go is given before sent is on disk", card._ask,
            'state=move(table_of(transaction.rail), transaction.state, "go")',
            "state=transaction.state"),
-    Mutant("T6", "what never got its go is reversed", card._intent_left, "if state.agent.policy.sent_reporting:", "if False:"),
+    Mutant("T6", "what never got its go is reversed", card._intent_left, "if state.agent.policy.asked_first:", "if False:"),
     Mutant("T7", "an answer with another STAN is taken", answers.received, "for key in MATCHED", 'for key in ("3", "41", "42")'),
     Mutant("T8", "nothing is synced", Database.configure, '"synchronous=FULL"', '"synchronous=OFF"', journal=True),
     Mutant("T9", "no original is asked for ever", answers._no_original, "and not row.asked_again and not row.adopted:",

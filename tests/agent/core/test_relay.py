@@ -216,6 +216,14 @@ def test_the_apps_own_0400_settles_what_went_astray() -> None:
     assert world.advice().code == "P21"
 
 
+def test_T6_what_the_relay_held_is_proved_not_sent_whatever_the_app_can_report() -> None:
+    world = relayed(sent_reporting=False)
+    world.doubt("a")
+    assert world.open("b", stan="000002").proceed == "wait"
+    world.boot()
+    assert world.states("b") == ("not_sent", "-")
+
+
 @pytest.mark.parametrize("new", [False, True])
 def test_a_request_whose_connections_ended_with_the_agent_is_in_doubt_at_once(new: bool) -> None:
     world = relayed()
