@@ -104,17 +104,24 @@ class NextDay:
 
     def _owed(self, attempt: "Attempt") -> None:
         """At every moment: nobody is sent to refund or to collect what the books do not bear out."""
-        row, net = self._row(attempt), self.world.host.net(attempt.key)
+        row = self._row(attempt)
         if row is None or row.account is None:
             return
+        net = self._net(attempt, row)
         if row.refund is not None and row.refund.open and net <= 0:
             raise Violation("9", f"a refund of {attempt.id} is wanted and its net is {net} fen")
         if row.account.case == "collect" and net > 0:
             raise Violation("9", f"{attempt.id} is to be collected and was booked")
 
+    def _net(self, attempt: "Attempt", row: Transaction) -> int:
+        """What it moved, with the void by which a person undid it while the agent was in doubt."""
+        undone = 0 if row.undone_by is None else self.world.host.net(self.world.app.find(row.undone_by).key)
+        return self.world.host.net(attempt.key) + undone
+
     def _compare(self, attempt: "Attempt") -> None:
-        row, net = self._row(attempt), self.world.host.net(attempt.key)
+        row = self._row(attempt)
         assert row is not None, "looked up before"
+        net = self._net(attempt, row)
         if row.account is None:
             if row.state in {"unresolved", "declined_uncertain"} and day_of(row) is not None and self._in_days(row):
                 raise Violation("8", f"{attempt.id} is {row.state} and no verdict ever came")
