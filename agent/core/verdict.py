@@ -97,7 +97,9 @@ def case(state: State, row: Transaction, account: Account) -> str:
     if row.refund is not None and row.refund.state == "done":
         return "even" if account.verdict == "settled" else "uneven"
     if row.kind in CREDITS:
-        return "even" if account.verdict == "settled" or row.state in NOT_PAID else "redo_void"
+        if account.verdict == "settled":  # of one that is said to have come to nothing, the original is undone all the same
+            return "uneven" if row.state in NOT_PAID - {"declined_uncertain", "resolved", "refunded"} else "even"
+        return "even" if row.state in NOT_PAID else "redo_void"
     return _settled(state, row) if account.verdict == "settled" else _not_settled(state, row)
 
 

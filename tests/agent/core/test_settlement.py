@@ -376,6 +376,16 @@ def test_a_void_in_doubt_that_was_never_booked_must_be_made_again() -> None:
     assert world.incident("in_doubt", "v").next_action == "redo_void"
 
 
+def test_a_declined_void_that_was_booked_all_the_same_is_somebodys() -> None:
+    world = World()
+    world.open()
+    world.result("approved", response_code="00")
+    world.void()
+    world.result("declined", "v", response_code="51")
+    final(world, line("000002", "credit"))
+    assert world.incident("settlement", "v").next_action == "compare_by_hand"
+
+
 def _stuck_void() -> World:
     world = World()
     world.open()
