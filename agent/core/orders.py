@@ -15,9 +15,11 @@ from agent.core.event import WalletAnswered
 from agent.core.lifecycle import WALLET, move
 from agent.core.model import Order, Transaction
 from agent.core.state import State
-from agent.core.wallets import WalletRule
+from agent.core.wallets import DAY_MS, WalletRule
 
 ASKING = frozenset({"querying", "cancelling", "cancel_unknown"})
+LOOK_MS = 7 * DAY_MS  # so long a closed order waits for its second look while the gateway is out of reach
+FOLLOWERS = 6  # while an older order tries, the others wait so many times as long: they ask when it is answered
 Call = Literal["query", "cancel", "refund"]
 
 
@@ -85,7 +87,7 @@ def answered(state: State, row: Transaction, event: WalletAnswered) -> None:
     if event.outcome == "not_reached":
         _not_reached(state, row, order, rule)
         return
-    now_ms = state.now.boottime_ms
+    was_away, now_ms = order.backoff_ms > 0, state.now.boottime_ms
     order = replace(
         order, call=None, online_ms=order.online_ms + _online_ms(state, order, rule), since_ms=now_ms, backoff_ms=0,
         abnormal=order.abnormal or event.abnormal,
@@ -100,6 +102,15 @@ def answered(state: State, row: Transaction, event: WalletAnswered) -> None:
         _MEANS[said](state, row)
     else:
         _called(state, replace(row, order=order), what or "query", said, event)
+    if was_away:
+        in_reach(state)
+
+
+def in_reach(state: State) -> None:
+    """The gateway may be reached again: what was out of reach asks at once."""
+    for row in state.transactions_by_age():
+        if row.order is not None and row.order.backoff_ms and row.order.call is None and row.due_ms is not None:
+            follow(state, row)
 
 
 def _online_ms(state: State, order: Order, rule: WalletRule) -> int:
@@ -115,9 +126,11 @@ def _slow(order: Order, rule: WalletRule) -> bool:
 
 
 def _not_reached(state: State, row: Transaction, order: Order, rule: WalletRule) -> None:
-    """No byte left: nothing was asked, and the time does not count. Tried again, slower and slower."""
+    """No byte left: nothing was asked, and the time does not count. Tried again, slower and slower; the oldest tries for all."""
     what = order.call
     backoff_ms = min(2 * order.backoff_ms or rule.poll_ms, rule.offline_poll_ms)
+    if any(other.number < row.number and other.order and other.order.backoff_ms for other in state.open_transactions.values()):
+        backoff_ms = FOLLOWERS * rule.offline_poll_ms
     order = replace(
         order, call=None, following=what or "query", queries=order.queries - (what == "query"),
         cancels=order.cancels - (what == "cancel"), refunds=order.refunds - (what == "refund"), since_ms=None,
@@ -135,9 +148,9 @@ def _not_reached(state: State, row: Transaction, order: Order, rule: WalletRule)
             )
         else:
             unclear(state, row)
-    if _over(state, row, rule) and row.state in ASKING:
+    if row.state in ASKING and _over(state, row, rule):
         give_up(state, row)
-    elif _over(state, row, rule) and row.state == "closed":
+    elif row.state == "closed" and state.age_most_ms(row.sent or row.opened) > LOOK_MS:
         state.put(replace(row, due_ms=None))
 
 
@@ -221,9 +234,14 @@ def _recheck(state: State, row: Transaction, order: Order, rule: WalletRule) -> 
     if order.rechecks >= len(rule.recheck_ms):
         state.put(replace(row, due_ms=None))
         return
-    wait_ms = rule.recheck_ms[order.rechecks]
-    order = replace(order, rechecks=order.rechecks + 1, following="query")
-    state.put(replace(row, due_ms=state.now.boottime_ms + wait_ms, order=order))
+    row = state.put(replace(row, order=replace(order, rechecks=order.rechecks + 1, following="query")))
+    state.put(replace(row, due_ms=state.now.boottime_ms + look_ms(state, row)))
+
+
+def look_ms(state: State, row: Transaction) -> int:
+    """The wait before the second look at a closed order that is planned now."""
+    waits = rule_of(state, row).recheck_ms
+    return waits[min(max(order_of(row).rechecks, 1), len(waits)) - 1] if waits else 0
 
 
 def _refunded(state: State, row: Transaction) -> None:

@@ -123,9 +123,7 @@ def answered(state: State, event: WalletAnswered) -> None:
 
 def network_changed(state: State) -> None:
     """What could not reach the gateway tries again at once."""
-    for row in state.transactions_by_age():
-        if row.order is not None and row.order.backoff_ms and row.order.call is None and row.due_ms is not None:
-            orders.follow(state, row)
+    orders.in_reach(state)
 
 
 def deadline(state: State, row: Transaction) -> None:
@@ -144,9 +142,14 @@ def restarted(state: State, row: Transaction, *, new_boot: bool) -> None:
         return
     cut, now_ms = order.call, state.now.boottime_ms
     due_ms = now_ms if cut is not None or new_boot else row.due_ms
+    if row.state == "closed" and due_ms == now_ms:
+        due_ms += orders.look_ms(state, row)  # the second look keeps its distance
     following = "query" if cut is not None else order.following
     row = state.put(
-        replace(row, due_ms=due_ms, order=replace(order, call=None, following=following, since_ms=None, backoff_ms=0))
+        replace(
+            row, due_ms=due_ms,
+            order=replace(order, call=None, following=following, since_ms=None, backoff_ms=0 if new_boot else order.backoff_ms),
+        )
     )
     if cut is not None:
         state.tell("query.interrupted", row.id, call=cut)

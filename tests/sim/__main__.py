@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
+from tests.sim.faults import MEANING
 from tests.sim.report import Failure, describe, play
 
 CHUNK = 250
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{options.seeds} worlds from seed {first}, {mode}, {options.jobs} process(es)", flush=True)
     began_s = time.monotonic()
     digest, steps, failures = 0, 0, []
-    for part_digest, part_steps, part_failures in _play_all(first, options.seeds, options.journal, options.jobs):
+    for part_digest, part_steps, part_failures in _play_all(first, options):
         digest = (digest + part_digest) & 0xFFFFFFFF
         steps += part_steps
         failures += part_failures
@@ -47,29 +48,39 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=20_000, metavar="N", help="how many worlds")
     parser.add_argument("--seed", type=int, default=None, metavar="S", help="the first seed (default: a fresh one)")
     parser.add_argument("--journal", action="store_true", help="with the real journal on a disk whose power is cut")
+    parser.add_argument("--only", type=_names, default=None, metavar="A,B", help="these faults in every world, and no others")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="J", help="processes (default: one a core)")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     return parser
 
 
-def _play_all(first: int, count: int, journal: bool, jobs: int) -> Iterator[tuple[int, int, list[Failure]]]:
-    parts = [(seed, min(CHUNK, first + count - seed), journal) for seed in range(first, first + count, CHUNK)]
-    if jobs <= 1 or len(parts) <= 1:
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in MEANING:
+            raise argparse.ArgumentTypeError(f"no fault {name!r}; there are {', '.join(MEANING)}")
+    return names
+
+
+def _play_all(first: int, options: argparse.Namespace) -> Iterator[tuple[int, int, list[Failure]]]:
+    count, how = options.seeds, (options.journal, options.only)
+    parts = [(seed, min(CHUNK, first + count - seed), *how) for seed in range(first, first + count, CHUNK)]
+    if options.jobs <= 1 or len(parts) <= 1:
         yield from map(_play_part, parts)
     else:
-        with ProcessPoolExecutor(jobs) as pool:
+        with ProcessPoolExecutor(options.jobs) as pool:
             yield from pool.map(_play_part, parts)
 
 
-def _play_part(part: tuple[int, int, bool]) -> tuple[int, int, list[Failure]]:
+def _play_part(part: tuple[int, int, bool, tuple[str, ...] | None]) -> tuple[int, int, list[Failure]]:
     """A run of seeds: the sum of their fingerprints, the steps of their agents, the failures."""
-    first, count, journal = part
+    first, count, journal, only = part
     digest, steps, failures = 0, 0, []
     gc.collect()
     gc.disable()
     try:
         for seed in range(first, first + count):
-            world = play(seed, journal=journal)
+            world = play(seed, journal=journal, only=only)
             if isinstance(world, Failure):
                 failures.append(world)
             else:

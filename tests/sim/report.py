@@ -42,7 +42,7 @@ def _run(world: World) -> Violation | None:
 
 def minimise(failure: Failure) -> Failure:
     """Leave out one fault after the other, and sales, as long as the same promise still breaks."""
-    names = World(failure.seed, journal=failure.journal).drawn.names
+    names = World(failure.seed, journal=failure.journal, only=failure.only).drawn.names
     best = failure
     for baskets in (1, 2):
         smaller = play(failure.seed, journal=failure.journal, only=names, baskets=baskets)
@@ -65,6 +65,7 @@ def describe(failure: Failure) -> str:
     text = failure.text if broken is None else str(broken)
     names = world.faults.names if least.only is None else least.only
     again = f"./dev sim --seeds 1 --seed {failure.seed}" + (" --journal" if failure.journal else "")
+    again += f" --only {','.join(failure.only)}" if failure.only else ""
     lines = [f"seed {failure.seed}: {failure.text}", f"again: {again}"]
     if text != failure.text:
         lines.append(f"with less: {text}")

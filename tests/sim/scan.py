@@ -249,7 +249,7 @@ class Wallets:
 
     def _unreached(self, value: tuple[int, Scan, AskWallet]) -> None:
         life, scan, effect = value
-        scan.due_query = scan.due_query and effect.call != "cancel"
+        scan.due_query = scan.due_query and effect.call == "query"
         if effect.call == "cancel":
             scan.cancels -= 1
         if effect.call == "query":

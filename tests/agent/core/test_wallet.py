@@ -391,6 +391,20 @@ def test_a_second_look_that_saw_nothing_is_made_again() -> None:
     assert till.transaction().state == "cancelling"
 
 
+def test_out_of_reach_a_closed_order_waits_a_week_for_its_second_look() -> None:
+    till = Till("alipay")
+    till.lose()
+    till.says("closed")
+    till.go_to(till.now_ms + MINUTE)
+    while till.next_deadline_ms is not None:
+        assert till.now_ms <= 7 * DAY + HOUR
+        till.fails("not_reached")
+        if till.next_deadline_ms is not None:
+            till.go_to(till.next_deadline_ms)
+    assert till.now_ms >= 7 * DAY
+    assert till.transaction().state == "closed"
+
+
 def test_evidence_on_a_closed_order_takes_no_second_look_away() -> None:
     till = Till()
     till.lose()
@@ -443,6 +457,18 @@ def test_offline_it_is_tried_slower_and_at_once_when_the_network_changes() -> No
     till.fails("not_reached")
     till.do(e.NetworkChanged())
     assert till.asked().call == "query"
+
+
+def test_of_several_orders_out_of_reach_the_oldest_tries_for_all() -> None:
+    till = Till()
+    till.lose()
+    till.fails("not_reached")
+    till.lose("b", stan="000002")
+    till.fails("not_reached", "b")
+    till.go_to(5 * SECOND)
+    assert till.asked().transaction == "a"
+    till.says("not_paid")
+    assert till.asked().transaction == "b"
 
 
 def test_a_cancel_of_which_no_byte_left_was_never_asked_for() -> None:
@@ -523,6 +549,14 @@ def test_a_restart_keeps_a_closed_orders_second_look() -> None:
     till.boot(new=True)
     till.go_to(till.now_ms + MINUTE)
     assert till.asked().call == "query"
+    till.says("closed")
+    till.go_to(till.now_ms + 9 * MINUTE)
+    till.boot(new=True)
+    assert till.next_deadline_ms == 10 * MINUTE, "a new boot proves no time: the wait begins anew"
+    till.go_to(10 * MINUTE)
+    till.asked()
+    till.boot()
+    assert till.next_deadline_ms == 20 * MINUTE, "it was cut off: it saw nothing"
 
 
 # ── the basket ───────────────────────────────────────────────────────────────────────────────────────────────────────────
