@@ -7,7 +7,8 @@ import click
 
 from agent import exits
 from agent.cli.base import Call, common, emit, facts, pad
-from agent.core.model import Incident, Job, Now, Order, Reversal, Transaction
+from agent.core.model import Incident, Job, Now, Reversal, Transaction
+from agent.core.order import Order
 from agent.core.playbook import Advice, advise
 from agent.core.state import State
 from agent.core.verdict import booked_fen

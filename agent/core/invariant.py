@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from agent.core.lifecycle import JOB, REVERSAL, table_of
-from agent.core.model import Incident, Job, Order, Reversal, Transaction
+from agent.core.model import Incident, Job, Reversal, Transaction
+from agent.core.order import Order
 from agent.core.playbook import PLAYBOOK, judge
 from agent.core.state import State
 

@@ -12,6 +12,7 @@ import msgspec
 from agent.core.accounts import Account, Ledger, Refund
 from agent.core.moment import Now as Now
 from agent.core.moment import Stamp as Stamp
+from agent.core.order import Order
 from agent.core.policy import Policy
 
 Rail = Literal["card", "wallet", "bestpay"]
@@ -51,36 +52,6 @@ class Disposition(msgspec.Struct, frozen=True, omit_defaults=True):
     replaced_by: str | None = None
     accepts_risk: bool = False
     contact: str | None = None
-
-
-class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The wallet's side of a transaction: what was asked of the gateway so far, and what comes next.
-
-    `calls` numbers the calls: an answer to an earlier one is not taken. `cancels` counts those of which a byte may have
-    left. `online_ms` is the time of asking with the gateway in reach, counted on from `since_ms` (None: out of reach).
-    `trusted`: complete evidence was accepted, so no cancel may ever be asked. `late`: paid after a cancel or a close.
-    `found`: our query told that it is paid, not the app. `rival`: a second order of the basket, opened at the merchant's risk.
-    """
-
-    order_no: str
-    call: Literal["query", "cancel", "refund"] | None = None
-    following: Literal["query", "cancel", "refund"] = "query"
-    calls: int = 0
-    queries: int = 0
-    cancels: int = 0
-    refunds: int = 0
-    rechecks: int = 0
-    online_ms: int = 0
-    since_ms: int | None = None
-    backoff_ms: int = 0
-    said: str | None = None
-    refused: bool = False
-    found: bool = False
-    trusted: bool = False
-    late: bool = False
-    abnormal: bool = False
-    streak: int = 0
-    rival: str | None = None
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

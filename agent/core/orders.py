@@ -13,7 +13,8 @@ from agent.core import bestpay, incidents, receipt, slips
 from agent.core.change import AskWallet
 from agent.core.event import WalletAnswered
 from agent.core.lifecycle import WALLET, move
-from agent.core.model import Order, Transaction
+from agent.core.model import Transaction
+from agent.core.order import Order
 from agent.core.state import State
 from agent.core.wallets import DAY_MS, WalletRule
 

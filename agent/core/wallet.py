@@ -10,7 +10,8 @@ from agent.core import bestpay, evidence, incidents, orders
 from agent.core.change import Decision, Rejected
 from agent.core.event import Opened, ResultReported, WalletAnswered
 from agent.core.lifecycle import WALLET, move
-from agent.core.model import Order, Transaction
+from agent.core.model import Transaction
+from agent.core.order import Order
 from agent.core.state import State
 
 # While one of these stands in a basket, a second code could take the money twice.

@@ -2,7 +2,8 @@
 
 from agent.core.bestpay import RAIL as BESTPAY
 from agent.core.bestpay import STREAK
-from agent.core.model import Order, Transaction
+from agent.core.model import Transaction
+from agent.core.order import Order
 from agent.core.policy import Policy
 
 

@@ -12,6 +12,7 @@ import pytest
 import agent.core
 from agent.core import accounts, change, event, model, settlement
 from agent.core.lifecycle import JOB, REFUND, REVERSAL, TRANSACTION, WALLET
+from agent.core.order import Order
 from agent.core.verdict import CASES
 from agent.core.wallets import DEFAULTS
 from agent.incident import FACTS, Moment, moment, sentence, timeline, when
@@ -124,7 +125,7 @@ def test_every_code_that_can_stand_in_a_fact_has_a_word():
         "noise": choices(event.NoiseReceived, "what"), "mac": choices(event.HostReply, "mac"),
         "cause": {cause for was in ("intent", "sent") for cause, to in TRANSACTION[was].items() if to == "in_doubt"}
         | {cause for was in ("intent", "sent") for cause, to in WALLET[was].items() if to == "querying"},
-        "said": choices(event.WalletAnswered, "state"), "call": choices(model.Order, "following"),
+        "said": choices(event.WalletAnswered, "state"), "call": choices(Order, "following"),
         "wallet": {rule.name for rule in DEFAULTS},
         "batch": choices(model.Agent, "batch_state"), "wanted": choices(model.Line, "wanted"),
         "paper": choices(model.Printer, "paper"), "verdict": choices(accounts.Account, "verdict"), "case": set(CASES),

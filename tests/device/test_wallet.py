@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from device.simulator.wallet.faults import Faults
 from device.simulator.wallet.model import WalletModel
 from device.simulator.wallet.server import WalletServer
 from device.wallet import ANSWER_BYTES_MAX, Answer, Gateway, signature
+from tests.device.acquirer import certificates
 
 KEY = bytes(range(32))
 TERMINAL = "12345678"
@@ -160,3 +163,18 @@ def test_an_order_number_with_signs_in_it_stays_one_part_of_the_path() -> None:
         return await client.query("a|b*c")
 
     assert play(story).state == "paid"
+
+
+def test_over_https_the_gateways_own_authority_is_trusted_and_no_other(tmp_path: Path) -> None:
+    files = certificates.make(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(files.cert, files.key)
+
+    async def story() -> Answer:
+        async with WalletServer(key=KEY, tls=tls) as server:
+            url = f"https://127.0.0.1:{server.port}"
+            with pytest.raises(WalletUnreached):
+                await Gateway(url, KEY, TERMINAL, wall_ms).query(ORDER)
+            return await Gateway(url, KEY, TERMINAL, wall_ms, ca=files.ca).query(ORDER)
+
+    assert asyncio.run(story()).state == "not_found"

@@ -5,7 +5,7 @@ from typing import Any
 
 from agent.core import event as e
 from agent.core.change import AskWallet, Decision
-from agent.core.model import Order
+from agent.core.order import Order
 from agent.core.wallets import DEFAULTS
 from tests.agent.core.world import SECOND, World
 
