@@ -57,6 +57,7 @@ def _new_batch(state: State, event: Opened) -> None:
     before = state.agent.batch
     state.put(replace(state.agent, batch=event.batch, batch_state="open"))
     if before is not None:
+        defects.settled(state, None, event.batch, event.terminal_id)
         reversal.batch_closed(state, None, event.batch, event.terminal_id)
 
 

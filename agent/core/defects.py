@@ -34,11 +34,12 @@ def refused_again(state: State, row: Reversal) -> Reversal:
     return row
 
 
-def settled(state: State, closed: str | None, current: str | None) -> None:
+def settled(state: State, closed: str | None, current: str | None, terminal_id: str | None = None) -> None:
     """T12: the batch is gone, and the app has let reversals of it wait. To be looked at before they expire."""
     if state.agent.policy.mode == "payapp":
         for row in state.reversals_by_age():
-            if row.pending and (row.batch == closed or current not in {None, row.batch}):
+            gone = row.batch == closed or current not in {None, row.batch}
+            if row.pending and gone and terminal_id in {None, row.terminal_id}:
                 incidents.open_one(state, "settled_unreversed", row.id, "technician", "check_payment_app")
 
 

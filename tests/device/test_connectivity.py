@@ -414,3 +414,19 @@ def test_a_prober_that_is_stopped_in_the_moment_of_its_waking_ends() -> None:
         assert running.cancelled()
 
     asyncio.run(story())
+
+
+NO_WAY = """
+from tests.support import ownnetwork
+from device.connectivity import has_route
+own = ownnetwork.enter()
+before = has_route()
+if own:
+    ownnetwork.loopback(up=True)
+print(not own or (before, has_route()) == (False, False))
+"""
+
+
+def test_a_network_of_loopback_alone_has_no_route_into_the_world() -> None:
+    done = subprocess.run([sys.executable, "-c", NO_WAY], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "True\n"

@@ -1,7 +1,7 @@
 """A simulated payment app at work: sells, reverses by its own kernel, and answers what the agent asks of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -146,15 +146,15 @@ class Till:
         self.answered.add(request)
         async with self._busy:
             if what == "flush_reversals":
-                await self._answer_after(request, self._reverse(), batch, stan)
+                await self._answer_after(request, self._reverse, batch, stan)
             elif not self.card:
                 await self.answer(request, {"outcome": "no_card"})
             else:
-                await self._answer_after(request, self._inquire(), batch, stan)
+                await self._answer_after(request, self._inquire, batch, stan)
 
-    async def _answer_after(self, request: str, work: Any, batch: str, stan: str) -> None:
+    async def _answer_after(self, request: str, work: Callable[[], Awaitable[object]], batch: str, stan: str) -> None:
         await self.answer(request, {"outcome": "sent"})
-        await work
+        await work()
         if (batch, stan) not in self._reported:  # its kernel had nothing to send for this one
             held = "held" if self.kernel.holds(batch, stan) else "gone"
             await self.answer(request, {"outcome": "refused", "record": held})

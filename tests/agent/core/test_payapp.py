@@ -561,12 +561,15 @@ def test_a_doubt_that_came_while_the_sale_ran_is_no_defect() -> None:
     assert "not_reversed_first" not in world.incidents()
 
 
-@pytest.mark.parametrize("what", ["settled", "changed"])
+@pytest.mark.parametrize("what", ["settled", "changed", "seen in a sale"])
 def test_a_settlement_over_a_waiting_reversal_is_told(what: str) -> None:
     world = App()
     world.doubt()
     world.answers("busy")
-    world.do(e.BatchChanged(batch="000001" if what == "settled" else "000002", what=what))  # type: ignore[arg-type]
+    if what == "seen in a sale":
+        world.open("b", stan="000002", batch="000002")
+    else:
+        world.do(e.BatchChanged(batch="000001" if what == "settled" else "000002", what=what))  # type: ignore[arg-type]
     assert {"settled_unreversed", "in_doubt"} <= world.incidents()
     assert world.states() == ("unresolved", "expired")
 
