@@ -28,7 +28,7 @@ log = logging.getLogger("reversald.inbox")
 
 BATCH_MAX = 256
 QUEUE_MAX = 4_096
-REMEMBERED_MAX = 64  # closed families kept in memory
+REMEMBERED_MAX = 64  # closed families kept in memory, and as many closed rows that belong to none
 RETRY_S = 1.0
 # Everything else is asked again, comes again, or is made good by a deadline.
 SAID_ONCE = (JobFinished, HostReply, AnswerForwarded)
@@ -167,7 +167,7 @@ class Inbox:
                 except Exception:
                     log.exception("a %s was not performed", type(effect).__name__)  # its deadline, or the next boot, asks again
         if steps:
-            if len(self.state.transactions) > 2 * REMEMBERED_MAX:  # looking for them costs more than keeping them
+            if self.state.remembered > 2 * REMEMBERED_MAX:  # looking for them costs more than keeping them
                 self.state.forget_closed(REMEMBERED_MAX)
             self._committed()
 

@@ -236,6 +236,7 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "{what:what}未打印[:{fault:fault}],稍后自动补打",
         "Not printed: {what:what}[ ({fault:fault})]; goes again by itself",
     ),
+    "receipt.unprintable": ("打印:{what}超出打印机能力,不再打印", "{what} fits no paper of this printer, given up"),
     "receipt.partial": (
         "{what:what}只送出一部分 {bytes}/{of} 字节[:{fault:fault}];补打须人工下令",
         "Only partly sent: {what:what}, {bytes} of {of} bytes[ ({fault:fault})]; a copy must be ordered",

@@ -52,6 +52,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "receipt.waiting": ("小票:等待打印", "receipt waiting"),
     "receipt.printing": ("小票:正在送打印机", "receipt going to the printer"),
     "receipt.unprinted": ("小票:未打印,稍后补打", "receipt not printed, goes again by itself"),
+    "receipt.unprintable": ("小票:超出打印机能力,不再打印", "receipt fits no paper of this printer, given up"),
     "receipt.partial": ("小票:只送出一部分", "receipt only partly sent"),
     "receipt.sent_unconfirmed": ("小票:已送出,打印机不回报", "receipt sent, the printer does not confirm"),
     "receipt.fenced": ("小票:打印机已处理完", "the printer worked through the receipt"),

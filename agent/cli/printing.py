@@ -72,13 +72,26 @@ def print_test(call: Call, *, wait_s: int) -> None:
     _order(call, "/v1/print/test", wait_s)
 
 
-@print_group.command("reprint", epilog="\b\nExamples:\n  reversald print reprint 000123\n")
+@print_group.command(
+    "reprint",
+    epilog="""\b
+Examples:
+  reversald print reprint 000123
+  reversald print reprint 000123 --blank
+""",
+)
 @click.argument("which", metavar="ID|STAN")
+@click.option("--blank", is_flag=True, help="Only note that the paper came out with nothing on it; turn the roll, then reprint.")
 @_wait
 @common
-def reprint(call: Call, *, which: str, wait_s: int) -> None:
+def reprint(call: Call, *, which: str, blank: bool, wait_s: int) -> None:
     """Print the receipt again, marked as a copy. While the original still waits, that one is printed."""
-    _order(call, f"/v1/transactions/{one_transaction(call, which)}/reprint", wait_s)
+    target = f"/v1/transactions/{one_transaction(call, which)}/reprint"
+    if not blank:
+        _order(call, target, wait_s)
+        return
+    ask(call, "POST", target, {"blank": True})
+    emit({"jobs": []}) if call.as_json else click.echo(call.say("blank_noted"))
 
 
 @print_group.command(
@@ -108,13 +121,13 @@ def guarantee(call: Call, *, which: str, contact: str | None, copies: int, versi
 def _order(call: Call, target: str, wait_s: int, body: dict[str, Any] | None = None) -> None:
     """Order a job, follow it in the journal, and leave with the exit code that says whether paper came out."""
     answer = ask(call, "POST", target, body)
-    keys = [str(key) for key in answer.get("jobs", ())]
+    keys, transaction = [str(key) for key in answer.get("jobs", ())], answer.get("id")
     if not call.as_json:
         click.echo(call.say("queued", printer=_printer(call, str(answer.get("printer")), str(answer.get("paper")))))
     if not keys:  # a genuine receipt that the agent does not hold
         emit({"jobs": []}) if call.as_json else click.echo(call.say("receipt_wanted"))
         click.get_current_context().exit(exits.TRY_LATER)
-    jobs, printer = _followed(call, keys, wait_s)
+    jobs, printer = _followed(call, transaction, keys, wait_s)
     if not jobs:
         raise call.fail(exits.TRY_LATER, "not_taken")
     if call.as_json:
@@ -137,12 +150,12 @@ def _outcome(call: Call, job: Job, printer: Printer) -> str:
     return state
 
 
-def _followed(call: Call, keys: list[str], wait_s: int) -> tuple[list[Job], Printer]:
+def _followed(call: Call, transaction: str | None, keys: list[str], wait_s: int) -> tuple[list[Job], Printer]:
     """The jobs once all are done, or as they stand when the time is up or the printer cannot go on; and the printer."""
     deadline = time.monotonic() + wait_s
     while True:
         with call.journal() as reader:
-            jobs = [job for key in keys if (job := reader.job(key)) is not None]
+            jobs = [job for key in keys if (job := reader.job(transaction, key)) is not None]
             printer = reader.singles().printer
         going = [job for job in jobs if job.state in _WAITING]
         stuck = printer.fault not in READY and all(job.state != "INTENT" for job in going)

@@ -7,13 +7,12 @@ import click
 from agent.cli.base import Call, common, emit, facts
 from agent.cli.gate import barriers
 from agent.core.model import Job, Printer, Transaction
-from agent.core.receipt import READY
+from agent.core.receipt import READY, paper_mm
 from agent.incident import when
 from agent.journal.chain import Entry
 from agent.journal.reader import Reader, Summary
 from agent.words import amount, word
 
-LINE_UM = 3750  # of paper for a printed line; QR codes, blank feed and double height are not counted
 FAULTS_SEEN_MAX = 100  # of the printer's last reports
 LISTED_MAX = 20  # transactions and jobs that are named one by one
 
@@ -114,11 +113,6 @@ class _Note:
 
     def _job(self, job: Job) -> str:
         return f"{word('what', job.what, self._call.lang)}: {word('job', job.state, self._call.lang)}"
-
-
-def paper_mm(lines: int) -> int:
-    """Millimetres of paper for so many printed lines, estimated."""
-    return lines * LINE_UM // 1000
 
 
 def _note(call: Call, reader: Reader) -> _Note:

@@ -27,6 +27,7 @@ Orders on the control socket, one JSON object per line:
   paper_out [after_lines, mid_line]  paper_in [lines]  cover_open  cover_close
   overheat [for_ms]  cool  jam  unjam  break  mend  silent  speak
   garbage  clean  stall  go  power_off  power_on  state
+  with --bridge: battery_low  charge  die_at_roll (dead after the next roll, until connected anew)
 """
 
 

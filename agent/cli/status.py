@@ -6,6 +6,7 @@ import click
 
 from agent.cli.base import Call, common, emit, facts
 from agent.cli.localapi import probe
+from agent.core.receipt import paper_mm
 from agent.core.state import State
 from agent.journal.reader import Reader, Summary
 from agent.words import amount, word
@@ -98,6 +99,7 @@ def _plain(
         "jobs_waiting": summary.jobs_waiting,
         "printed": state.printer.printed,
         "printed_lines": state.printer.printed_lines,
+        "printed_mm": paper_mm(state.printer.printed_lines),
         "print_failures": state.printer.failures,
         "journal_path": str(call.config.storage.path),
         "journal_read": reader.database.how,

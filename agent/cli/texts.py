@@ -193,6 +193,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "本机没有这笔的签购单,已请收银程序提供,交来即打",
         "the receipt is not here; the payment app was asked for it and it prints as soon as it comes",
     ),
+    "blank_noted": (
+        "已记录小票空白;请把纸卷翻面(热敏面朝外)重新装好,再按 reversald print reprint 补打",
+        "noted that the slip is blank; put the roll in with its thermal side out, then order it again with print reprint",
+    ),
     "not_taken": ("待打印已满,未接受;请先修好打印机", "the print queue is full and took nothing; repair the printer first"),
     "repair_note": ("送修单", "Repair note"),
     "repair_sn": ("序列号", "serial number"),

@@ -278,7 +278,7 @@ class JobFinished(_Event, frozen=True):
 
     job: str
     transaction: str | None
-    level: Literal["UNPRINTED", "PARTIAL", "SENT_UNCONFIRMED", "FENCED", "CONFIRMED", "UNKNOWN"]
+    level: Literal["UNPRINTED", "UNPRINTABLE", "PARTIAL", "SENT_UNCONFIRMED", "FENCED", "CONFIRMED", "UNKNOWN"]
     accepted_bytes: int
     total_bytes: int
     fault: str

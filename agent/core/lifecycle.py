@@ -158,6 +158,7 @@ JOB: Table = {
     "UNPRINTED": {"start": "INTENT", "too_old": "EXPIRED"},
     "INTENT": {
         "UNPRINTED": "UNPRINTED",
+        "UNPRINTABLE": "UNPRINTABLE",
         "PARTIAL": "PARTIAL",
         "SENT_UNCONFIRMED": "SENT_UNCONFIRMED",
         "FENCED": "FENCED",
@@ -171,6 +172,7 @@ JOB: Table = {
     "UNKNOWN": {"CONFIRMED": "CONFIRMED"},
     "CONFIRMED": {},
     "EXPIRED": {},
+    "UNPRINTABLE": {},
 }
 
 REFUND: Table = {

@@ -4,6 +4,7 @@ from agent.core.model import Job, Transaction
 from agent.core.state import State
 
 _PAPER = frozenset({"paper_out", "cover_open"})
+_NOT_OUT = frozenset({"PARTIAL", "UNKNOWN", "UNPRINTED", "UNPRINTABLE", "EXPIRED"})
 _READY = frozenset({"none", "unknown"})
 
 
@@ -24,7 +25,7 @@ def approved(state: State, row: Transaction) -> str:
     fault = state.printer.fault
     if fault in _PAPER and (job.state in {"WAITING", "UNPRINTED", "PARTIAL"} or _is_last_at_printer(state, job)):
         return "P1"
-    if job.state in {"PARTIAL", "UNKNOWN", "UNPRINTED", "EXPIRED"} or (job.state == "WAITING" and fault not in _READY):
+    if job.state in _NOT_OUT or (job.state == "WAITING" and fault not in _READY):
         return "P2"
     return "N3"
 

@@ -15,10 +15,18 @@ from agent.core.state import State
 
 READY = frozenset({"none", "unknown"})
 PAID = frozenset({"approved", "paid"})
+# Who can do something about a printer's fault; of any other it is the cashier.
+_TECHNICAL = {
+    "unrecoverable": "repair_printer", "port_held": "check_printer_port", "port_denied": "check_printer_port",
+    "wrong_device": "check_printer_port",
+}
 GENUINE = frozenset({"receipt", "test"})
-FAILED = frozenset({"UNPRINTED", "PARTIAL", "UNKNOWN"})
+FAILED = frozenset({"UNPRINTED", "UNPRINTABLE", "PARTIAL", "UNKNOWN"})
+NEVER_LEFT = frozenset({"UNPRINTED", "UNPRINTABLE"})  # as far as one attempt goes
+GIVEN_UP = frozenset({"EXPIRED", "UNPRINTABLE"})  # no byte left and none will: the next print is still the original
 MARK = "重打印凭证/DUPLICATED"
 JOBS_WAITING_MAX = 200
+LINE_UM = 3750  # of paper for a printed line; QR codes, blank feed and double height are not counted
 
 
 def add(
@@ -53,7 +61,7 @@ def given(state: State, event: ReceiptGiven, transaction: Transaction) -> Decisi
         )
     need_printer(state)
     incidents.close_one(state, "payapp", transaction.id, "receipt_given")
-    printed = any(job.what == "receipt" for job in state.jobs_of(transaction.id))
+    printed = any(job.what == "receipt" and job.state not in GIVEN_UP for job in state.jobs_of(transaction.id))
     for key in event.jobs:
         add(state, key, transaction.id, "receipt", event.document, marked=printed)
         printed = True
@@ -73,7 +81,7 @@ def reprint(state: State, event: ReprintAsked, transaction: Transaction) -> Deci
         return Decision(transaction=transaction.id)
     if not receipts:
         raise Rejected(409, "no-receipt", "the payment app has not handed over a receipt for this transaction")
-    original = receipts[0]
+    original = next((job for job in receipts if job.state != "UNPRINTABLE"), receipts[0])
     if event.blank:
         state.put(replace(transaction, blank=True))
         state.tell("receipt.blank", transaction.id, job=receipts[-1].id)
@@ -82,8 +90,7 @@ def reprint(state: State, event: ReprintAsked, transaction: Transaction) -> Deci
         return Decision(transaction=transaction.id, jobs=(original.id,))
     if transaction.blank:
         state.put(replace(transaction, blank=False))
-    # A job that grew too old never left: what is printed now is still the original.
-    marked = any(job.state != "EXPIRED" for job in receipts)
+    marked = any(job.state not in GIVEN_UP for job in receipts)
     add(state, event.job, transaction.id, "receipt", original.document, marked=marked)
     return Decision(transaction=transaction.id, jobs=(event.job,))
 
@@ -132,10 +139,13 @@ def finished(state: State, event: JobFinished) -> None:
             )
         )
         _count(state, job, event)
+        _unprintable(state, job, event)
         state.tell(
             f"receipt.{event.level.lower()}", job.transaction, job=job.id, what=job.what, bytes=event.accepted_bytes,
             of=event.total_bytes, fault=event.fault,
         )
+    if event.level == "UNPRINTABLE":
+        return  # the printer was not asked
     # UNPRINTED without a named fault would be tried again at once, for ever: ask the printer first.
     fault = "unavailable" if event.level == "UNPRINTED" and event.fault in READY else event.fault
     _printer(state, fault, event.paper)
@@ -143,13 +153,26 @@ def finished(state: State, event: JobFinished) -> None:
 
 def _count(state: State, job: Job, event: JobFinished) -> None:
     """Wear and trouble, for the repair note and the fleet."""
-    printer, left = state.printer, event.level != "UNPRINTED"
+    printer, left = state.printer, event.level not in NEVER_LEFT
     state.put(
         replace(
             printer, printed=printer.printed + left, failures=printer.failures + (event.level in FAILED),
             printed_lines=printer.printed_lines + (len(job.document.lines) if left else 0),
         )
     )
+
+
+def paper_mm(lines: int) -> int:
+    """Millimetres of paper for so many printed lines, estimated."""
+    return lines * LINE_UM // 1000
+
+
+def _unprintable(state: State, job: Job, event: JobFinished) -> None:
+    """A slip that fits no paper of this printer waits for nobody; a technician must know. One that comes out closes that."""
+    if event.level == "UNPRINTABLE":
+        incidents.open_one(state, "unprintable", job.transaction, "technician", "check_printer_profile")
+    elif event.level not in FAILED and job.transaction is not None:
+        incidents.close_one(state, "unprintable", job.transaction, "printed")
 
 
 def seen(state: State, event: PrinterSeen) -> None:
@@ -163,9 +186,11 @@ def _printer(state: State, fault: str, paper: str) -> None:
         return
     state.put(replace(printer, fault=fault, paper=paper))
     state.tell("printer.state", fault=fault, paper=paper)
-    if fault not in READY and printer.fault in READY:
+    if fault in _TECHNICAL:
+        incidents.open_one(state, "printer", None, "technician", _TECHNICAL[fault])
+    elif fault not in READY:
         incidents.open_one(state, "printer", None, "cashier", "look_at_printer")
-    elif fault in READY:
+    else:
         for row in state.incidents_by_age("printer"):
             incidents.close(state, row, "printer_ready")
 

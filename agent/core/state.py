@@ -51,7 +51,7 @@ class State:
         self.open_reversals: dict[str, Reversal] = {}
         self.open_incidents: dict[str, Incident] = {}
         self.open_jobs: dict[str, Job] = {}
-        self.family: dict[str, list[tuple[type, str]]] = {}
+        self.family: dict[str | None, list[tuple[type, str]]] = {}  # None: what belongs to no transaction
         self.keys: dict[Key, list[str]] = {}
         self._tables: dict[type, tuple[dict[str, Row], dict[str, Row]]] = cast(
             "dict[type, tuple[dict[str, Row], dict[str, Row]]]",
@@ -207,21 +207,21 @@ class State:
             if row.id in self._tables[type(row)][0]:
                 self._drop(type(row), row.id)
 
-    def forget_closed(self, keep: int) -> None:
-        """Drop the oldest wholly closed families from memory until at most `keep` transactions remain.
+    @property
+    def remembered(self) -> int:
+        """How much is in memory: transactions, or rows that belong to none, whichever are more."""
+        return max(len(self.transactions), len(self.family.get(None, ())))
 
-        Closed rows that belong to no transaction go too: nothing rests on them.
-        """
-        for rows, opened in ((self.incidents, self.open_incidents), (self.jobs, self.open_jobs)):
-            alone = [row for row in rows.values() if row.transaction is None and row.id not in opened]
-            self.forget(alone)
-        surplus = len(self.transactions) - keep
-        if surplus <= 0:
-            return
-        closed = [key for key in self.transactions if not self._family_open(key)]
-        for key in closed[:surplus]:
-            for kind, row in list(self.family.get(key, ())):
-                self._drop(kind, row)
+    def forget_closed(self, keep: int) -> None:
+        """Drop what is closed, oldest first, until at most `keep` transactions and `keep` rows that belong to none remain."""
+        surplus = max(0, len(self.transactions) - keep)
+        closed = [key for key in self.transactions if not self._family_open(key)] if surplus else []
+        dropped = [row for key in closed[:surplus] for row in self.family.get(key, ())]
+        alone = self.family.get(None, ())
+        surplus = max(0, len(alone) - keep)
+        dropped += [(kind, key) for kind, key in alone if key not in self._tables[kind][1]][:surplus] if surplus else []
+        for kind, key in dropped:
+            self._drop(kind, key)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -281,8 +281,7 @@ class State:
     def _join(self, row: Row) -> None:
         kind = type(row)
         parent = row.id if kind in (Transaction, Reversal) else cast("Incident | Job", row).transaction
-        if parent is not None:
-            self.family.setdefault(parent, []).append((kind, row.id))
+        self.family.setdefault(parent, []).append((kind, row.id))
         if isinstance(row, Transaction):
             self.keys.setdefault((row.terminal_id, row.batch, row.stan), []).append(row.id)
 
@@ -291,11 +290,10 @@ class State:
         row = rows.pop(key)
         opened.pop(key, None)
         parent = key if kind in (Transaction, Reversal) else cast("Incident | Job", row).transaction
-        if parent is not None:
-            members = self.family[parent]
-            members.remove((kind, key))
-            if not members:
-                del self.family[parent]
+        members = self.family[parent]
+        members.remove((kind, key))
+        if not members:
+            del self.family[parent]
         if isinstance(row, Transaction):
             ids = self.keys[row.terminal_id, row.batch, row.stan]
             ids.remove(key)

@@ -310,6 +310,7 @@ class Status(msgspec.Struct, frozen=True):
     jobs_waiting: int
     printed: int
     printed_lines: int
+    printed_mm: int
     print_failures: int
     journal_seq: int
     journal_hash: str

@@ -6,6 +6,7 @@ from aiohttp import web
 from agent.core import gate
 from agent.core.model import Incident, Transaction
 from agent.core.playbook import advise
+from agent.core.receipt import paper_mm
 from agent.core.verdict import booked_fen
 from agent.hooks import body as b
 from agent.hooks import settlementbody as s
@@ -107,7 +108,8 @@ def status_of(house: House) -> b.Status:
         open_incidents=len(state.open_incidents), line={None: "unknown", True: "up", False: "down"}[state.line.up],
         printer=state.printer.fault if agent.policy.has_printer else "disabled", paper=state.printer.paper,
         jobs_waiting=len(state.open_jobs), printed=state.printer.printed,
-        printed_lines=state.printer.printed_lines, print_failures=state.printer.failures, journal_seq=store.seq,
+        printed_lines=state.printer.printed_lines, printed_mm=paper_mm(state.printer.printed_lines),
+        print_failures=state.printer.failures, journal_seq=store.seq,
         journal_hash=store.hash.hex(), scrub_owed=store.scrub_owed,
     )
 

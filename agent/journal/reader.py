@@ -12,6 +12,7 @@ from agent.core.model import Incident, Job, Reversal, Row, Stamp, Transaction
 from agent.core.state import State
 from agent.journal.chain import GENESIS, Entry
 from agent.journal.readonly import ReadOnly, Unreadable
+from agent.journal.schema import JOB_BY_ID
 from agent.journal.store import DECODERS, SINGLES, TABLES
 
 CHUNK = 500  # entries in one question
@@ -176,9 +177,9 @@ class Reader:
         """Print jobs that may still come out by themselves, oldest first."""
         return sorted(self._open(Job), key=lambda job: job.number)
 
-    def job(self, key: str) -> Job | None:
-        """The print job with this id."""
-        rows = self.database.all("SELECT body FROM jobs WHERE id = ?", (key,))
+    def job(self, transaction: str | None, key: str) -> Job | None:
+        """The print job with this id, of this transaction or of none."""
+        rows = self.database.all(JOB_BY_ID, (transaction, key))
         return self.row(Job, rows[0][0]) if rows else None
 
     # ── incidents ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sqlite_utils import Database as Utils
 
 VERSION = 1
+# A job by its transaction, which has an index: one on the id would cost a page in the commit of every receipt.
+JOB_BY_ID = 'SELECT body FROM jobs WHERE "transaction" IS ? AND id = ?'
 
 
 def migrate(database: Database) -> None:

@@ -125,9 +125,10 @@ class Store:
                 )
             ]
         elif isinstance(event, IncidentResolved) and event.transaction is None:
-            if event.incident not in state.incidents:
-                query = self.database.execute("SELECT body FROM incidents WHERE id = ?", (event.incident,))
-                return [DECODERS[Incident].decode(body) for (body,) in query]
+            return [row for row in (self.incident(event.incident),) if row is not None and row.id not in state.incidents]
+        elif isinstance(event, JobFinished) and event.transaction is None:  # a late proof of a test page
+            query = self.database.execute(schema.JOB_BY_ID, (None, event.job))
+            return [DECODERS[Job].decode(body) for (body,) in query if event.job not in state.jobs]
         else:
             key = getattr(event, "transaction", None)
             if key is not None and not (isinstance(event, JobFinished) and event.job in state.jobs):
@@ -347,4 +348,3 @@ class Store:
     def close(self) -> None:
         """Close the connection."""
         self.database.close()
-

@@ -9,19 +9,24 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from typing import Literal
 from uuid import UUID
 
 from agent.core.change import PrintJob, WatchPrinter
 from agent.core.event import Event, JobFinished, PrinterSeen
 from agent.core.model import Document
+from agent.perform.steady import Steady
 from device import printer as device
-from device.errors import PortError
-from device.printer.encoder import encode
+from device.errors import PortError, PortUnavailable
+from device.printer.encoder import DocumentSizeError, encode
 from device.printer.profile import PrinterProfile
 
 log = logging.getLogger("reversald.printer")
 
-WATCH_S = 1.0  # how often a printer that jobs wait for is asked
+Level = Literal[device.Level, "UNPRINTABLE", "UNKNOWN"]
+
+WATCH_S = 1.0  # how often a printer that jobs wait for is asked,
+RECOVER_S = 5.0  # and one that nothing waits for, until its fault has gone
 PROVABLE_MAX = 32  # jobs whose late proof is still understood
 STOP_S = 2.0
 
@@ -37,9 +42,9 @@ class PrinterThread:
         self._jobs: deque[PrintJob] = deque()
         self._watched = False
         self._stopping = False
-        self._asked_at_s = 0.0
+        self._asked_at_s: float | None = None
         self._trouble = ""  # why the port did not open, told once
-        self._seen: tuple[str, str] | None = None
+        self._steady = Steady(device.READY)
         self._provable: OrderedDict[int, tuple[PrintJob, int]] = OrderedDict()
         self._thread = threading.Thread(target=self._main, name="printer", daemon=True)
 
@@ -77,66 +82,88 @@ class PrinterThread:
         self._printer.close()
 
     def _turn(self) -> None:
-        """One thing at a time: a job, else a look while watched, else sleep until something happens."""
+        """One thing at a time: a job, else a look when one is due, else sleep until something happens."""
         if self._jobs:
-            self._print(self._jobs.popleft())
+            self._take(self._jobs.popleft())
             return
-        due_s = self._asked_at_s + WATCH_S
-        if self._watched and time.monotonic() >= due_s:
+        due_s = self._look_due_s()
+        if due_s is not None and time.monotonic() >= due_s:
             self._look()
             return
-        timeout_s = max(0.0, due_s - time.monotonic()) if self._watched else None
-        if not self._watched:
-            self._open()
-        heard = self._printer.wait(timeout_s)
+        heard = self._printer.wait(None if due_s is None else max(0.0, due_s - time.monotonic()))
         for proof in heard.proofs:
             self._prove(proof)
         if heard.status is not None:
             self._say(heard.status)
 
-    def _open(self) -> bool:
+    def _look_due_s(self) -> float | None:
+        """When to look next: at the start, while jobs wait, until a fault has gone, and to see whether a new state stands."""
+        if self._asked_at_s is None:
+            return 0.0
+        moments = [] if self._steady.due_s is None else [self._steady.due_s]
+        if self._watched:
+            moments.append(self._asked_at_s + WATCH_S)
+        elif self._steady.told is not None and self._steady.told[0] not in device.READY:
+            moments.append(self._asked_at_s + RECOVER_S)
+        return min(moments, default=None)
+
+    def _open(self) -> device.Status | None:
+        """None when the port is open, else why it is not; its words are logged once."""
         if self._printer.is_open:
-            return True
+            return None
         try:
             self._printer.open()
-        except PortError as error:
+        except PortUnavailable as error:
             if str(error) != self._trouble:
                 log.warning("printer: %s", error)
             self._trouble = str(error)
-            return False
+            return device.Status(unavailable=True, cause=error.cause)
         self._trouble = ""
-        return True
+        return None
 
     def _look(self) -> None:
         """Ask for the state. An unreachable port is a state like any other."""
         self._asked_at_s = time.monotonic()
-        self._say(self._printer.status() if self._open() else device.UNAVAILABLE)
+        self._say(self._open() or self._printer.status())
 
     def _say(self, status: device.Status) -> None:
-        now = (status.fault, status.paper)
-        if now != self._seen:
-            self._seen = now
+        if self._steady.saw((status.fault, status.paper), time.monotonic()):
             self._tell(PrinterSeen(fault=status.fault, paper=status.paper))
 
-    def _print(self, effect: PrintJob) -> None:
-        data = encode(paper_of(effect.document), self._profile)
+    def _take(self, effect: PrintJob) -> None:
+        """Print it, and whatever happens say how it went: a job without a word holds up every one behind it."""
+        try:
+            data = encode(paper_of(effect.document), self._profile)
+        except DocumentSizeError as error:
+            log.error("a slip cannot be printed: %s", error)  # noqa: TRY400  (the reader needs the reason, no trace)
+            self._tell(_finished(effect, "UNPRINTABLE", 0, 0, device.Status()))  # nothing is said of the printer by this
+            return
+        try:
+            self._print(effect, data)
+        except Exception:
+            self._finish(effect, "UNKNOWN", 0, len(data), device.UNAVAILABLE)
+            raise
+
+    def _print(self, effect: PrintJob, data: bytes) -> None:
         number = UUID(effect.job).int & 0xFFFFFFFF
-        if self._open():
-            outcome = self._printer.print(data, number)
-        else:
-            outcome = device.Outcome("UNPRINTED", 0, len(data), device.UNAVAILABLE)
+        closed = self._open()
+        outcome = device.Outcome("UNPRINTED", 0, len(data), closed) if closed else self._printer.print(data, number)
         self._provable[number] = (effect, len(data))
         while len(self._provable) > PROVABLE_MAX:
             self._provable.popitem(last=False)
-        self._seen = (outcome.status.fault, outcome.status.paper)
-        self._tell(_finished(effect, outcome.level, outcome.accepted_bytes, outcome.total_bytes, outcome.status))
+        self._finish(effect, outcome.level, outcome.accepted_bytes, outcome.total_bytes, outcome.status)
 
     def _prove(self, proof: device.Proof) -> None:
         """A proof that came after the job was reported: the paper is out after all."""
         found = self._provable.pop(proof.job_id, None)
         if found is not None:
             effect, size = found
-            self._tell(_finished(effect, proof.level, size, size, self._printer.status()))
+            self._finish(effect, proof.level, size, size, self._printer.status())
+
+    def _finish(self, effect: PrintJob, level: Level, accepted: int, total: int, status: device.Status) -> None:
+        """The word on a job; what the printer is like comes with it."""
+        self._steady.tell((status.fault, status.paper), time.monotonic())
+        self._tell(_finished(effect, level, accepted, total, status))
 
     def _tell(self, event: Event) -> None:
         if self._loop is not None and not self._stopping:
@@ -149,7 +176,7 @@ def paper_of(document: Document) -> device.Document:
     return device.Document(tuple(lines), qr=document.qr)
 
 
-def _finished(effect: PrintJob, level: device.Level, accepted: int, total: int, status: device.Status) -> JobFinished:
+def _finished(effect: PrintJob, level: Level, accepted: int, total: int, status: device.Status) -> JobFinished:
     return JobFinished(
         job=effect.job,
         transaction=effect.transaction,

@@ -11,7 +11,8 @@ import msgspec
 Level = Literal["UNPRINTED", "PARTIAL", "SENT_UNCONFIRMED", "FENCED", "CONFIRMED"]
 PaperState = Literal["ok", "near_end", "out", "unknown"]
 Fault = Literal[
-    "none", "unknown", "paper_out", "cover_open", "cutter", "overheated", "unrecoverable", "offline", "silent", "unavailable",
+    "none", "unknown", "paper_out", "cover_open", "cutter", "overheated", "unrecoverable", "battery_low", "offline", "silent",
+    "unavailable", "port_held", "port_denied", "wrong_device",
 ]
 
 # Faults that a printer may still print through; anything else keeps a job waiting.
@@ -56,11 +57,15 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     busy: bool = False
     silent: bool = False  # it should have answered and did not, or what came was no answer
     unavailable: bool = False  # the port is not open
+    cause: str = ""  # why it could not be opened, as PortUnavailable names it
 
     @property
     def fault(self) -> Fault:
         """The one thing to tell a person, as a stable code; the most certain cause first."""
         for wrong, code in (
+            (self.cause == "held", "port_held"),
+            (self.cause == "permission", "port_denied"),
+            (self.cause == "wrong_device", "wrong_device"),
             (self.unavailable, "unavailable"),
             (self.silent, "silent"),
             (self.unrecoverable, "unrecoverable"),
@@ -68,7 +73,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
             (self.overheated, "overheated"),
             (self.cover_open, "cover_open"),
             (self.paper == "out", "paper_out"),
-            (self.recoverable_error or self.battery_low or self.online is False, "offline"),
+            (self.battery_low, "battery_low"),
+            (self.recoverable_error or self.online is False, "offline"),
             (self.online is None and self.paper == "unknown", "unknown"),
         ):
             if wrong:

@@ -1,6 +1,7 @@
 """The bridge app of a built-in printer, played: the line contract of `device/printer/vendor.py` around the printer model.
 
-Like the real ones it can go silent for good, refuse at low battery, and report late.
+Like the real ones it can go silent for good, refuse at low battery, report late, and be dead after a change of roll: then
+it hears nothing on the connection it has, and a new connection binds its service anew.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from device.simulator.printer_model import PrinterModel
 
 LINE_BYTES_MAX = 64 * 1024
 PENDING_BYTES_MAX = 256 * 1024
+REFUSED_FOR = ("paper_out", "cover_open", "overheated", "unrecoverable", "battery_low")
 
 
 class Bridge:
@@ -27,6 +29,7 @@ class Bridge:
         self._pending = bytearray()
         self._jobs: list[int] = []  # taken and not printed yet, in order
         self._told: dict[str, object] = {}
+        self._dead = False
         engine.reply = self._heard
         engine.moved = self._push
 
@@ -35,6 +38,7 @@ class Bridge:
         if self._writer is not None:
             self._writer.close()
         self._writer = writer
+        self._dead = False
         with contextlib.suppress(ConnectionError, ValueError, asyncio.CancelledError):  # gone, a line too long, or the end
             while line := await reader.readline():
                 if line.endswith(b"\n"):
@@ -50,6 +54,8 @@ class Bridge:
             self._writer.transport.abort()
 
     def _obey(self, line: bytes) -> None:
+        if self._dead:
+            return
         request = msgspec.json.decode(line)
         number, op = request["id"], request["op"]
         if op == "status":
@@ -66,7 +72,7 @@ class Bridge:
     def _print(self, number: int, request: dict[str, str | int]) -> None:
         now = condition(self._engine.model)
         data = base64.b64decode(str(request["data"]))
-        if reason := next((key for key in ("paper_out", "cover_open", "overheated", "unrecoverable") if _is(now, key)), None):
+        if reason := next((key for key in REFUSED_FOR if _is(now, key)), None):
             self._say({"id": number, "error": reason})
         elif len(self._pending) + len(data) > PENDING_BYTES_MAX:
             self._say({"id": number, "error": "offline"})
@@ -79,6 +85,8 @@ class Bridge:
     def _push(self) -> None:
         now = condition(self._engine.model)
         if now != self._told:
+            rolled = self._told.get("paper") == "out" != now["paper"]
+            self._dead = self._dead or (rolled and self._engine.model.condition.dies_at_roll)
             self._told = now
             self._say({"event": "status", **now})
         room = self._engine.model.room()
@@ -93,7 +101,7 @@ class Bridge:
                 self._say({"event": "printed", "job": self._jobs.pop(0)})
 
     def _say(self, message: dict[str, object]) -> None:
-        if self._writer is not None and not self._engine.model.condition.silent:
+        if self._writer is not None and not self._dead and not self._engine.model.condition.silent:
             self._writer.write(msgspec.json.encode(message) + b"\n")
 
 
@@ -107,6 +115,7 @@ def condition(model: PrinterModel) -> dict[str, object]:
         "overheated": now.hot,
         "cutter_error": now.jam_found,
         "unrecoverable": now.broken,
+        "battery_low": now.battery_low,
     }
 
 

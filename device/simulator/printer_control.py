@@ -58,6 +58,9 @@ ORDERS: dict[str, Callable[[PrinterModel, Order, int], None]] = {
     "clean": _set(garbage=False),
     "stall": _set(stalled=True),
     "go": _set(stalled=False),
+    "battery_low": _set(battery_low=True),
+    "charge": _set(battery_low=False),
+    "die_at_roll": _set(dies_at_roll=True),
     "power_off": lambda model, _order, now_ms: model.power(now_ms, on=False),
     "power_on": lambda model, _order, now_ms: model.power(now_ms, on=True),
     "state": lambda _model, _order, _now_ms: None,
@@ -90,5 +93,6 @@ def state(model: PrinterModel) -> dict[str, object]:
         "silent": now.silent,
         "garbage": now.garbage,
         "stalled": now.stalled,
+        "battery_low": now.battery_low,
         "drawer_kicks": model.drawer_kicks,
     }

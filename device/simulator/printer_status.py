@@ -20,6 +20,8 @@ class Condition:
     silent: bool = False  # prints and says nothing
     garbage: bool = False  # says something else
     stalled: bool = False  # takes no byte
+    battery_low: bool = False  # what only its bridge app tells
+    dies_at_roll: bool = False  # its service answers nobody any more after a change of roll, until bound anew
 
     @property
     def paper_out(self) -> bool:

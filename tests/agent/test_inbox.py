@@ -418,3 +418,31 @@ async def test_what_nobody_waits_for_is_logged_when_it_fails(house: OpenHouse, c
         await house.do(e.DeadlinePassed())
         await asyncio.sleep(0)
     assert "rail wallet is not configured" in caplog.text
+
+
+@housed()
+async def test_closed_jobs_and_incidents_of_no_transaction_leave_the_memory(house: OpenHouse) -> None:
+    for number in range(2 * REMEMBERED_MAX):
+        await house.do(e.TestPrintAsked(job=f"p{number}"))
+        await house.do(finished(f"p{number}", "SENT_UNCONFIRMED", "cutter" if number % 2 else "none"))
+        await house.do(e.PrinterSeen(fault="none"))
+    state = house.inbox.state
+    assert len(state.jobs) + len(state.incidents) <= 2 * REMEMBERED_MAX
+    assert house.query("SELECT count(*) FROM jobs") == [(2 * REMEMBERED_MAX,)], "on disk they stay"
+    assert house.differences() == []
+
+
+@housed()
+async def test_a_late_proof_of_a_forgotten_test_page_is_accepted_and_the_replay_says_the_same(house: OpenHouse) -> None:
+    await house.do(e.TestPrintAsked(job="early"))
+    await house.do(finished("early", "SENT_UNCONFIRMED"))
+    house.inbox.state.forget_closed(0)
+    assert "early" not in house.inbox.state.jobs
+    await house.do(finished("early", "CONFIRMED"))
+    assert house.query("SELECT state FROM jobs WHERE id = 'early'") == [("CONFIRMED",)]
+    assert house.differences() == []
+
+
+def finished(job: str, level: str, fault: str = "none") -> e.JobFinished:
+    """The driver's word on a test page."""
+    return e.JobFinished(job=job, transaction=None, level=level, accepted_bytes=9, total_bytes=9, fault=fault)  # type: ignore[arg-type]

@@ -3,8 +3,8 @@
 from collections import deque
 from typing import TYPE_CHECKING
 
-from agent.core.change import Decision, Rejected
-from agent.core.event import Opened, ResultReported, SentAsked
+from agent.core.change import AskReceipt, Decision, Rejected
+from agent.core.event import Opened, ReceiptAskFailed, ReceiptGiven, ResultReported, SentAsked
 from agent.core.model import Document, DocumentLine, Original
 from tests.sim.acquirer import DECLINES
 from tests.sim.attempt import Attempt
@@ -36,6 +36,7 @@ class App:
         self.attempts: list[Attempt] = []
         self.current: Attempt | None = None
         self.begun = 0
+        self.handed = 0  # wishes for a receipt that were heard
         self.waiting = 0  # baskets whose customer waits for a word
         self.done = False
 
@@ -272,10 +273,11 @@ class App:
 
     def _tell(self, attempt: Attempt, outcome: str, code: str | None) -> None:
         approved = outcome == "approved"
+        withheld = self.world.faults.withheld and self.world.chance() < 0.7
         event = ResultReported(
             transaction=attempt.id, outcome=outcome, response_code=code, rrn="1" if approved else None,  # type: ignore[arg-type]
-            auth_code="111111" if code == "00" else None, receipt=RECEIPT if approved else None,
-            job=f"r{attempt.id}" if approved else None,
+            auth_code="111111" if code == "00" else None, receipt=RECEIPT if approved and not withheld else None,
+            job=f"r{attempt.id}" if approved and not withheld else None,
         )
         self._tell_again((self.epoch, attempt, event))
 
@@ -311,6 +313,22 @@ class App:
             other = ("declined", "no_answer", "approved", event.outcome)[int(world.chance() * 4)]
             if other != "approved" or event.outcome in ("approved", "no_answer"):
                 self._tell(attempt, other, "00" if other == "approved" else None)
+
+    def hand(self, wish: AskReceipt) -> None:
+        """The agent wants a receipt: it comes after a while or never, or the app does not take the wish."""
+        self.handed += 1
+        fate = self.world.chance() if self.world.faults.withheld else 1.0
+        if fate < 0.2:
+            machine = self.world.machine
+            self.world.mine(200, machine._again, (machine.life, ReceiptAskFailed(transaction=wish.transaction)))
+        elif fate > 0.4:
+            event = ReceiptGiven(transaction=wish.transaction, jobs=(f"rg{self.handed}",), document=RECEIPT)
+            self.world.mine(int(self.world.chance() * 90_000), self._hand, (self.epoch, event))
+
+    def _hand(self, value: tuple[int, ReceiptGiven]) -> None:
+        epoch, event = value
+        if epoch == self.epoch and isinstance(self.world.machine.submit(event), str) and not self.world.machine.dead:
+            self.world.mine(2_000, self._hand, value)
 
     # ── the customer ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -52,6 +52,7 @@ NAMES = (
     "gateway_away",
     # the printer, the fleet, the batch, people
     "paper",
+    "withheld",
     "fleet",
     "batch",
     "people",
@@ -98,6 +99,7 @@ MEANING = {
     "lying_wallet": "the gateway says that a cancel was done and it was not, or refuses it",
     "gateway_away": "the gateway cannot be reached for a while",
     "paper": "the printer runs out of paper, is switched off, or does not say how far it came",
+    "withheld": "the payment app reports without the receipt, and hands it over when asked, later or never",
     "fleet": "the broker loses, doubles and reorders",
     "batch": "the batch is settled in the middle",
     "people": "people reprint, show messages, order reversals, take risks, close cases",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agent.core import step as core
 from agent.core.change import (
+    AskReceipt,
     AskSignIn,
     AskWallet,
     Change,
@@ -273,6 +274,8 @@ class Machine:
             world.printer.print(effect)
         elif kind is WatchPrinter:
             world.printer.watch(effect.wanted)
+        elif kind is AskReceipt:
+            world.app.hand(effect)
         elif kind is AskSignIn and not self.signing_in:
             self.signing_in = True
             world.mine(3_000 + int(world.chance() * 60_000), self.sign_in)

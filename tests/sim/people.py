@@ -46,7 +46,7 @@ class People:
         state, chance = self.world.machine.state, self.world.chance
         what = int(chance() * 7)
         if what == 0:
-            return ReprintAsked(transaction=key, job=f"c{self.serial}")
+            return ReprintAsked(transaction=key, job=f"c{self.serial}", blank=chance() < 0.2)
         if what == 1:
             return EvidenceGiven(transaction=key, evidence=Evidence(kind="debit_sms"))
         if what == 2:

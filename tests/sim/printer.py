@@ -44,6 +44,9 @@ class Printer:
         if self.fault != "none":
             self._say(life, effect, "UNPRINTED", 0)
             return
+        if self.world.faults.paper and self.world.chance() < 0.1:
+            self._say(life, effect, "UNPRINTABLE", 0)
+            return
         self.paper.append((effect.job, effect.transaction, effect.marked))
         level, accepted = self.level, BYTES
         if self.world.faults.paper and self.world.chance() < 0.3:

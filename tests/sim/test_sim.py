@@ -91,18 +91,21 @@ def test_a_seed_without_faults_has_no_incident_and_no_reversal() -> None:
 
 
 def test_worlds_reach_every_final_state_and_every_transition() -> None:
+    """As soon as all are reached, which a new fault in the swarm puts off or brings forward."""
     states: set[str] = set()
+    tables = [(name, TABLES[name]) for name in ("transaction", "wallet", "reversal")]
+    there = {(name, state, cause) for name, table in tables for state, causes in table.items() for cause in causes} - RARE
+    missing = there
+    names = {id(table): name for name, table in TABLES.items()}
     with recorded() as seen:
-        for seed in range(1, 2_500):
+        for seed in range(1, 6_000):
             world = World(seed)
             world.run()
             states |= {row.state for row in world.machine.state.transactions.values()}
-    assert states == FINAL | scan.FINAL
-    names = {id(table): name for name, table in TABLES.items()}
-    taken = {(names[table], state, cause) for table, state, cause in seen}
-    tables = [(name, TABLES[name]) for name in ("transaction", "wallet", "reversal")]
-    there = {(name, state, cause) for name, table in tables for state, causes in table.items() for cause in causes}
-    assert there - taken <= RARE
+            missing = there - {(names[table], state, cause) for table, state, cause in seen}
+            if not missing and states == FINAL | scan.FINAL:
+                break
+    assert (missing, states) == (set(), FINAL | scan.FINAL)
 
 
 @contextmanager

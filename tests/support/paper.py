@@ -25,7 +25,7 @@ class Paper:
         ]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
-        until(lambda: self.port.exists() and self.control.exists())
+        until(lambda: b'"ready"' in self.log.read_bytes())
 
     def order(self, do: str, **more: Any) -> dict[str, Any]:
         """Give it a trouble, or take it away."""

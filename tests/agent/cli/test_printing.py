@@ -129,6 +129,21 @@ def test_a_receipt_is_printed_again_and_marked_as_a_copy(agent, printer):
     assert original.count("622202*********0128") == copy.count("622202*********0128") == 1
 
 
+def test_blank_paper_is_noted_and_nothing_prints_until_the_copy_is_ordered(agent, printer):
+    _, sale = agent.app.open("000305", 100)
+    agent.app.approve(sale["id"])
+    until(lambda: agent.app.get(f"/v1/transactions/{sale['id']}")["jobs"][0]["state"] == "FENCED")
+    said = run(agent.config, "print", "reprint", "305", "--blank")
+    assert (said.code, said.out.startswith("已记录小票空白;请把纸卷翻面")) == (exits.DONE, True)
+    assert agent.app.get(f"/v1/transactions/{sale['id']}")["advice"]["code"] == "P24"
+    assert "thermal side out" in run(agent.config, "print", "reprint", "305", "--blank", "--lang", "en").out
+    assert run(agent.config, "print", "reprint", "305", "--blank", "--json").value == {"jobs": []}
+    assert run(agent.config, "print", "reprint", "305").code == exits.DONE
+    found = agent.app.get(f"/v1/transactions/{sale['id']}")
+    assert [job["marked"] for job in found["jobs"]] == [False, True]
+    assert found["advice"]["code"] == "N3"
+
+
 def test_an_outcome_that_nobody_waits_for_is_not_told(agent):
     said = run(agent.config, "print", "test", "--wait", "0")
     assert (said.code, len(said.out.splitlines())) == (exits.DONE, 1)

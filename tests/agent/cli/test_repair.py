@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from agent import exits
-from agent.cli.repair import paper_mm
 from agent.core import event as e
+from agent.core.receipt import paper_mm
 from tests.support.story import Story, everyday
 from tests.support.technician import say
 

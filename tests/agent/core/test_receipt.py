@@ -5,7 +5,7 @@ import pytest
 from agent.core import event as e
 from agent.core.change import AskReceipt, Rejected, WatchPrinter
 from agent.core.receipt import JOBS_WAITING_MAX, MARK
-from tests.agent.core.world import RECEIPT, World
+from tests.agent.core.world import DAY, RECEIPT, World
 
 
 def sold(**policy: object) -> World:
@@ -187,3 +187,71 @@ def test_a_terminal_without_a_printer_says_so() -> None:
         with pytest.raises(Rejected) as refused:
             world.do(event)
         assert refused.value.code == "no-printer"
+
+
+def test_a_slip_that_fits_no_paper_is_given_up_told_to_a_technician_and_holds_up_nobody() -> None:
+    world = sold()
+    world.do(e.TestPrintAsked(job="next"))
+    world.finish_job("r", "UNPRINTABLE", fault="unknown", paper="unknown", accepted=0)
+    assert world.state.jobs["r"].state == "UNPRINTABLE"
+    assert not world.state.jobs["r"].open
+    assert [job.job for job in world.printed()] == ["r", "next"], "the spool goes on"
+    incident = world.incident("unprintable")
+    assert (incident.owner, incident.next_action) == ("technician", "check_printer_profile")
+    assert (world.advice().code, world.advice().hold_goods) == ("P2", False), "the money was received all the same"
+    assert (world.state.printer.printed, world.state.printer.failures) == (0, 1)
+    assert world.state.printer.fault == "unknown", "nothing was learned of the printer"
+    assert "printer" not in world.incidents()
+    world.boot()
+    assert world.state.jobs["r"].state == "UNPRINTABLE"
+
+
+@pytest.mark.parametrize("again", ["handed over", "ordered"])
+def test_what_is_printed_in_the_place_of_a_slip_that_fitted_no_paper_is_the_original(again: str) -> None:
+    world = sold()
+    world.finish_job("r", "UNPRINTABLE", accepted=0)
+    if again == "ordered":
+        world.do(e.ReprintAsked(transaction="a", job="shorter"))
+    else:
+        world.do(e.ReceiptGiven(transaction="a", jobs=("shorter",), document=RECEIPT))
+    assert not world.printed()[-1].marked
+    world.finish_job("shorter", "CONFIRMED")
+    assert not world.incident("unprintable").open, "it is on paper now"
+    world.do(e.ReprintAsked(transaction="a", job="copy"))
+    assert world.printed()[-1].marked
+
+
+def test_a_receipt_handed_over_after_one_that_grew_too_old_is_the_original() -> None:
+    world = World()
+    world.open()
+    world.do(e.PrinterSeen(fault="paper_out", paper="out"))
+    world.result("approved", receipt=RECEIPT, job="r")
+    world.go_to(world.now_ms + DAY)
+    world.do(e.ReceiptGiven(transaction="a", jobs=("later",), document=RECEIPT))
+    assert [job.state for job in world.jobs("receipt")] == ["EXPIRED", "WAITING"]
+    assert not world.state.jobs["later"].marked
+
+
+@pytest.mark.parametrize(
+    ("fault", "owner", "action"),
+    [
+        ("paper_out", "cashier", "look_at_printer"),
+        ("unavailable", "cashier", "look_at_printer"),
+        ("battery_low", "cashier", "look_at_printer"),
+        ("port_held", "technician", "check_printer_port"),
+        ("port_denied", "technician", "check_printer_port"),
+        ("wrong_device", "technician", "check_printer_port"),
+        ("unrecoverable", "technician", "repair_printer"),
+    ],
+)
+def test_a_printers_fault_is_the_case_of_whoever_can_do_something_and_closes_by_itself(
+    fault: str, owner: str, action: str
+) -> None:
+    world = World()
+    world.do(e.PrinterSeen(fault="silent"))
+    world.do(e.PrinterSeen(fault=fault))
+    incident = world.incident("printer", None)
+    assert (incident.open, incident.owner, incident.next_action) == (True, owner, action)
+    world.do(e.PrinterSeen(fault="none", paper="ok"))
+    assert world.incidents() == set()
+    assert len(world.state.incidents) == 1, "one fault after the other is one incident"

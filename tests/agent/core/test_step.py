@@ -198,3 +198,24 @@ def test_closed_families_are_forgotten_oldest_first_and_open_ones_never() -> Non
     world.state.forget_closed(keep=2)
     assert set(world.state.transactions) == {"a", "d"}
     assert set(world.state.family) == {"a", "d"}
+
+
+def test_closed_rows_that_belong_to_no_transaction_are_forgotten_too_oldest_first_and_open_ones_never() -> None:
+    world = World()
+    for number in range(4):
+        world.do(e.TestPrintAsked(job=f"t{number}"))
+        world.finish_job(f"t{number}", "CONFIRMED")
+    world.do(e.PrinterSeen(fault="paper_out", paper="out"))
+    world.do(e.PrinterSeen(fault="none", paper="ok"))
+    world.do(e.PrinterSeen(fault="cover_open", paper="ok"))
+    world.do(e.TestPrintAsked(job="waits"))
+    assert world.state.remembered == 7
+    world.state.forget_closed(keep=3)
+    assert list(world.state.jobs) == ["waits"]
+    assert [row.open for row in world.state.incidents.values()] == [False, True], "the youngest closed one is kept"
+    world.state.forget_closed(keep=0)
+    assert (list(world.state.jobs), [row.open for row in world.state.incidents.values()]) == (["waits"], [True])
+    world.do(e.PrinterSeen(fault="none", paper="ok"))
+    world.finish_job("waits", "CONFIRMED")
+    world.state.forget_closed(keep=0)
+    assert (world.state.jobs, world.state.incidents, world.state.family) == ({}, {}, {})

@@ -66,7 +66,8 @@ def everything(path: Path) -> list[object]:
         assert transaction is not None
         return [
             reader.summary(), reader.head(), reader.singles().agent, reader.incidents(10), reader.family(LOST),
-            reader.entries(transaction), list(reader.walk()), reader.newest(3), reader.job("receipt-1"), reader.transactions(9),
+            reader.entries(transaction), list(reader.walk()), reader.newest(3), reader.job(LOST, "receipt-1"),
+            reader.transactions(9),
         ]
 
 

@@ -11,6 +11,7 @@ from agent.core import event as e
 from agent.core.change import Rejected
 from agent.journal.database import WAL_BYTES, Database, StorageFailed, StorageFull
 from agent.journal.idempotency import Idempotency
+from agent.journal.schema import JOB_BY_ID
 from agent.journal.store import Store
 from tests.agent.core.world import RECEIPT, SECOND
 from tests.agent.journal.book import Book, reopen
@@ -52,6 +53,13 @@ def test_only_families_with_an_open_row_are_loaded(tmp_path: Path) -> None:
     state = Store.open(path).load()
     assert set(state.transactions) == {"b"}
     assert set(state.open_incidents) == set(book.state.open_incidents)
+
+
+@pytest.mark.parametrize("transaction", ["a", None])
+def test_a_job_is_found_by_an_index_and_without_one_more_page_in_every_commit(tmp_path: Path, transaction: str | None) -> None:
+    store = Store.open(tmp_path / "j.db")
+    plan = " ".join(str(row[3]) for row in store.database.execute(f"EXPLAIN QUERY PLAN {JOB_BY_ID}", (transaction, "r")))
+    assert "USING INDEX jobs_transaction" in plan
 
 
 def test_a_closed_family_is_found_again_when_an_event_needs_it(tmp_path: Path) -> None:

@@ -152,6 +152,35 @@ def test_a_bridge_that_died_is_silent_and_a_new_connection_is_a_new_start(bridge
     assert printer.print(slip("活"), 2).level == "CONFIRMED"
 
 
+def test_a_built_in_printer_refuses_at_low_battery_says_so_unasked_and_prints_when_charged(
+    bridged: tuple[LivePrinter, Printer]
+) -> None:
+    simulated, printer = bridged
+    simulated.order(do="battery_low")
+    heard = printer.wait(30)
+    assert heard.status is not None
+    assert heard.status.fault == "battery_low"
+    outcome = printer.print(slip("电"), 1)
+    assert (outcome.level, outcome.status.fault) == ("UNPRINTED", "battery_low")
+    simulated.order(do="charge")
+    assert printer.print(slip("电"), 2).level == "CONFIRMED"
+
+
+def test_a_service_that_is_dead_after_a_change_of_roll_is_bound_anew_by_a_new_connection(
+    bridged: tuple[LivePrinter, Printer]
+) -> None:
+    simulated, printer = bridged
+    simulated.order(do="die_at_roll")
+    simulated.order(do="paper_out")
+    assert printer.print(slip("卷"), 1).status.fault == "paper_out"
+    simulated.order(do="paper_in")
+    outcome = printer.print(slip("卷"), 2)
+    assert (outcome.level, outcome.status.fault) == ("UNPRINTED", "silent")
+    assert not printer.is_open
+    printer.open()
+    assert printer.print(slip("卷"), 3).level == "CONFIRMED"
+
+
 class Script:
     """A bridge that says what the test wants, line for line."""
 
@@ -206,7 +235,7 @@ def test_a_print_without_an_answer_may_have_been_printed() -> None:
 def test_a_low_battery_keeps_the_job() -> None:
     with scripted({"paper": "ok", "battery_low": True}) as (_, printer):
         outcome = printer.print(b"abc", 1)
-        assert (outcome.level, outcome.status.battery_low, outcome.status.fault) == ("UNPRINTED", True, "offline")
+        assert (outcome.level, outcome.status.battery_low, outcome.status.fault) == ("UNPRINTED", True, "battery_low")
 
 
 def test_a_job_that_the_service_dropped_before_printing_is_unprinted() -> None:
