@@ -6,20 +6,13 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from agent.core.kinds import NAMES
+
 Lang = Literal["zh", "en"]
 Words = Mapping[str, tuple[str, str]]
 
 WORDS: Mapping[str, Words] = {
-    "kind": {
-        "sale": ("消费", "sale"),
-        "void": ("撤销", "void"),
-        "preauth": ("预授权", "pre-authorization"),
-        "preauth_void": ("预授权撤销", "void of a pre-authorization"),
-        "completion": ("预授权完成", "completion"),
-        "completion_void": ("预授权完成撤销", "void of a completion"),
-        "refund": ("退货", "refund"),
-        "balance": ("余额查询", "balance inquiry"),
-    },
+    "kind": NAMES,
     "state": {
         "intent": ("已登记,未发送", "registered, not sent"),
         "sent": ("已发送,等待应答", "sent, waiting for the host"),
@@ -168,6 +161,7 @@ WORDS: Mapping[str, Words] = {
         "acquirer": ("收单机构", "acquirer"),
     },
     "next_action": {
+        "repeat_the_same": ("用原流水号重发本笔", "send the same message again"),
         "hold_goods_and_wait": ("暂勿交货,等待自动冲正", "hold the goods, wait for the reversal"),
         "compare_settlement": ("次日与对账文件核对", "compare with the next day's settlement"),
         "decide_and_compare_settlement": ("店长决定交货与否,次日对账", "manager decides; compare with settlement"),
@@ -238,6 +232,7 @@ WORDS: Mapping[str, Words] = {
         "closed": ("订单已关闭", "order closed"),
         "even": ("对账已核清", "the settlement agrees"),
         "receipt_given": ("签购单已交来", "the receipt was handed over"),
+        "host_answered": ("主机已应答", "the host answered"),
         "answered": ("收银程序已应答", "the payment app answered"),
         "not_needed": ("不再需要", "no longer needed"),
         "printed": ("已打印", "it was printed"),

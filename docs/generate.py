@@ -18,6 +18,8 @@ sys.path.insert(0, str(DOCS.parent))
 
 from agent import profile, settings, words  # noqa: E402  (this tree, whatever is installed)
 from agent.core import lifecycle as lifecycle_tables  # noqa: E402
+from agent.core.kinds import NAMES, family  # noqa: E402
+from agent.core.situations import ADVICE, MEANING  # noqa: E402
 from agent.hooks.routes import openapi  # noqa: E402
 from agent.reading import expectation  # noqa: E402
 from device.acquirer.profile import Profile  # noqa: E402
@@ -92,6 +94,7 @@ CAUSES = {
     "kept_exhausted": "the same as kept, in a later opportunity", "batch_closed": "the batch is settled or changed",
     "astray": "relay: approved, and stopped before it was known whether the terminal heard it",
     "app_reversed": "relay: the payment app's own 0400", "app_silent": "the payment app's own 0400 was not answered",
+    "repeat": "the same message goes again",
     "cancel": "by the wallet's rule, after a query; committed before its bytes leave",
     "cancel_unclear": "no usable answer to the cancel, or a restart in the middle of it",
     "not_left": "no byte of the cancel left",
@@ -181,6 +184,26 @@ def _side_by_side(head: str, rows: dict[str, list[str]]) -> list[str]:
     return table + [f"| `{key}` | {' | '.join(values)} |" for key, values in rows.items()]
 
 
+def kinds() -> str:
+    """Which advice each kind of transaction gets in which situation: the table that the core itself looks into."""
+    heads = {each: ", ".join(kind for kind in NAMES if family(kind) == each) for each in ADVICE}
+    lines = [
+        "# Advice by kind and situation",
+        "",
+        "Drawn by `./dev docs` from `agent/core/situations.py`, the table the core itself looks into; the texts stand in",
+        "[playbook.md](playbook.md). Every pair is reached in `tests/agent/core/test_situations.py`.",
+        "各交易种类在每种情形下的提示编号。",
+        "",
+        "A family shares its texts: " + "; ".join(f"**{each}** {kinds}" for each, kinds in heads.items()) + ", and any kind",
+        "that is not listed in the profile.",
+        "",
+        f"| situation | {' | '.join(ADVICE)} |",
+        "|---" * (len(ADVICE) + 1) + "|",
+    ]
+    lines += [f"| {meaning} | {' | '.join(row[name] for row in ADVICE.values())} |" for name, meaning in MEANING.items()]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "lifecycle.md": lifecycle,
@@ -188,6 +211,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "playbook.md": playbook.page,
     "profiles.md": profiles,
     "sequences.md": sequences.sequences,
+    "kinds.md": kinds,
     **slips.texts(),
 }
 

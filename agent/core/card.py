@@ -13,6 +13,7 @@ from agent.core.model import Transaction
 from agent.core.state import State, find
 
 # After the doubt is committed only these agree with it; every other outcome is evidence.
+ANSWERED = frozenset({"approved", "declined", "declined_uncertain"})
 AGREES_WITH_DOUBT = frozenset({"no_answer", "bad_mac", "not_sent"})
 DOUBTED = frozenset({"in_doubt", "reversing", "reversed", "no_original", "unresolved", "resolved"})
 
@@ -90,6 +91,8 @@ def sent_asked(state: State, event: SentAsked) -> Decision:
     transaction = find(state, event.transaction)
     if transaction.state == "intent":
         return _ask(state, transaction, line_down=event.line_down)
+    if transaction.repeats and transaction.state == "in_doubt":
+        return _ask(state, transaction, line_down=event.line_down)
     if transaction.state == "sent":
         return Decision(transaction=transaction.id, proceed="go" if go_is_valid(state, transaction) else "refuse")
     raise Rejected(
@@ -114,7 +117,8 @@ def _ask(state: State, transaction: Transaction, *, line_down: bool) -> Decision
         policy, now_ms = state.agent.policy, state.now.boottime_ms
         state.put(
             replace(
-                transaction, state=move(table_of(transaction.rail), transaction.state, "go"), sent=state.stamp(),
+                transaction, state=move(table_of(transaction.rail), transaction.state, "repeat" if transaction.repeats else "go"),
+                sent=state.stamp(),
                 go_until_ms=now_ms + policy.go_valid_ms,
                 due_ms=now_ms + policy.answer_timeout_ms - asking.window_ms(state, transaction),
             )
@@ -130,6 +134,8 @@ def result(state: State, event: ResultReported) -> Decision:
     if transaction.state == "not_sent" and cause == "approved" and transaction.doubt is None:
         # It never got `go`, yet the host approved it: it was sent all the same, and nobody will reverse it.
         return _approve(state, transaction, event, unpermitted=True)
+    if transaction.repeats and transaction.state in {"in_doubt", "sent"} and cause in ANSWERED:
+        return _repeated(state, transaction, event, cause)
     if transaction.state not in {"intent", "sent"}:
         return _again(state, transaction, event, cause)
     unpermitted = transaction.state == "intent" and state.agent.policy.asked_first and cause != "not_sent"
@@ -147,16 +153,39 @@ def result(state: State, event: ResultReported) -> Decision:
     return Decision(transaction=transaction.id)
 
 
+def _repeated(state: State, transaction: Transaction, event: ResultReported, cause: str) -> Decision:
+    """The answer to the same message sent again, or a late one: nothing was undone meanwhile, so it decides."""
+    approved = cause == "approved"
+    answered = _approve(state, transaction, event, unpermitted=False) if approved else _decline(state, transaction, event, cause)
+    incidents.close_one(state, "in_doubt", transaction.id, "host_answered")
+    return answered
+
+
 def _cause(state: State, event: ResultReported) -> str:
     """The outcome, checked against its response code: whole codes, never substrings."""
     policy, code = state.agent.policy, event.response_code
+    _check_amount(state, event)
     if event.outcome == "approved" and code is not None and code not in policy.answers.approval:
         raise Rejected(400, "code-contradicts-outcome", f"response code {code} is not an approval; nothing was changed")
     if event.outcome == "declined":
         if code in policy.answers.approval:
             raise Rejected(400, "code-contradicts-outcome", f"response code {code} is an approval; nothing was changed")
         return "declined_uncertain" if code in policy.answers.uncertain else "declined"
+    if event.outcome == "approved_not_completed" and policy.kind(find(state, event.transaction).kind).in_doubt == "repeat":
+        return "approved"  # the host has it, and it cannot be undone
     return event.outcome
+
+
+def _check_amount(state: State, event: ResultReported) -> None:
+    """A partial approval is worth the reply's F4 and nothing else, and no approval is worth more than was asked for."""
+    if event.outcome not in {"approved", "approved_not_completed"}:
+        return
+    asked_fen = find(state, event.transaction).amount_fen
+    if event.approved_fen is None and event.response_code in state.agent.policy.answers.partial:
+        detail = f"response code {event.response_code} is a partial approval: `approved_fen` (F4 of the reply) is needed"
+        raise Rejected(400, "amount-missing", detail)
+    if event.approved_fen is not None and event.approved_fen > asked_fen:
+        raise Rejected(400, "amount-too-high", f"approved_fen is more than the {asked_fen} that were asked for")
 
 
 def _approve(state: State, transaction: Transaction, event: ResultReported, *, unpermitted: bool) -> Decision:
@@ -209,6 +238,7 @@ def into_doubt(state: State, transaction: Transaction, cause: str, event: Result
             transaction, state=following, doubt=cause, due_ms=None, answered=False, request=None,
             auth_code=event.auth_code if event else transaction.auth_code, rrn=event.rrn if event else transaction.rrn,
             response_code=event.response_code if event else transaction.response_code,
+            approved_fen=event.approved_fen if event else transaction.approved_fen,
         )
     )
     state.tell("transaction.in_doubt", transaction.id, cause=cause, amount_fen=transaction.amount_fen)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from agent.core.kinds import family
 from agent.core.lifecycle import JOB, REVERSAL, table_of
 from agent.core.model import Incident, Job, Reversal, Transaction
 from agent.core.order import Order
@@ -39,10 +40,12 @@ def _transaction(state: State, row: Transaction) -> None:
     assert row.state in table_of(row.rail), f"transaction state {row.state}"
     assert row.amount_fen > 0, "amount"
     reversal = state.reversals.get(row.id)
-    if row.state in _NEEDS_REVERSAL:
+    if row.state in _NEEDS_REVERSAL and not row.repeats:
         assert reversal is not None and reversal.pending, f"{row.state} without a pending reversal"  # noqa: PT018
     if row.state == "approved":
         assert reversal is None, "an approved transaction has a reversal"
+    if row.repeats:
+        assert reversal is None, "what is repeated has a reversal"
     if row.state == "reversed":
         assert reversal is not None and reversal.state == "accepted", "reversed without an accepted 0400"  # noqa: PT018
     if row.state in _HAS_INCIDENT:
@@ -83,7 +86,7 @@ def _advice(state: State, row: Transaction) -> None:
     code, hold_goods, may_pay_again = judge(state, row)
     accepted = row.disposition is not None and row.disposition.accepts_risk
     assert code in PLAYBOOK, "unknown advice"
-    assert hold_goods or row.state in {"approved", "paid"} or row.kind == "void", f"goods released in {row.state}"
+    assert hold_goods or row.state in {"approved", "paid"} or family(row.kind) == "undo", f"goods released in {row.state}"
     assert not may_pay_again or row.state in _PAYABLE or accepted, f"pay again in {row.state}"
 
 
@@ -92,7 +95,7 @@ def _reversal(state: State, row: Reversal) -> None:
     transaction = state.transactions[row.id]
     assert transaction.state not in {"approved", "declined", "not_sent"}, f"0400 for a {transaction.state} transaction"
     assert row.fields["11"] == transaction.stan, "the reversal has another STAN"
-    assert row.fields["4"] == f"{transaction.amount_fen:012d}", "the reversal has another amount"
+    assert int(row.fields["4"]) in {transaction.amount_fen, transaction.approved_fen}, "the reversal has another amount"
     assert 0 <= row.sends_left <= max(state.agent.policy.sends_per_opportunity, 1) + 1, "sends left"
     if row.state == "sending":
         assert sum(other.state == "sending" for other in state.open_reversals.values()) == 1, "two reversals in flight"

@@ -34,7 +34,16 @@ TRANSACTION: Table = {
         "restart": "in_doubt",
         "astray": "unresolved",
     },
-    "in_doubt": {"reversing": "reversing", "accepted": "reversed", "not_undone": "unresolved"},
+    "in_doubt": {
+        "reversing": "reversing",
+        "accepted": "reversed",
+        "not_undone": "unresolved",
+        "repeat": "sent",
+        "approved": "approved",
+        "declined": "declined",
+        "declined_uncertain": "declined_uncertain",
+        "resolved": "resolved",
+    },
     "approved_not_completed": {"reversing": "reversing", "not_undone": "unresolved"},
     "reversing": {
         "accepted": "reversed",

@@ -83,6 +83,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     go_until_ms: int | None = None
     due_ms: int | None = None
     doubt: str | None = None
+    repeats: bool = False  # its doubt is met by the same message again, never by a 0400
     answered: bool = False  # relay: the host's approval is on disk, and not yet known to have been forwarded
     unproved: bool = False  # and nobody here could check its MAC: only the payment app's own word makes it approved
     response_code: str | None = None
@@ -106,6 +107,11 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     asks: int = 0  # requests made of the payment app about it: the last one's ordinal
     request: str | None = None  # the question that is open at the app before the doubt is committed
     trigger: bool = False  # a sale of one fen that only set the app's reversal off (P22): it replaces nothing
+
+    @property
+    def partial(self) -> bool:
+        """True when the host approved less than was asked for."""
+        return self.approved_fen is not None and self.approved_fen < self.amount_fen
 
     @property
     def open(self) -> bool:

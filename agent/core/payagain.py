@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from agent.core.kinds import family
 from agent.core.model import Transaction
 
 PAYABLE = frozenset({"declined", "not_sent", "reversed", "no_original", "closed"})
@@ -19,6 +20,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "reversing": ("可能已扣款,冲正尚未完成", "it may have been taken, and its reversal is not through"),
     "unresolved": ("可能已扣款,次日对账才有定论", "it may have been taken: only the settlement tells"),
     "case_closed": ("已结案,以结案处理为准", "the case is closed: what was decided there counts"),
+    "repeated": ("同一笔原样重发,不另收款", "the same message goes again: it is not paid anew"),
     "not_a_payment": ("这不是收款交易", "this is no payment"),
 }
 
@@ -33,10 +35,15 @@ _NO_RISK = frozenset({"approved", "paid", "sent", "intent"})  # there is nothing
 
 def judged(row: Transaction) -> tuple[bool, str]:
     """(may it be paid again, the code of the reason)."""
-    if row.kind == "void":
+    kind = family(row.kind)
+    if kind in {"undo", "refund"}:
         return False, "not_a_payment"
+    if kind == "advice" and row.state != "declined":
+        return False, "repeated" if row.repeats and row.state == "in_doubt" else _BY_STATE.get(row.state, "repeated")
     if row.state in PAYABLE:
         return True, row.state
     if row.disposition is not None and row.disposition.accepts_risk and row.state not in _NO_RISK:
         return True, "risk"
+    if row.repeats and row.state == "in_doubt":
+        return False, "repeated"
     return False, _BY_STATE.get(row.state, "running")

@@ -59,7 +59,8 @@ def resolved(state: State, event: IncidentResolved) -> Decision:
         state.put(replace(row, resolution=event.resolution, account=replace(row.account, case="even")))
     if row is not None and incident.code in {"in_doubt", "declined_uncertain"}:
         sending = state.reversals.get(row.id)
-        if row.state not in {"unresolved", "declined_uncertain"} or _is_busy(sending, row):
+        waits = row.state in {"unresolved", "declined_uncertain"} or (row.repeats and row.state == "in_doubt")
+        if not waits or _is_busy(sending, row):
             raise Rejected(409, "still-reversing", f"the transaction is {row.state}; the agent is still busy with it")
         reversal.fence(state, row.id)
         account = row.account and replace(row.account, case="even")

@@ -1,15 +1,16 @@
 """What the cashier is told: situation → texts, as data. Every prompt is bound to its customer.
 
 Short texts are two clauses of at most 10 Han characters (20 Latin ones), so that each fits one line of a customer display.
-P codes are the playbook of the field; N codes are the ordinary moments between.
+P codes are the playbook of the field; N codes are the ordinary moments between. `situations` says which one holds when.
 """
 
 from typing import NamedTuple
 
 import msgspec
 
-from agent.core import nextday, payagain, printadvice, verdict, walletadvice
+from agent.core import kindtexts, nextday, payagain, printadvice, situations, verdict, walletadvice
 from agent.core.calendar import text
+from agent.core.kinds import RELEASES, family, name
 from agent.core.model import Transaction
 from agent.core.slips import yuan
 from agent.core.state import State
@@ -231,7 +232,7 @@ PLAYBOOK: dict[str, Row] = {
     ),
 }
 
-PLAYBOOK |= {code: Row(*texts) for code, texts in nextday.TEXTS.items()}
+PLAYBOOK |= {code: Row(*texts) for code, texts in {**nextday.TEXTS, **kindtexts.TEXTS}.items()}
 
 _UNSETTLED = frozenset({
     "sent", "in_doubt", "reversing", "approved_not_completed", "unresolved", "declined_uncertain",
@@ -251,8 +252,11 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
     row, reason = state.wording.get(code) or PLAYBOOK[code], payagain.judged(transaction)[1]
     said_zh, said_en = payagain.REASONS[reason]
     final, booked = verdict.next_check(state, transaction), _booked_day(transaction)
+    approved_fen = transaction.amount_fen if transaction.approved_fen is None else transaction.approved_fen
+    sums = {"amount": transaction.amount_fen, "approved": approved_fen, "rest": transaction.amount_fen - approved_fen}
+    kind, english_kind = name(transaction.kind)
     values = {
-        "amount": yuan(transaction.amount_fen) + "元", "last4": transaction.last4 or "----",
+        **{key: yuan(fen) + "元" for key, fen in sums.items()}, "kind": kind, "last4": transaction.last4 or "----",
         "rrn": transaction.rrn or transaction.stan, "stan": transaction.stan,
         "date": "次日" if final is None else text(final)[5:],
         "day": text(booked)[5:] if booked is not None else "", "hotline": state.agent.policy.hotline or "收单客服",
@@ -260,7 +264,8 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
     }
     values["seconds"] = walletadvice.seconds_left(state.agent.policy, transaction)
     english = values | {
-        "amount": "CNY " + yuan(transaction.amount_fen), "date": "the next day" if final is None else text(final)[5:],
+        **{key: "CNY " + yuan(fen) for key, fen in sums.items()}, "kind": english_kind,
+        "date": "the next day" if final is None else text(final)[5:],
         "day": text(booked)[5:] if booked is not None else "that day",
         "hotline": state.agent.policy.hotline or "the acquirer",
     }
@@ -277,56 +282,26 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
 
 
 def _code(state: State, row: Transaction, proceed: str | None) -> str:
-    void = "v" if row.kind == "void" else ""
     settled = nextday.code_of(row)
     if settled is not None:
         return settled
+    if row.order is None:
+        return situations.code(state, row, proceed)
     if row.state == "intent":
-        return {"wait": "N7", "refuse": "P19"}.get(proceed or "", "N1" if row.order is None else "N1w")
-    if row.order is not None and row.state != "paid":
-        return walletadvice.code(row, row.order, debit_shown=_debit_shown(row))
-    if row.state in {"in_doubt", "approved_not_completed", "reversing"}:
-        if _needs_hand(state, row):
-            return "N10"
-        if _debit_shown(row):
-            return "P6"
-        reversing = row.state == "reversing" and state.line.up is not False
-        return "P4a" if reversing else "P3" + void
-    if row.state == "unresolved":
-        return "P7" if _debit_shown(row) else "P5" + void
-    if row.state == "reversed":
-        return "P4d" if void else "P21" if _adopted(state, row) else "P4b"
-    if row.state == "no_original":
-        return "P4d" if void else "P7" if _debit_shown(row) else "P4c"
-    if row.state in {"approved", "paid"}:
-        code = printadvice.approved(state, row)
-        if code == "N3" and row.order is not None and row.order.found:
-            return "P9"
-        return code + void if code + void in PLAYBOOK else code
-    return {"sent": "N2", "declined": "N4" + void, "declined_uncertain": "P6", "not_sent": "N5", "resolved": "N6"}[
-        row.state
-    ]
-
-
-def _needs_hand(state: State, row: Transaction) -> bool:
-    reversal = state.reversals.get(row.id)
-    return reversal is not None and reversal.hand is not None
-
-
-def _adopted(state: State, row: Transaction) -> bool:
-    reversal = state.reversals.get(row.id)
-    return reversal is not None and (reversal.adopted or reversal.unasked)
-
-
-def _debit_shown(row: Transaction) -> bool:
-    return any(evidence.kind == "debit_sms" for evidence in row.evidence)
+        return {"wait": "N7", "refuse": "P19"}.get(proceed or "", "N1w")
+    if row.state != "paid":
+        return walletadvice.code(row, row.order, debit_shown=situations.debit_shown(row))
+    code = printadvice.approved(state, row)
+    return "P9" if code == "N3" and row.order.found else code
 
 
 def _hold_goods(state: State, row: Transaction) -> bool:
-    """False only when the money is surely the merchant's. For a void that came to nothing, the original decides."""
-    if row.kind != "void":
-        return row.state not in {"approved", "paid"} or row.trigger
-    if row.state not in _UNDONE or row.original is None:
+    """False only when the money is surely the merchant's, all of it. What undoes leaves it to its original, when it failed."""
+    kind = family(row.kind)
+    if kind in RELEASES:
+        rest_paid = row.disposition is not None and row.disposition.replaced_by not in {None, "none"}
+        return row.state not in {"approved", "paid"} or row.trigger or (row.partial and not rest_paid)
+    if kind != "undo" or row.state not in _UNDONE or row.original is None:
         return True
     keys = state.keys.get((row.terminal_id, row.original.batch, row.original.stan), ())
     return not any(state.transactions[key].state == "approved" for key in keys)

@@ -13,8 +13,11 @@ from agent.core.state import State
 
 
 def begin(state: State, transaction: Transaction, reason: str) -> None:
-    """Open the reversal of a doubt, or, for kinds that cannot be reversed, only watch it until the settlement tells."""
+    """Open the reversal of a doubt. Kinds that cannot be reversed are repeated, or watched until the settlement tells."""
     policy = state.agent.policy
+    if policy.kind(transaction.kind).in_doubt == "repeat" and transaction.state == "in_doubt":
+        _repeat(state, transaction)
+        return
     if not fields.is_reversible(policy, transaction.kind):
         not_undone(state, transaction, "operator", "compare_settlement")
         return
@@ -34,6 +37,16 @@ def _first_wait_ms(state: State) -> int:
     """At once; but with the network down the app is not asked before it is back, or before the back-off."""
     policy = state.agent.policy
     return policy.backoff_min_ms if policy.mode == "payapp" and state.line.up is False else 0
+
+
+def _repeat(state: State, transaction: Transaction) -> None:
+    """Refunds and 0220 advice: the app sends the same message again until it is answered, as long as its batch is open."""
+    agent = state.agent
+    if agent.batch != transaction.batch or agent.batch_state == "settled":
+        not_undone(state, transaction, "operator", "compare_settlement")
+        return
+    state.put(replace(transaction, repeats=True))
+    incidents.open_one(state, "in_doubt", transaction.id, "cashier", "repeat_the_same")
 
 
 def not_undone(state: State, transaction: Transaction, owner: str, next_action: str) -> None:
@@ -136,6 +149,11 @@ def batch_closed(state: State, closed: str | None, current: str | None, terminal
                 state.tell("reversal.batch_closed", row.id, batch=row.batch)
         elif row.pending:
             expire(state, row)
+    for transaction in state.transactions_by_age():
+        gone = transaction.batch == closed or (current is not None and transaction.batch != current)
+        mine = terminal_id in {None, transaction.terminal_id}
+        if transaction.repeats and transaction.state == "in_doubt" and gone and mine:
+            not_undone(state, transaction, "operator", "compare_settlement")
 
 
 def expire(state: State, row: Reversal) -> None:

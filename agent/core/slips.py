@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from agent.core import receipt
+from agent.core import kinds, receipt
 from agent.core.change import Decision, Rejected
 from agent.core.event import GuaranteeAsked
 from agent.core.incidents import incident_id
-from agent.core.model import Document, DocumentLine, Stamp, Transaction
+from agent.core.model import Document, DocumentLine, Reversal, Stamp, Transaction
 from agent.core.policy import Policy
 from agent.core.state import State
 
-KINDS = {"sale": "消费 SALE", "void": "撤销 VOID"}
 RESULTS = {
     "reversed": "冲正已受理 ACCEPTED",
     "no_original": "主机无此交易 NO ORIGINAL",
@@ -30,7 +29,7 @@ RESULTS = {
     "closed": "订单已关闭 CLOSED",
     "refunded": "订单已退款 REFUNDED",
 }
-UNCLEAR = "结果不明 UNRESOLVED"  # of a wallet, which has no reversal
+UNCLEAR = "结果不明 UNRESOLVED"  # where there is no reversal
 
 RULE = DocumentLine("", right="", fill="-")
 BLANK = DocumentLine("")
@@ -74,7 +73,7 @@ def _slip(state: State, row: Transaction, title: str, english: str) -> Document:
         _pair("商户号 MERCHANT", row.merchant_id),
         _pair("终端号 TERMINAL", row.terminal_id),
         RULE,
-        _pair("类型", KINDS.get(row.kind, row.kind)),
+        _pair("类型", " ".join(kinds.name(row.kind)).upper()),
         _pair("卡号", row.masked_pan or "****" + (row.last4 or "")) if row.order is None else None,
         _pair("订单号", row.order.order_no) if row.order is not None else None,
         _pair("批次号 BATCH", row.batch),
@@ -82,8 +81,9 @@ def _slip(state: State, row: Transaction, title: str, english: str) -> Document:
         _pair("参考号 RRN", row.rrn),
         _pair("时间", local_time(policy, row.sent or row.opened)),
         _pair("金额", f"RMB {yuan(row.amount_fen)}", bold=True),
+        _pair("批准金额 APPROVED", f"RMB {yuan(row.approved_fen)}" if row.approved_fen and row.partial else None),
         RULE,
-        _pair("结果", _result(row), bold=True),
+        _pair("结果", _result(row, reversal), bold=True),
         answer,
         _pair("冲正次数 SENT", str(reversal.sends)) if reversal else None,
         RULE,
@@ -97,8 +97,10 @@ def _slip(state: State, row: Transaction, title: str, english: str) -> Document:
     return Document(listed, qr=f"RV1:{incident}:{row.terminal_id}:{row.batch}:{row.stan}")
 
 
-def _result(row: Transaction) -> str:
-    return UNCLEAR if row.state == "unresolved" and row.order is not None else RESULTS.get(row.state, row.state)
+def _result(row: Transaction, reversal: Reversal | None) -> str:
+    """What became of it; without a reversal nothing was undone, and nothing says so."""
+    unclear = row.state == "unresolved" and (row.order is not None or reversal is None)
+    return UNCLEAR if unclear else RESULTS.get(row.state, row.state)
 
 
 def _pair(label: str, value: str | None, *, bold: bool = False) -> DocumentLine | None:

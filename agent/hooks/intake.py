@@ -29,9 +29,10 @@ def opened(body: Open, vault: Vault | None, policy: Policy, *, line_down: bool) 
     """The event of an opened transaction, and what goes into the vault with it."""
     _check_original(body, policy)
     card = body.card or Card()
+    reversible = policy.kind(body.kind).in_doubt == "reverse"
     if body.rail == "card":
-        _check_card(card, vault)
-    ref = str(uuid4()) if card.pan is not None else None
+        _check_card(card, vault, reversible=reversible)
+    ref = str(uuid4()) if card.pan is not None and reversible else None  # what is never reversed needs no secrets kept
     event = Opened(
         transaction=str(uuid4()), rail=body.rail, kind=body.kind, amount_fen=body.amount_fen, currency=body.currency,
         stan=body.stan, batch=body.batch, terminal_id=body.terminal_id, merchant_id=body.merchant_id, ask=body.sent,
@@ -43,9 +44,10 @@ def opened(body: Open, vault: Vault | None, policy: Policy, *, line_down: bool) 
         original=Original(body.original.batch, body.original.stan, body.original.date) if body.original else None,
         replaces=body.replaces and masked(body.replaces),
     )
+    chip_data = chip_for_reversal(card.chip, policy)  # forbidden tags are refused whatever becomes of the rest
     if ref is None or vault is None or card.pan is None:
         return event, None
-    secrets = {2: card.pan, 14: card.expiry, 55: chip_for_reversal(card.chip, policy)}
+    secrets = {2: card.pan, 14: card.expiry, 55: chip_data}
     kept = {str(number): text for number, text in secrets.items() if text and number in policy.reversal.fields}
     return event, Sealed(ref, vault.seal(ref, kept))
 
@@ -59,7 +61,7 @@ def _check_original(body: Open, policy: Policy) -> None:
         raise Problem(400, "invalid-body", f"a {body.kind} needs `original.date`, the MMDD of what it refers to")
 
 
-def _check_card(card: Card, vault: Vault | None) -> None:
+def _check_card(card: Card, vault: Vault | None, *, reversible: bool) -> None:
     if card.token is not None and masked(card.token, longer_too=True) != card.token:
         raise Problem(400, "card-data-refused", "`card.token` holds what may be a card number: send a token that is none")
     if vault is None:
@@ -67,6 +69,10 @@ def _check_card(card: Card, vault: Vault | None) -> None:
             raise Problem(400, "card-data-refused", "this terminal keeps no card data: send `token` and `last4`")
         if card.last4 is None:
             raise Problem(400, "invalid-body", "a card transaction needs `card` with `last4`")
+        return
+    if not reversible:
+        if card.pan is None and card.last4 is None:
+            raise Problem(400, "invalid-body", "a card transaction needs `card` with `pan` or `last4`")
         return
     if card.pan is None:
         raise Problem(400, "invalid-body", "this terminal reverses by itself: `card.pan` is needed for the reversal (F2)")

@@ -178,7 +178,7 @@ def test_every_call_of_the_local_api_is_shown() -> None:
 
 def test_every_advice_that_is_named_exists() -> None:
     for path in PAGES:
-        for name in re.findall(r"\b([PN]\d{1,2}[a-dv]?)\b", " ".join(spans(path))):
+        for name in re.findall(r"\b([PN]\d{1,2}[a-z]{0,2})\b", " ".join(spans(path))):
             assert name in PLAYBOOK, f"{named(path)}: {name}"
 
 

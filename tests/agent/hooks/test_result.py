@@ -50,7 +50,7 @@ async def test_created_is_said_only_of_what_another_program_can_read_from_the_di
 
 OUTCOMES: list[tuple[dict[str, Any], str, str, bool, bool]] = [
     ({"outcome": "approved", "response_code": "00", "rrn": "261122000123"}, "approved", "N3", False, False),
-    ({"outcome": "approved", "response_code": "10", "approved_fen": 60}, "approved", "N3", False, False),
+    ({"outcome": "approved", "response_code": "10", "approved_fen": 60}, "approved", "N11", True, False),
     ({"outcome": "approved"}, "approved", "N3", False, False),
     ({"outcome": "declined", "response_code": "51"}, "declined", "N4", True, True),
     ({"outcome": "declined"}, "declined", "N4", True, True),

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.core import event as e
-from tests.support.house import BATCH, RECEIPT, OpenHouse, housed
+from tests.support.house import BATCH, PAN, RECEIPT, OpenHouse, housed
 
 
 @housed()
@@ -121,3 +121,50 @@ async def test_the_original_of_a_void_may_be_of_another_batch(house: OpenHouse) 
     await house.result(void.id, "no_answer")
     row = house.inbox.state.reversals[void.id]
     assert (row.batch, row.fields["61"]) == (BATCH, "000009000004")
+
+
+@housed()
+async def test_what_completes_or_refunds_another_names_it_with_its_day(house: OpenHouse) -> None:
+    for kind in ("completion", "preauth_void", "completion_void", "refund"):
+        bare = await house.open("000301", kind=kind)
+        assert (bare.status, bare.code) == (400, "invalid-body")
+        assert f"a {kind} needs `original`" in bare.body["detail"]
+        dayless = await house.open("000301", kind=kind, original={"batch": BATCH, "stan": "000004"})
+        assert (dayless.status, dayless.code) == (400, "invalid-body")
+        assert "`original.date`" in dayless.body["detail"]
+    assert house.inbox.state.transactions == {}
+
+
+@housed()
+async def test_the_condition_is_the_kinds_own_unless_the_app_says_another(house: OpenHouse) -> None:
+    for stan, more, condition in (("000302", {}, "06"), ("000303", {"condition": "08"}, "08")):
+        key = (await house.open(stan, kind="preauth", **more)).id
+        await house.result(key, "no_answer")
+        assert house.inbox.state.reversals[key].fields["25"] == condition
+        await house.host_ends(key)
+
+
+@housed()
+async def test_of_what_is_never_reversed_no_card_data_is_kept(house: OpenHouse) -> None:
+    refund = await house.open("000304", kind="refund", original={"batch": BATCH, "stan": "000004", "date": "0301"})
+    assert (refund.status, refund.body["advice"]["last4"]) == (201, PAN[-4:])
+    assert house.query("SELECT count(*) FROM vault") == [(0,)]
+    short = await house.open("000305", kind="instalment", card={"last4": "0128"}, sent=False)
+    assert short.status == 201
+    nobody = await house.open("000306", kind="instalment", card={})
+    assert (nobody.status, nobody.code) == (400, "invalid-body")
+    hidden = await house.open("000307", kind="instalment", card={"last4": "0128", "chip": "570A" + "11" * 10})
+    assert (hidden.status, hidden.code) == (400, "forbidden-card-data")
+
+
+@housed()
+async def test_a_refund_in_doubt_is_asked_for_again_sent_again_and_ends_with_its_answer(house: OpenHouse) -> None:
+    refund = (await house.open("000308", kind="refund", original={"batch": BATCH, "stan": "000004", "date": "0301"})).id
+    told = await house.result(refund, "no_answer")
+    assert (told.body["state"], told.body["advice"]["code"]) == ("in_doubt", "P3r")
+    again = await house.post(f"/v1/transactions/{refund}/sent", {})
+    assert (again.status, again.body["state"], again.body["proceed"]) == (200, "sent", "go")
+    told = await house.result(refund, "approved", response_code="00")
+    assert (told.status, told.body["state"], told.body["advice"]["hold_goods"]) == (200, "approved", True)
+    assert house.sends() == []
+    assert house.inbox.state.open_incidents == {}

@@ -1,0 +1,42 @@
+"""What a kind of transaction is to people: its family, its name in both languages, and what an approval means for goods.
+
+How a kind stands on the line, and what a doubt about it means, is the profile's (`Policy.kind`).
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+Family = Literal["sale", "undo", "preauth", "completion", "refund", "advice", "watched"]
+
+# 中文, English. A kind that is not here is called by its own name.
+NAMES: Mapping[str, tuple[str, str]] = {
+    "sale": ("消费", "sale"),
+    "void": ("撤销", "void"),
+    "preauth": ("预授权", "pre-authorization"),
+    "preauth_void": ("预授权撤销", "void of a pre-authorization"),
+    "completion": ("预授权完成", "completion"),
+    "completion_void": ("预授权完成撤销", "void of a completion"),
+    "refund": ("退货", "refund"),
+    "offline": ("离线消费", "offline sale"),
+    "tip": ("小费调整", "tip adjustment"),
+    "instalment": ("分期", "instalment sale"),
+    "dcc": ("外币结算", "currency conversion sale"),
+    "balance": ("余额查询", "balance inquiry"),
+}
+
+_FAMILIES: Mapping[str, Family] = {
+    "sale": "sale", "void": "undo", "preauth": "preauth", "preauth_void": "undo", "completion": "completion",
+    "completion_void": "undo", "refund": "refund", "offline": "advice", "tip": "advice",
+}
+# An approval of these means that money, or a hold on it, is the merchant's: goods may go.
+RELEASES = frozenset({"sale", "preauth", "completion", "advice", "watched"})
+
+
+def family(kind: str) -> Family:
+    """Which texts and rules a kind shares with others; what nobody knows is only watched."""
+    return _FAMILIES.get(kind, "watched")
+
+
+def name(kind: str) -> tuple[str, str]:
+    """中文, English."""
+    return NAMES.get(kind, (kind, kind))
