@@ -41,10 +41,10 @@ TEXTS: dict[str, tuple[str, str, str, str]] = {
         "Host has none, redo", "The host has no such {kind} ({amount}, card …{last4}). It is checked tomorrow.",
     ),
     "P5k": (
-        "结果不明,次日核对", "此类交易不冲正;{kind}{amount}(尾号{last4})是否入账由次日对账核实,交货由店长决定。",
+        "结果不明,次日核对", "此类交易不冲正;{kind}{amount}(尾号{last4})是否入账由次日对账核实,如何处理由店长决定。",
         "Unclear, checked T+1",
         ("This {kind} of {amount} (card …{last4}) cannot be reversed. Tomorrow's settlement shows whether "
-        "it was booked; the manager decides about the goods."),
+        "it was booked; the manager decides what to do meanwhile."),
     ),
     "P5p": (
         "冲正不成功,请店长决定", "预授权{amount}(尾号{last4})可能仍冻结额度;店长确认后可换卡或收押金,次日核对后解冻。",
@@ -75,9 +75,9 @@ TEXTS: dict[str, tuple[str, str, str, str]] = {
         "Not sent, send it", "This {kind} of {amount} (card …{last4}) has not been sent to the host; send it again.",
     ),
     "N11": (
-        "部分批准,请补收差额", "仅批准{approved}(应收{amount},尾号{last4}),请用其他方式补收{rest},收齐再交货。",
+        "部分批准,请补收差额", "仅批准{approved}(应收{amount},尾号{last4}),请用其他方式补收{rest},收齐才算付清。",
         "Part paid, get rest", ("Only {approved} of {amount} (card …{last4}) was approved. Collect {rest} by other means before "
-        "the goods go."),
+        "anything goes out."),
     ),
     "N11o": (
         "部分批准,请核对金额", "这笔{kind}仅批准{approved}(申请{amount},尾号{last4}),请核对差额{rest}。",
