@@ -81,7 +81,7 @@ MUTANTS: tuple[Mutant, ...] = (
            '    for other in state.reversals_by_age():\n'
            '        state.put(replace(other, state="fenced", vault=None, due_ms=None))'),
     Mutant("T6", "go is given before sent is on disk", card._ask,
-           'state=move(table_of(transaction.rail), transaction.state, "go")',
+           'state=move(table_of(transaction.rail), transaction.state, "repeat" if transaction.repeats else "go")',
            "state=transaction.state"),
     Mutant("T6", "what never got its go is reversed", card._intent_left, "if state.agent.policy.asked_first:", "if False:"),
     Mutant("T7", "an answer with another STAN is taken", answers.received, "for key in MATCHED", 'for key in ("3", "41", "42")'),
