@@ -12,7 +12,7 @@ from agent.core.event import HostReply
 from agent.core.fields import MATCHED
 from agent.core.lifecycle import REVERSAL, TRANSACTION, move
 from agent.core.model import Reversal, Transaction
-from agent.core.reversal import expire, not_undone, trigger_all, unsent, wipe
+from agent.core.reversal import expire, not_undone, silence_before, trigger_all, unsent, wipe
 from agent.core.state import State
 
 APPROVED = frozenset({"approved", "approved_not_completed"})
@@ -126,6 +126,8 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
     sent = transaction.sent or transaction.opened
     same_window = _batch_is_open(state, row) and state.is_today(sent)
     age_ms = state.age_ms(sent)
+    if row.silent_since_ms is not None and not row.adopted:  # it may answer the first send that nothing has answered yet
+        age_ms -= state.now.boottime_ms - row.silent_since_ms
     if same_window and age_ms >= policy.no_original_after_ms and not _was_approved(transaction):
         state.put(
             replace(
@@ -141,8 +143,8 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
         state.put(
             replace(
                 row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, asked_again=True,
-                sends_left=max(1, row.sends_left), reason=policy.reasons.refused,
-                due_ms=state.now.boottime_ms + max(0, policy.no_original_after_ms - age_ms),
+                sends_left=max(1, row.sends_left), reason=policy.reasons.refused, silent_since_ms=None,
+                due_ms=state.now.boottime_ms + max(0, policy.no_original_after_ms - state.age_ms(sent)),
             )
         )
         state.tell("reversal.no_original_early", row.id, code=code, age_ms=age_ms)
@@ -179,7 +181,7 @@ def unpackable(state: State, row: Reversal) -> None:
 
 def unsent_count(row: Reversal) -> Reversal:
     """Take back the count of a send of which no byte left."""
-    return replace(row, sends=row.sends - 1, last_send_ms=row.earlier_send_ms)
+    return replace(row, sends=row.sends - 1, last_send_ms=row.earlier_send_ms, silent_since_ms=silence_before(row))
 
 
 def key_refused(state: State, row: Reversal, code: str | None, why: str | None) -> None:
@@ -192,7 +194,7 @@ def key_refused(state: State, row: Reversal, code: str | None, why: str | None) 
     state.put(
         replace(
             row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, key_answers=row.key_answers + 1,
-            sends_left=row.sends_left + 1, waiting_sign_in=True, mac_gone=False, backoff_ms=backoff_ms,
+            sends_left=row.sends_left + 1, waiting_sign_in=True, mac_gone=False, backoff_ms=backoff_ms, silent_since_ms=None,
             due_ms=state.now.boottime_ms + backoff_ms,
         )
     )
@@ -221,6 +223,7 @@ def failed(state: State, row: Reversal, code: str | None) -> None:
     """Silence, a closed line or a later-class answer: one send of the opportunity is used up."""
     reason = row.reason if code is None else state.agent.policy.reasons.refused
     if code is not None:
+        row = replace(row, silent_since_ms=None)
         state.tell("reversal.later", row.id, code=code, sends=row.sends)
     else:
         state.tell("reversal.unanswered", row.id, sends=row.sends)
@@ -284,7 +287,7 @@ def line_lost(state: State) -> None:
     state.tell("line.lost")
     for row in state.reversals_by_age():
         if row.state == "sending":
-            failed(state, row, None)
+            failed(state, replace(row, silent_since_ms=None), None)  # answers to earlier sends went with the connection
 
 
 def not_sent(state: State, row: Reversal, why: str) -> None:

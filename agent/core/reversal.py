@@ -217,6 +217,8 @@ def fence(state: State, key: str) -> None:
 def restarted(state: State, row: Reversal, *, new_boot: bool) -> None:
     """A crash in mid-send repeats that send unchanged; a new boot makes everything pending due at once."""
     now_ms = state.now.boottime_ms
+    if row.silent_since_ms is not None:  # answers to earlier sends went with the connection
+        row = state.put(replace(row, silent_since_ms=None))
     if row.request is not None:
         asking.repeat(state, row, new_boot=new_boot)
         return
@@ -251,5 +253,10 @@ def unsent(row: Reversal, due_ms: int) -> Reversal:
     """The row as if its last send had not been counted: no byte left, or the very same send is repeated."""
     return replace(
         row, state=move(REVERSAL, row.state, "kept_exhausted" if row.first_used else "kept"), sends=row.sends - 1,
-        sends_left=row.sends_left + 1, last_send_ms=row.earlier_send_ms, due_ms=due_ms,
+        sends_left=row.sends_left + 1, last_send_ms=row.earlier_send_ms, due_ms=due_ms, silent_since_ms=silence_before(row),
     )
+
+
+def silence_before(row: Reversal) -> int | None:
+    """Since when nothing was answered, without the last send."""
+    return None if row.silent_since_ms == row.last_send_ms else row.silent_since_ms

@@ -122,6 +122,7 @@ def begin_send(state: State, row: Reversal) -> Reversal:
         replace(
             row, state=move(REVERSAL, row.state, "send"), sends=row.sends + 1, sends_left=row.sends_left - 1,
             earlier_send_ms=row.last_send_ms, last_send_ms=now_ms, due_ms=now_ms + policy.reply_timeout_ms,
+            silent_since_ms=now_ms if row.silent_since_ms is None else row.silent_since_ms,
         )
     )
     transaction = state.transactions[row.id]

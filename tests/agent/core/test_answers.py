@@ -117,6 +117,20 @@ def test_T16_after_a_new_boot_the_second_question_waits_until_60_s_are_proved() 
     assert world.states() == ("no_original", "no_original")
 
 
+def test_T16_no_original_that_may_answer_an_early_send_is_not_believed() -> None:
+    world = World()
+    world.connect()
+    world.open()
+    world.at(10 * SECOND)
+    world.result("no_answer")  # sent at 10 s, before the host took the request, and answered 70 s later
+    world.go_to(80 * SECOND)
+    world.reply("12")
+    assert world.states()[0] == "reversing"
+    assert len(world.sends()) == 4
+    world.reply("12")  # this one was asked for at 80 s
+    assert world.states() == ("no_original", "no_original")
+
+
 def test_T16_no_original_is_not_believed_against_a_late_approval() -> None:
     world = World()
     world.doubt()

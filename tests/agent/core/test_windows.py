@@ -59,7 +59,7 @@ def test_a_terminal_without_a_clock_believes_the_host_once_it_has_heard_its_date
     world.connect()
     world.reply("00", day=DAY_SAID, time=TIME_SAID)
     world.at(10 * MINUTE)
-    world.doubt("b", stan="000002")
+    world.open("b", stan="000002")
     world.go_to(12 * MINUTE)
     world.reply("25", "b", day=DAY_SAID, time="101330")
     assert world.states("b") == ("no_original", "no_original")
