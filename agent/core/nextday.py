@@ -59,8 +59,8 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "The void of {amount} (card …{last4}) was never booked, the original stands: if the customer is owed it, make a refund.",
     ),
     "P17": (
-        "主机无此单,请打客服", "拨打{hotline},报终端号、流水号;资料单已打印。",
-        "Host has none, call", "Call {hotline} with terminal number and STAN; the sheet with the facts was printed.",
+        "主机无此单,请打客服", "拨打{hotline},报终端号、流水号;资料单由技术员导出。",
+        "Host has none, call", "Call {hotline} with terminal number and STAN; a technician has the sheet with the facts.",
     ),
     "P20": (
         "已手工退款,停止冲正", "请勿再次退款;系统次日核对这笔只退一次。",
