@@ -3,7 +3,6 @@
 Before a reversal is asked for the app is asked what it knows of it: a record that its kernel has lost cannot be flushed.
 """
 
-import asyncio
 import logging
 import re
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from agent.core.appevent import AppKnows, AppReported, RequestFailed
 from agent.core.change import AskApp, AskReceipt
 from agent.core.event import Event, ReceiptAskFailed
+from agent.perform.calls import Calls
 from device.payapp import Known, Payapp, PayappError
 
 log = logging.getLogger("reversald.payapp")
@@ -28,22 +28,16 @@ class PayappLine:
     def __init__(self, app: Payapp, tell: Callable[[Event], None]) -> None:
         self._app = app
         self._tell = tell
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls = Calls("payapp", ASKING_MAX)
 
     def perform(self, effect: AskReceipt | AskApp) -> None:
         """Take an effect of the core's; returns at once."""
-        if len(self._tasks) >= ASKING_MAX:
+        if not self._calls.start(self._perform(effect)):
             self._tell(_failure(effect))
-            return
-        task = asyncio.get_running_loop().create_task(self._perform(effect), name="payapp")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
         """End what is under way; what is still open is asked again after the start, or by a person."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._calls.stop()
 
     async def _perform(self, effect: AskReceipt | AskApp) -> None:
         try:

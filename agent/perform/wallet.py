@@ -1,11 +1,11 @@
 """The core's calls to the wallet gateway, and how each ended, as an event. What is lost here is asked again by its deadline."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 
 from agent.core.change import AskWallet
 from agent.core.event import Event, WalletAnswered
+from agent.perform.calls import Calls
 from device.errors import WalletUnclear, WalletUnreached
 from device.wallet import Answer, Gateway
 
@@ -21,22 +21,16 @@ class WalletLine:
     def __init__(self, gateway: Gateway, tell: Callable[[Event], None]) -> None:
         self._gateway = gateway
         self._tell = tell
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls = Calls("wallet", CALLS_MAX)
 
     def perform(self, effect: AskWallet) -> None:
         """Take an effect of the core's; returns at once."""
-        if len(self._tasks) >= CALLS_MAX:
+        if not self._calls.start(self._ask(effect)):
             self._tell(WalletAnswered(transaction=effect.transaction, number=effect.number, outcome="not_reached"))
-            return
-        task = asyncio.get_running_loop().create_task(self._ask(effect), name="wallet")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
         """End what is under way; the next start asks first what became of it."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._calls.stop()
 
     async def _ask(self, effect: AskWallet) -> None:
         try:

@@ -77,7 +77,7 @@ async def asked(effect: AskApp, known: dict[str, Any] | bytes, taken: int = 202)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         line = PayappLine(Payapp(f"http://127.0.0.1:{runner.addresses[0][1]}"), told.append)
         line.perform(effect)
-        await asyncio.gather(*line._tasks)
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "payapp"))
     finally:
         await runner.cleanup()
     return told, calls
