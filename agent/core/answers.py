@@ -125,7 +125,8 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
     transaction, policy = state.transactions[row.id], state.agent.policy
     sent = transaction.sent or transaction.opened
     same_window = _batch_is_open(state, row) and state.is_today(sent)
-    age_ms = state.age_ms(sent)
+    left = row.began or sent  # an app's kernel may reverse others first: its request left at the latest when the doubt began
+    age_ms = state.age_ms(left)
     if row.silent_since_ms is not None and not row.adopted:  # it may answer the first send that nothing has answered yet
         age_ms -= state.now.boottime_ms - row.silent_since_ms
     if same_window and age_ms >= policy.no_original_after_ms and not _was_approved(transaction):
@@ -144,7 +145,7 @@ def _no_original(state: State, row: Reversal, code: str) -> None:
             replace(
                 row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, asked_again=True,
                 sends_left=max(1, row.sends_left), reason=policy.reasons.refused, silent_since_ms=None,
-                due_ms=state.now.boottime_ms + max(0, policy.no_original_after_ms - state.age_ms(sent)),
+                due_ms=state.now.boottime_ms + max(0, policy.no_original_after_ms - state.age_ms(left)),
             )
         )
         state.tell("reversal.no_original_early", row.id, code=code, age_ms=age_ms)

@@ -283,6 +283,18 @@ def test_no_original_is_believed_only_late_enough_and_in_its_window() -> None:
     assert world.advice().code == "P4c"
 
 
+def test_no_original_counts_from_the_doubt_because_the_kernel_may_have_reversed_others_before_it_sent() -> None:
+    world = App()
+    world.open()
+    world.at(60 * SECOND)
+    world.result("no_answer")
+    world.answers("refused", "25")
+    assert world.transaction().state == "reversing", "60 s after the go, and at once after the request"
+    world.go_to(120 * SECOND)
+    world.answers("refused", "25")
+    assert world.states() == ("no_original", "no_original")
+
+
 def test_no_original_in_another_batch_is_not_believed() -> None:
     world = App()
     world.doubt()
