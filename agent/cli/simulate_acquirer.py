@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
-import signal
 import ssl
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,19 +14,18 @@ import click
 import msgspec
 
 from agent import exits
+from agent.cli import simulated
 from agent.cli.base import Failure
-from device.acquirer.mac import ALGORITHMS, SoftwareMac, load_key
+from device.acquirer.mac import ALGORITHMS
 from device.acquirer.message import Codec
 from device.acquirer.profile import Profile
 from device.errors import MacError
 from device.simulator.acquirer import AcquirerServer, Line
 from device.simulator.acquirer_model import AcquirerModel
 from device.simulator.control import ControlServer
-from device.simulator.faults import WORDS, FaultError, Faults
+from device.simulator.faults import WORDS, Faults
 from device.simulator.ledger import Ledger
-
-# The key of the public test vectors: whoever gives no key gets this one, and it is worth nothing.
-TEST_KEY = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
+from device.simulator.script import FaultError
 
 _ARROWS = {"in": "→", "out": "←"}
 _WORDS = "\n".join(f"  {word:<13} {meaning}" for word, meaning in WORDS.items())
@@ -98,13 +95,13 @@ def acquirer(
         server = AcquirerServer(
             AcquirerModel(faults, no_original=no_original, cutoff_hour=cutoff), host, port,
             codec=Codec(Profile(tpdu=_hex("--tpdu", tpdu), header=_hex("--header", header))),
-            mac=SoftwareMac(algorithm, load_key(key_file) if key_file else _test_key(algorithm)),
+            mac=simulated.software_mac(algorithm, key_file),
             tls=_tls(tls_cert, tls_key, tls_ca), on_line=_printer(as_json),
             on_change=_ledger_writer(ledger_file) if ledger_file else None,
         )
     except (FaultError, MacError) as error:
         raise click.UsageError(str(error)) from None
-    _prepare_output()
+    simulated.prepare_output()
     try:
         asyncio.run(_serve(Settings(server, control, refuse)))
     except (OSError, ValueError) as error:
@@ -113,9 +110,6 @@ def acquirer(
 
 
 async def _serve(settings: Settings) -> None:
-    ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(settings.server)
         if settings.refuse:
@@ -123,17 +117,11 @@ async def _serve(settings: Settings) -> None:
         if settings.control:
             control = await stack.enter_async_context(ControlServer(settings.server, settings.control))
             settings.server.log(Line(_now_ms(), "listening", note=f"control {control.address}"))
-        await ended.wait()
+        await simulated.ended().wait()
 
 
 def _printer(as_json: bool) -> Callable[[Line], None]:
-    def say(line: Line) -> None:
-        try:
-            print(msgspec.json.encode(line).decode() if as_json else _readable(line), flush=True)
-        except BrokenPipeError:  # nobody reads the log any more: the simulator goes on without it
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-    return say
+    return lambda line: simulated.say(msgspec.json.encode(line).decode() if as_json else _readable(line))
 
 
 def _readable(line: Line) -> str:
@@ -188,10 +176,6 @@ def _hex(option: str, text: str) -> str:
     return text
 
 
-def _test_key(algorithm: str) -> bytes:
-    return TEST_KEY[:8] if algorithm == "x9.9" else TEST_KEY
-
-
 def _tls(cert: Path | None, key: Path | None, ca: Path | None) -> ssl.SSLContext | None:
     if cert is None:
         if key or ca:
@@ -205,13 +189,6 @@ def _tls(cert: Path | None, key: Path | None, ca: Path | None) -> ssl.SSLContext
     if ca:
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def _prepare_output() -> None:
-    """Chinese signs can be printed wherever the output goes."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _now_ms() -> int:

@@ -2,24 +2,18 @@
 
 import asyncio
 import contextlib
-import os
-import signal
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from agent import exits
+from agent.cli import simulated
 from agent.cli.base import Failure
-from device.acquirer.mac import ALGORITHMS, SoftwareMac, load_key
+from device.acquirer.mac import ALGORITHMS
 from device.errors import MacError
 from device.simulator.payapp.kernel import DEFECTS, Kernel
 from device.simulator.payapp.server import PayappServer
 from device.simulator.payapp.till import Till
-
-# The key of the public test vectors, as the simulated acquirer has it: worth nothing.
-TEST_KEY = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
 
 _DEFECTS = "\n".join(f"  {name:<5} {meaning}" for name, meaning in DEFECTS.items())
 _EPILOG = f"""\b
@@ -65,13 +59,12 @@ def payapp(
     if not (number.isascii() and number.isdecimal() and 0 < int(number) < 65536 and name):
         raise click.UsageError(f"{host!r} is no address: write HOST:PORT")
     try:
-        key = load_key(key_file) if key_file else TEST_KEY[:8] if algorithm == "x9.9" else TEST_KEY
-        mac = SoftwareMac(algorithm, key)
+        mac = simulated.software_mac(algorithm, key_file)
     except MacError as error:
         raise click.UsageError(str(error)) from None
     till = Till(
         agent, name.strip("[]"), int(number), Kernel(state, defects), mac, reply_ms=reply_ms, card=not no_card,
-        can_flush=not no_flush, on_line=_printer(),
+        can_flush=not no_flush, on_line=simulated.say,
     )
     try:
         asyncio.run(_serve(PayappServer(till, port=port, pull=pull)))
@@ -80,20 +73,7 @@ def payapp(
 
 
 async def _serve(server: PayappServer) -> None:
-    ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(server)
         server.till.say(f"listening on 127.0.0.1:{server.port}")
-        await ended.wait()
-
-
-def _printer() -> Callable[[str], None]:
-    def say(line: str) -> None:
-        try:
-            print(line, flush=True)
-        except BrokenPipeError:  # nobody reads the log any more: the simulator goes on without it
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-    return say
+        await simulated.ended().wait()

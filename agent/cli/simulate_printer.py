@@ -1,16 +1,14 @@
 """`reversald simulate printer`: a receipt printer without the printer, and with its troubles to order."""
 
 import asyncio
-import os
 import re
-import signal
-import sys
 from pathlib import Path
 
 import click
 import msgspec
 
 from agent import exits
+from agent.cli import simulated
 
 EXAMPLES = """\b
 Examples:
@@ -59,16 +57,10 @@ def printer(
     from device.simulator.printer_serve import Options, serve
 
     _check_addresses(tcp, bridge, link)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    stop = asyncio.Event()
+    simulated.prepare_output()
 
     async def run(options: Options) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        await serve(options, _print_json if as_json else _print_text, stop)
+        await serve(options, _print_json if as_json else _print_text, simulated.ended())
 
     try:
         options = Options(
@@ -99,22 +91,15 @@ def _port(address: str) -> int:
 
 
 def _print_json(event: dict[str, object]) -> None:
-    _say(msgspec.json.encode(event).decode())
+    simulated.say(msgspec.json.encode(event).decode())
 
 
 def _print_text(event: dict[str, object]) -> None:
     if event["event"] == "ready":
         names = "".join(f", {name} {event[name]}" for name in ("link", "control") if name in event)
-        _say(f"printer on {event['port']}{names}")
+        simulated.say(f"printer on {event['port']}{names}")
     elif event["event"] == "slip":
         files = " ".join(str(event[kind]) for kind in ("txt", "png") if kind in event)
-        _say(f"--- slip {event['number']} {files}\n{str(event['text']).rstrip()}\n---")
+        simulated.say(f"--- slip {event['number']} {files}\n{str(event['text']).rstrip()}\n---")
     else:
-        _say("printer: " + " ".join(f"{key}={value}" for key, value in event.items() if key != "event"))
-
-
-def _say(text: str) -> None:
-    try:
-        click.echo(text)
-    except BrokenPipeError:  # nobody reads any more: the printer goes on without
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        simulated.say("printer: " + " ".join(f"{key}={value}" for key, value in event.items() if key != "event"))

@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import os
 import random
-import signal
 import ssl
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +12,12 @@ import click
 import msgspec
 
 from agent import exits
+from agent.cli import simulated
 from agent.cli.base import Failure
 from agent.keyfile import read_key
 from agent.problem import ConfigError
-from device.simulator.wallet.faults import WORDS, FaultError, Faults
+from device.simulator.script import FaultError
+from device.simulator.wallet.faults import WORDS, Faults
 from device.simulator.wallet.model import FATES, WalletModel
 from device.simulator.wallet.server import Line, WalletServer
 
@@ -79,26 +78,14 @@ async def _serve(
     host: str, port: int, model: WalletModel, faults: Faults, key: bytes | None, tls: ssl.SSLContext | None,
     on_line: Callable[[Line], None],
 ) -> None:
-    ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(WalletServer(model, host, port, key=key, faults=faults, tls=tls, on_line=on_line))
-        await ended.wait()
+        await simulated.ended().wait()
 
 
 def _printer(as_json: bool) -> Callable[[Line], None]:
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-
-    def say(line: Line) -> None:
-        try:
-            print(msgspec.json.encode(line).decode() if as_json else _readable(line), flush=True)
-        except BrokenPipeError:  # nobody reads the log any more: the simulator goes on without it
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-    return say
+    simulated.prepare_output()
+    return lambda line: simulated.say(msgspec.json.encode(line).decode() if as_json else _readable(line))
 
 
 def _readable(line: Line) -> str:

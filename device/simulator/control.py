@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from device.simulator.acquirer import AcquirerServer
-from device.simulator.faults import FaultError
+from device.simulator.script import FaultError
 
 LINE_BYTES_MAX = 64 * 1024
 CLIENTS_MAX = 8

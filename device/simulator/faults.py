@@ -1,13 +1,12 @@
 """What a simulated acquirer does wrong, written as words: `drop-reply`, `delay:200+bad-mac`, `96`, `late:5000@0.3`."""
 
-from collections import deque
-from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Literal
 
 import msgspec
 
-SCRIPT_MAX = 1000
+from device.simulator.script import FaultError, Orders
+
 DELAY_MS_MAX = 600_000
 ANY_MTI = "*"
 
@@ -31,10 +30,6 @@ WORDS = {
     "close": "processed, then the line closes without an answer",
     "reset": "as close, by RST",
 }
-
-
-class FaultError(ValueError):
-    """A fault that cannot be understood: the text says which word, and what words there are."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -98,44 +93,11 @@ def _chance(text: str) -> float:
     return chance
 
 
-class Faults:
-    """Which fault the next message of each type meets: first the script of its type, then the standing fault.
-
-    A type is an MTI, or `*` for those without a standing fault of their own. `rng` decides on chances only.
-    """
+class Faults(Orders[Fault]):
+    """Faults by type of message: an MTI, or `*` for those without a fault of their own."""
 
     def __init__(self, rng: Random | None = None) -> None:
-        self._rng = rng or Random(0)  # noqa: S311  (no secret: a seed that anyone can repeat)
-        self._standing: dict[str, Fault] = {}
-        self._script: dict[str, deque[Fault]] = {}
-
-    def set(self, standing: Mapping[str, str]) -> None:
-        """Change standing faults; `ok` takes one away. Raises `FaultError`, and then changes nothing."""
-        told = {_mti(mti): fault(text) for mti, text in standing.items()}
-        self._standing |= told
-
-    def scenario(self, scripts: Mapping[str, Sequence[str]]) -> None:
-        """Set, for each type, what its next messages meet, one fault each; then the standing fault holds again.
-
-        Replaces an unfinished script of the same type. Raises `FaultError`, and then changes nothing.
-        """
-        told = {_mti(mti): deque(fault(text) for text in texts) for mti, texts in scripts.items()}
-        if any(len(script) > SCRIPT_MAX for script in told.values()):
-            raise FaultError(f"a script has at most {SCRIPT_MAX} steps")
-        self._script |= told
-
-    def clear(self) -> None:
-        """Work as it should from now on."""
-        self._standing.clear()
-        self._script.clear()
-
-    def choose(self, mti: str) -> Fault:
-        """The fault for a message that has just come."""
-        if not self._standing and not self._script:
-            return NO_FAULT
-        script = self._script.get(mti) or self._script.get(ANY_MTI)
-        chosen = script.popleft() if script else self._standing.get(mti) or self._standing.get(ANY_MTI) or NO_FAULT
-        return chosen if chosen.chance >= 1.0 or self._rng.random() < chosen.chance else NO_FAULT
+        super().__init__(_mti, fault, NO_FAULT, rng, otherwise=ANY_MTI)
 
     def told(self) -> dict[str, dict[str, str | list[str]]]:
         """What is set, in the words it was set with."""

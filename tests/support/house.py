@@ -12,6 +12,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -372,16 +373,23 @@ async def open_house(folder: Path, *, listen: bool = False, **how: Any) -> Async
 
 def housed(**how: Any) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
     """Make a plain test of a story: `async def test(house, …)` runs in a house of its own; other arguments stay pytest's."""
+    return told_in("house", functools.partial(open_house, **how))
+
+
+def told_in(
+    name: str, opened: Callable[[Path], AbstractAsyncContextManager[Any]]
+) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
+    """Make a plain test of a story whose argument `name` is what `opened` gives; other arguments stay pytest's."""
 
     def decorate(story: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         async def live(folder: Path, **given: Any) -> None:
-            async with open_house(folder, **how) as house:
-                await story(house, **given)
+            async with opened(folder) as place:
+                await story(place, **given)
 
         def test(tmp_path: Path, **given: Any) -> None:
             asyncio.run(live(tmp_path, **given))
 
-        own = [parameter for name, parameter in inspect.signature(story).parameters.items() if name != "house"]
+        own = [parameter for key, parameter in inspect.signature(story).parameters.items() if key != name]
         folder = inspect.Parameter("tmp_path", inspect.Parameter.KEYWORD_ONLY)
         functools.update_wrapper(test, story)
         test.__signature__ = inspect.Signature([*own, folder])  # type: ignore[attr-defined]

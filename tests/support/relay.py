@@ -6,7 +6,6 @@ The house's clock is moved by hand; only the holding of a request runs in real t
 import asyncio
 import contextlib
 import functools
-import inspect
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -27,7 +26,7 @@ from device.acquirer.message import Codec, Message
 from device.simulator.acquirer import AcquirerServer, Line
 from device.simulator.acquirer_model import AcquirerModel
 from tests.support.agent import MAC_KEY
-from tests.support.house import OpenHouse, open_house
+from tests.support.house import OpenHouse, open_house, told_in
 from tests.support.terminal import fields
 
 CODEC = Codec()
@@ -217,20 +216,4 @@ async def open_relay(folder: Path, **how: Any) -> AsyncIterator[RelayHouse]:
 
 def relayed(**how: Any) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
     """Make a plain test of a story: `async def test(relay, …)`."""
-
-    def decorate(story: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-        async def live(folder: Path, **given: Any) -> None:
-            async with open_relay(folder, **how) as relay:
-                await story(relay, **given)
-
-        def test(tmp_path: Path, **given: Any) -> None:
-            asyncio.run(live(tmp_path, **given))
-
-        own = [parameter for name, parameter in inspect.signature(story).parameters.items() if name != "relay"]
-        folder = inspect.Parameter("tmp_path", inspect.Parameter.KEYWORD_ONLY)
-        functools.update_wrapper(test, story)
-        test.__signature__ = inspect.Signature([*own, folder])  # type: ignore[attr-defined]
-        del test.__wrapped__  # type: ignore[attr-defined]
-        return test
-
-    return decorate
+    return told_in("relay", functools.partial(open_relay, **how))

@@ -1,12 +1,11 @@
 """What goes wrong with a call to the simulated wallet gateway, in words that people and scripts write: `lie`, `delay:900`."""
 
-from collections import deque
-from collections.abc import Mapping, Sequence
 from random import Random
 
 import msgspec
 
-SCRIPT_MAX = 1_000
+from device.simulator.script import FaultError, Orders
+
 DELAY_MS_MAX = 600_000
 CALLS = ("query", "cancel", "refund")
 
@@ -24,10 +23,6 @@ WORDS = {
     "500": "not done, and answered HTTP 500",
     "401": "not done, as if the signature were wrong",
 }
-
-
-class FaultError(ValueError):
-    """A fault that cannot be understood: the text says which word, and what words there are."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -62,36 +57,11 @@ def fault(text: str) -> Fault:
     return Fault(word, delay_ms, part)
 
 
-class Faults:
-    """Which fault the next call of each kind meets: first its script, then its standing fault. `rng` decides on chances."""
+class Faults(Orders[Fault]):
+    """Faults by kind of call."""
 
     def __init__(self, rng: Random | None = None) -> None:
-        self._rng = rng or Random(0)  # noqa: S311  (no secret: a seed that anyone can repeat)
-        self._standing: dict[str, Fault] = {}
-        self._script: dict[str, deque[Fault]] = {}
-
-    def set(self, standing: Mapping[str, str]) -> None:
-        """Change standing faults by kind of call; `ok` takes one away. Raises FaultError, and then changes nothing."""
-        told = {_call(call): fault(text) for call, text in standing.items()}
-        self._standing |= told
-
-    def scenario(self, scripts: Mapping[str, Sequence[str]]) -> None:
-        """What the next calls meet, one fault each. Raises FaultError, and then changes nothing."""
-        told = {_call(call): deque(fault(text) for text in texts) for call, texts in scripts.items()}
-        if any(len(script) > SCRIPT_MAX for script in told.values()):
-            raise FaultError(f"a script has at most {SCRIPT_MAX} steps")
-        self._script |= told
-
-    def clear(self) -> None:
-        """Work as it should from now on."""
-        self._standing.clear()
-        self._script.clear()
-
-    def choose(self, call: str) -> Fault:
-        """The fault for a call that has just come."""
-        script = self._script.get(call)
-        chosen = script.popleft() if script else self._standing.get(call, OK)
-        return chosen if chosen.chance >= 1.0 or self._rng.random() < chosen.chance else OK
+        super().__init__(_call, fault, OK, rng)
 
 
 def _call(text: str) -> str:

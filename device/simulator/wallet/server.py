@@ -17,7 +17,8 @@ from typing import Any, Literal, Self
 import msgspec
 from aiohttp import web
 
-from device.simulator.wallet.faults import FaultError, Faults
+from device.simulator.script import FaultError
+from device.simulator.wallet.faults import Faults
 from device.simulator.wallet.gateway import Outcome, call
 from device.simulator.wallet.model import FATES, WalletModel
 from device.wallet import signature

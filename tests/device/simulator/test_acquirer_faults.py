@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from device.simulator.faults import NO_FAULT, SCRIPT_MAX, WORDS, Fault, FaultError, Faults, fault
+from device.simulator.faults import NO_FAULT, WORDS, Fault, Faults, fault
+from device.simulator.script import SCRIPT_MAX, FaultError
 
 
 def test_every_documented_word_is_understood() -> None:
