@@ -32,8 +32,10 @@ def test_kill_9_with_a_request_open_loses_nothing_and_asks_for_it_once(
         assert host.net_debit_fen(sale["stan"]) == 0
         assert len(host.requests("0400")) == 1, "the same request twice is one reversal"
         told = [entry for entry in agent.journal() if entry["type"] in {"request.opened", "request.repeated"}]
-        assert [entry["type"] for entry in told][-2:] == ["request.opened", "request.repeated"]
-        assert told[-1]["data"]["request"] == told[-2]["data"]["request"], "it is asked again under its name"
+        # The app may call itself busy with the first request; then it is asked anew, and that is another request.
+        assert [entry["type"] for entry in told][:2] == ["request.opened", "request.repeated"]
+        assert told[1]["data"]["request"] == told[0]["data"]["request"], "it is asked again under its name"
+        assert all(entry["type"] == "request.opened" for entry in told[2:])
         assert agent.cli("verify").returncode == 0
     finally:
         assert app.stop() == 0
