@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from agent.perform.printer import PrinterThread
     from agent.perform.telemetry import Telemetry
     from agent.perform.wallet import WalletLine
+    from device.acquirer.hosts import Name as HostName
 
 log = logging.getLogger("reversald")
 
@@ -104,7 +105,8 @@ class Daemon:
         from agent.hooks.relayreader import RelayReader
 
         reader = RelayReader(codec(config), prover(config), vault, lambda: self.inbox.state.agent.policy)
-        return Relay(reader, lambda: hosts(config), self.inbox, config.recovery.hold_ms)
+        failed_ms: dict[HostName, int] = {}
+        return Relay(reader, lambda: hosts(config, failed_ms), self.inbox, config.recovery.hold_ms)
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -19,6 +19,7 @@ from agent.perform.mac import MacService, PayappService, SoftwareService
 from agent.perform.signin import SignIn
 from agent.vault import Vault
 from device.acquirer.hosts import Hosts
+from device.acquirer.hosts import Name as HostName
 from device.acquirer.link import Link, tls_context
 from device.acquirer.mac import SoftwareMac
 from device.acquirer.message import Codec, Message
@@ -55,8 +56,8 @@ def codec(config: Config) -> Codec:
     return Codec(msgspec.structs.replace(config.profile.line, tpdu=config.acquirer.tpdu, header=config.acquirer.header))
 
 
-def hosts(config: Config) -> Hosts:
-    """A line to the acquirer's host and its stand-in, not yet connected."""
+def hosts(config: Config, failed_ms: dict[HostName, int] | None = None) -> Hosts:
+    """A line to the acquirer's host and its stand-in, not yet connected. Lines may share `failed_ms`, see `Hosts`."""
     acquirer, framing = config.acquirer, codec(config).framing
 
     def link(host: str, port: int) -> Link:
@@ -65,7 +66,7 @@ def hosts(config: Config) -> Hosts:
     primary = link(acquirer.host, acquirer.port)
     if acquirer.backup_host is None:
         return Hosts(primary)
-    return Hosts(primary, link(acquirer.backup_host, acquirer.backup_port or acquirer.port))
+    return Hosts(primary, link(acquirer.backup_host, acquirer.backup_port or acquirer.port), failed_ms=failed_ms)
 
 
 def prover(config: Config) -> Callable[[Message], Awaitable[MacState]]:

@@ -15,12 +15,19 @@ RETURN_MS = 60_000  # so long the backup goes first after the primary failed
 
 
 class Hosts:
-    """Looks like one link. `name` says which host the connection is to, or was to last."""
+    """Looks like one link. `name` says which host the connection is to, or was to last.
 
-    def __init__(self, primary: Link, backup: Link | None = None, now_ms: Callable[[], int] = boottime_ms) -> None:
+    `failed_ms`, when each host failed last, may be shared by all connections to the same pair: who comes after one that waited
+    for a host in vain does not wait for it again.
+    """
+
+    def __init__(
+        self, primary: Link, backup: Link | None = None, now_ms: Callable[[], int] = boottime_ms,
+        failed_ms: dict[Name, int] | None = None,
+    ) -> None:
         self._links: dict[Name, Link] = {"primary": primary} if backup is None else {"primary": primary, "backup": backup}
         self._now_ms = now_ms
-        self._failed_ms: dict[Name, int] = {}
+        self._failed_ms: dict[Name, int] = {} if failed_ms is None else failed_ms
         self.name: Name = "primary"
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from device.acquirer.hosts import RETURN_MS, Hosts
+from device.acquirer.hosts import RETURN_MS, Hosts, Name
 from device.acquirer.link import Link
 from device.errors import LinkDown
 from tests.support.waiting import until
@@ -16,6 +16,7 @@ class Two:
 
     def __init__(self) -> None:
         self.now_ms = 0
+        self.failed_ms: dict[Name, int] = {}
         self.servers: dict[str, asyncio.Server] = {}
         self.ports: dict[str, int] = {}
         self.open = {"primary": 0, "backup": 0}
@@ -41,7 +42,7 @@ class Two:
     def hosts(self, *, backup: bool = True) -> Hosts:
         """Both, or the primary alone."""
         primary, other = (Link("127.0.0.1", self.ports[name], connect_timeout_ms=2_000) for name in ("primary", "backup"))
-        return Hosts(primary, other if backup else None, lambda: self.now_ms)
+        return Hosts(primary, other if backup else None, lambda: self.now_ms, self.failed_ms)
 
 
 def played(story: Callable[[Two], Awaitable[None]]) -> None:
@@ -93,6 +94,20 @@ def test_when_the_primary_is_gone_the_backup_stands_in_and_after_a_while_the_pri
         assert hosts.name == "primary"
         await settled(two, primary=1, backup=0)
         await hosts.close()
+
+    played(story)
+
+
+def test_what_one_connection_found_out_the_next_one_knows() -> None:
+    async def story(two: Two) -> None:
+        first, second = two.hosts(), two.hosts()
+        two.shut("primary")
+        await first.connect()
+        await two.listen("primary")
+        await second.connect()
+        assert second.name == "backup", "a host that is gone is waited for once, not by every terminal"
+        await first.close()
+        await second.close()
 
     played(story)
 
