@@ -34,6 +34,7 @@ COMMANDS: dict[str, Entry] = {
     "bundle": Entry("agent.cli.bundle", "bundle", "One page for the service desk. 客服资料单。"),
     "verify": Entry("agent.cli.verify", "verify", "Prove that the journal is whole. 核对日志完整。"),
     "print": Entry("agent.cli.printing", "print_group", "Test page, printer status, copies. 打印。"),
+    "display": Entry("agent.cli.display", "display_group", "Customer display: test, status. 客显。"),
     "gate": Entry("agent.cli.gate", "gate", "May it be updated, settled, sent away? 现在可以升级、结算、送修吗?"),
     "settle": Entry("agent.cli.settle", "settle", "Settlement files, refunds. 对账文件与退款。"),
     "resolve": Entry("agent.cli.resolve", "resolve", "Close a case. 人工结案。"),

@@ -258,6 +258,8 @@ FACTS: Mapping[str, tuple[str, str]] = {
     ),
     "receipt.blank": ("小票空白:请翻转纸卷后重打印", "The paper was blank: turn the roll, then order a copy"),
     "printer.state": ("打印机:{fault:fault},{paper:paper}", "Printer: {fault:fault}, {paper:paper}"),
+    "display.state": ("客显:{fault:fault}", "Customer display: {fault:fault}"),
+    "display.test": ("客显测试", "Test of the customer display"),
     "printer.watched": ("打印机:{wanted:watched}", "Printer: {wanted:watched}"),
     "clock.host_disagrees": (
         "本机时钟与主机不符,以主机为准:营业日 {host_day}[,时间 {host_time}]",

@@ -57,6 +57,7 @@ def _lines(call: Call, state: State, summary: Summary, daemon: str, oldest_ms: i
         (say("doubt"), say("doubt_some", amount=money, count=summary.doubtful) if summary.doubtful else money),
         (say("incidents"), say("incidents_open", count=summary.open_incidents)),
         (say("printer"), printer_line(call, state, summary.jobs_waiting)),
+        (say("display"), display_line(call, state)),
         (say("line"), say(f"line_{_line(state)}")),
         (say("batch"), batch),
         (say("journal"), head),
@@ -69,6 +70,11 @@ def printer_line(call: Call, state: State, jobs: int) -> str:
         return call.say("printer_disabled")
     fault, paper = word("fault", state.printer.fault, call.lang), word("paper", state.printer.paper, call.lang)
     return call.say("printer_jobs", fault=fault, paper=paper, jobs=jobs)
+
+
+def display_line(call: Call, state: State) -> str:
+    """Whether the customer display can be written to; it never says more than that."""
+    return word("fault", state.display.fault, call.lang) if state.agent.policy.has_display else call.say("printer_disabled")
 
 
 def _terminal(call: Call, state: State) -> str:
@@ -96,6 +102,7 @@ def _plain(
         "line": _line(state),
         "printer": state.printer.fault if agent.policy.has_printer else "disabled",
         "paper": state.printer.paper,
+        "display": state.display.fault if agent.policy.has_display else "disabled",
         "jobs_waiting": summary.jobs_waiting,
         "printed": state.printer.printed,
         "printed_lines": state.printer.printed_lines,

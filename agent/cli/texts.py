@@ -73,6 +73,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "printer": ("打印机", "printer"),
     "printer_jobs": ("{fault},{paper};待打印 {jobs} 单", "{fault}, {paper}; {jobs} waiting"),
     "printer_disabled": ("未配置", "not configured"),
+    "display": ("客显", "display"),
     "line": ("线路", "line"),
     "line_up": ("可达", "up"),
     "line_down": ("不通", "down"),
@@ -188,6 +189,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "spool-full": ("待打印已满,请先修好打印机", "too much waits for the printer: repair it first"),
     "no-printer": ("本终端未配置打印机", "this terminal has no printer"),
+    "no-display": ("本终端未配置客显", "this terminal has no customer display"),
+    "display-busy": ("顾客正在看付款提示,请稍后再试", "a customer is reading about a payment; try again when it is over"),
     "queued": ("已交打印:{printer}", "queued: {printer}"),
     "receipt_wanted": (
         "本机没有这笔的签购单,已请收银程序提供,交来即打",
@@ -328,6 +331,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "probe_written": (
         '已写入 {path};在配置的 [printer] 中写 profile = "{path}"',
         'written to {path}; now write profile = "{path}" under [printer] in the configuration',
+    ),
+    "display_tested": (
+        "已送出测试画面(客显不回报):请看两行是否都有字,字是否完整",
+        "the test pattern was sent; the display cannot answer: look whether both lines are there and whole",
     ),
     "print_status": ("打印机:{printer};待打印 {jobs} 单", "printer: {printer}; {jobs} waiting"),
 }

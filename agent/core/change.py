@@ -74,6 +74,10 @@ class WatchPrinter(msgspec.Struct, frozen=True):
     wanted: bool
 
 
+class ShowTest(msgspec.Struct, frozen=True):
+    """Show the test pattern on the customer display for a moment; whatever a customer has to read takes its place."""
+
+
 class AskWallet(msgspec.Struct, frozen=True):
     """Call the wallet gateway about an order; its end comes back as WalletAnswered with the same `number`."""
 
@@ -85,7 +89,9 @@ class AskWallet(msgspec.Struct, frozen=True):
     refund_no: str | None = None
 
 
-Effect = WantLine | SendReversal | SendEcho | AskSignIn | AskReceipt | AskApp | AskWallet | PrintJob | WatchPrinter
+Effect = (
+    WantLine | SendReversal | SendEcho | AskSignIn | AskReceipt | AskApp | AskWallet | PrintJob | WatchPrinter | ShowTest
+)
 
 
 class Unmatched(msgspec.Struct, frozen=True):

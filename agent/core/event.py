@@ -6,6 +6,7 @@ Ids of new things are drawn at the way in and carried here; the core draws nothi
 from typing import Literal
 
 from agent.core.appevent import AppEvent
+from agent.core.displayevent import DisplayEvent
 from agent.core.happening import Happening as _Event
 from agent.core.model import ByHand, Disposition, Document, Evidence, Original, Outcome, Rail
 from agent.core.policy import Policy
@@ -342,9 +343,7 @@ Event = (
     | NoiseReceived
     | WalletAnswered
     | NetworkChanged
-    | JobFinished
-    | PrinterSeen
-    | TestPrintAsked
+    | JobFinished | PrinterSeen | TestPrintAsked | DisplayEvent
     | Configured
     | CloneSeen
 )

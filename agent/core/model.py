@@ -309,6 +309,14 @@ class Printer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     open: bool = True
 
 
+class Display(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether the customer display can be written to. `fault` is "unknown" (it can; it never answers) or a stable code."""
+
+    id: str = "display"
+    fault: str = "unknown"
+    open: bool = True
+
+
 class Streaks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Proven failures in a row per customer, newest last: (keyed hash of the customer's token, how many)."""
 
@@ -317,4 +325,4 @@ class Streaks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     open: bool = True
 
 
-Row = Transaction | Reversal | Incident | Job | Agent | Line | Printer | Streaks | Ledger
+Row = Transaction | Reversal | Incident | Job | Agent | Line | Printer | Display | Streaks | Ledger

@@ -72,6 +72,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hotline: str = ""
     lang: Literal["zh", "en"] = "zh"
     has_printer: bool = True
+    has_display: bool = False
 
     @property
     def asked_first(self) -> bool:

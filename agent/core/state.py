@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from agent.core.accounts import Ledger
 from agent.core.change import Change, Decision, Effect, Fact, Rejected
-from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Stamp, Streaks, Transaction
+from agent.core.model import Agent, Display, Incident, Job, Line, Now, Printer, Reversal, Row, Stamp, Streaks, Transaction
 
 if TYPE_CHECKING:
     from agent.core.playbook import Row as Words
@@ -41,6 +41,7 @@ class State:
         self.agent = Agent()
         self.line = Line()
         self.printer = Printer()
+        self.display = Display()
         self.streaks = Streaks()
         self.ledger = Ledger()
         self.transactions: dict[str, Transaction] = {}
@@ -244,6 +245,8 @@ class State:
             return self.streaks
         if kind is Ledger:
             return self.ledger
+        if kind is Display:
+            return self.display
         return self.line if kind is Line else self.printer
 
     def _set(self, row: Row) -> Row | None:
@@ -273,6 +276,8 @@ class State:
             before, self.streaks = self.streaks, row
         elif isinstance(row, Ledger):
             before, self.ledger = self.ledger, row
+        elif isinstance(row, Display):
+            before, self.display = self.display, row
         else:
             assert isinstance(row, Printer), "a row of no table"
             before, self.printer = self.printer, row

@@ -9,6 +9,7 @@ from agent.core import (
     answers,
     batch,
     card,
+    display,
     gate,
     hearing,
     incidents,
@@ -26,6 +27,7 @@ from agent.core import (
 from agent.core import appevent as a
 from agent.core import event as e
 from agent.core.change import Change, Decision
+from agent.core.displayevent import DisplaySeen, DisplayTestAsked
 from agent.core.model import Line, Now, Transaction
 from agent.core.settlementevent import RefundReported, SettlementImported
 from agent.core.state import State, find
@@ -84,6 +86,7 @@ def _booted(state: State, event: e.Booted) -> None:
     state.put(Line())
     state.put(replace(state.printer, fault="unknown", watched=False))
     state.tell("agent.started", version=event.version, new_boot=new_boot)
+    display.booted(state)
     for transaction in state.transactions_by_age():
         (wallet if _asked_of_the_gateway(transaction) else card).restarted(state, transaction, new_boot=new_boot)
     for row in state.reversals_by_age():
@@ -217,6 +220,8 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.JobFinished: receipt.finished,
     e.PrinterSeen: receipt.seen,
     e.TestPrintAsked: receipt.test_page,
+    DisplaySeen: display.seen,
+    DisplayTestAsked: display.test,
     e.Configured: _configured,
     e.CloneSeen: _clone_seen,
 }

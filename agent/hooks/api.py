@@ -14,6 +14,7 @@ from aiohttp import web
 from agent.core import event as e
 from agent.core.appevent import LinkReported
 from agent.core.change import Decision
+from agent.core.displayevent import DisplayTestAsked
 from agent.core.model import Disposition
 from agent.core.playbook import advise
 from agent.core.settlementevent import RefundReported
@@ -202,6 +203,13 @@ async def print_test(request: web.Request) -> web.StreamResponse:
     _, raw = await read(request, b.Empty)
     event = e.TestPrintAsked(job=str(uuid4()))
     return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+
+
+async def test_display(request: web.Request) -> web.StreamResponse:
+    """POST /v1/display/test."""
+    _, raw = await read(request, b.Empty)
+    await _take(request, DisplayTestAsked(), raw)
+    return answer(b.Done(), 202)
 
 
 def _jobs(house: House, decision: Decision) -> web.Response:

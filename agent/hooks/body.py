@@ -7,19 +7,7 @@ import msgspec
 from agent.core.model import ByHand, Disposition, Goods, Outcome, Proceed, Rail
 from agent.core.playbook import Advice
 from agent.hooks.settlementbody import RefundItem, SettlementItem
-from agent.hooks.values import (
-    Base,
-    Chip,
-    Code,
-    Condition,
-    FenAmount,
-    FourDigits,
-    Note,
-    OrderNumber,
-    SixDigits,
-    ThreeDigits,
-    Word,
-)
+from agent.hooks.values import Base, Chip, Code, Condition, FenAmount, FourDigits, Note, OrderNumber, SixDigits, ThreeDigits, Word
 
 IN_DOUBT = frozenset({
     "in_doubt", "reversing", "approved_not_completed", "unresolved", "querying", "cancelling", "cancel_unknown",
@@ -312,6 +300,7 @@ class Status(msgspec.Struct, frozen=True):
     printed_lines: int
     printed_mm: int
     print_failures: int
+    display: str
     journal_seq: int
     journal_hash: str
     scrub_owed: bool

@@ -55,6 +55,7 @@ ROUTES = (
     Route("POST", "/v1/terminal", api.change_terminal, b.TerminalBody, b.Done, 200, "sign-in, key change, reboot"),
     Route("POST", "/v1/link", api.report_link, b.Link, b.Done, 200, "the platform's word on the network"),
     Route("POST", "/v1/print/test", api.print_test, b.Empty, b.JobAnswer, 202, "a test page"),
+    Route("POST", "/v1/display/test", api.test_display, b.Empty, b.Done, 202, "the test pattern on the customer display"),
     Route("GET", "/v1/incidents", views.list_incidents, None, b.Page, 200, "incidents, newest first"),
     Route("GET", "/v1/incidents/{id}", views.get_incident, None, b.IncidentItem, 200, "one incident"),
     Route("POST", "/v1/incidents/{id}/resolve", api.resolve_incident, b.Resolve, b.Done, 200, "a person closes a case"),

@@ -110,6 +110,7 @@ def status_of(house: House) -> b.Status:
         jobs_waiting=len(state.open_jobs), printed=state.printer.printed,
         printed_lines=state.printer.printed_lines, printed_mm=paper_mm(state.printer.printed_lines),
         print_failures=state.printer.failures, journal_seq=store.seq,
+        display=state.display.fault if agent.policy.has_display else "disabled",
         journal_hash=store.hash.hex(), scrub_owed=store.scrub_owed,
     )
 
@@ -149,7 +150,7 @@ async def get_metrics(request: web.Request) -> web.StreamResponse:
     for name, value in values.items():
         if isinstance(value, int):
             lines += [f"# TYPE reversald_{name} gauge", f"reversald_{name} {int(value)}"]
-    labels = {name: values[name] for name in ("version", "mode", "line", "printer", "paper", "batch_state")}
+    labels = {name: values[name] for name in ("version", "mode", "line", "printer", "paper", "display", "batch_state")}
     text = ",".join(f'{name}="{value}"' for name, value in labels.items())
     lines += ["# TYPE reversald_state gauge", f"reversald_state{{{text}}} 1", ""]
     return web.Response(body="\n".join(lines).encode(), headers={"Content-Type": PROMETHEUS})

@@ -11,7 +11,7 @@ import msgspec
 
 from agent.core.accounts import Ledger
 from agent.core.change import Rejected
-from agent.core.model import Agent, Incident, Job, Line, Printer, Reversal, Row, Streaks, Transaction
+from agent.core.model import Agent, Display, Incident, Job, Line, Printer, Reversal, Row, Streaks, Transaction
 from agent.core.state import State
 from agent.journal import checkpoint
 from agent.journal.chain import GENESIS, Entry, verify
@@ -207,8 +207,8 @@ def _missing(state: State, rows: list[Row]) -> list[Finding]:
     there = {(type(row), row.id) for row in rows}
     made: list[Row] = [*state.transactions.values(), *state.reversals.values(), *state.incidents.values(), *state.jobs.values()]
     singles: tuple[tuple[Row, Row], ...] = (
-        (state.agent, Agent()), (state.line, Line()), (state.printer, Printer()), (state.streaks, Streaks()),
-        (state.ledger, Ledger()),
+        (state.agent, Agent()), (state.line, Line()), (state.printer, Printer()), (state.display, Display()),
+        (state.streaks, Streaks()), (state.ledger, Ledger()),
     )
     made += [row for row, fresh in singles if row != fresh]
     return [Finding("row_missing", 0, f"{type(row).__name__} {row.id}") for row in made if (type(row), row.id) not in there]

@@ -13,7 +13,7 @@ import msgspec
 from agent.core.accounts import Ledger
 from agent.core.change import Change, Decision
 from agent.core.event import DispositionGiven, Event, HostReply, IncidentResolved, JobFinished, Opened
-from agent.core.model import Agent, Incident, Job, Line, Now, Printer, Reversal, Row, Streaks, Transaction
+from agent.core.model import Agent, Display, Incident, Job, Line, Now, Printer, Reversal, Row, Streaks, Transaction
 from agent.core.settlementevent import RefundReported, SettlementImported
 from agent.core.state import State
 from agent.journal import idempotency, schema
@@ -23,7 +23,7 @@ from agent.journal.idempotency import Idempotency
 
 TABLES: dict[type, str] = {Transaction: "transactions", Reversal: "reversals", Incident: "incidents", Job: "jobs"}
 SINGLES: dict[str, type] = {
-    "agent": Agent, "line": Line, "printer": Printer, "streaks": Streaks, "ledger": Ledger,
+    "agent": Agent, "line": Line, "printer": Printer, "display": Display, "streaks": Streaks, "ledger": Ledger,
 }
 DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind) for kind in (*TABLES, *SINGLES.values())

@@ -172,7 +172,10 @@ def _replay(world: "World") -> None:
         step(again, event, now)
         again.settle()
     mine, theirs = (
-        (one.transactions, one.reversals, one.incidents, one.jobs, one.agent, one.line, one.printer, one.streaks, one.ledger)
+        (
+            one.transactions, one.reversals, one.incidents, one.jobs, one.agent, one.line, one.printer, one.display,
+            one.streaks, one.ledger,
+        )
         for one in (state, again)
     )
     if mine != theirs:

@@ -163,7 +163,7 @@ def test_the_same_events_come_to_the_same_rows_also_when_the_state_was_loaded_an
         # what is on disk is rows alone: a state made of them goes on like the one that was there
         again = State(
             [
-                again.agent, again.line, again.printer, again.streaks, again.ledger,
+                again.agent, again.line, again.printer, again.display, again.streaks, again.ledger,
                 *sorted(again.transactions.values(), key=lambda row: row.number),
                 *again.reversals.values(), *again.incidents.values(), *again.jobs.values(),
             ]
