@@ -14,7 +14,8 @@ import msgspec
 from agent import exits
 from agent.config import Config, ConfigError, ensure_key, load, read_key
 from agent.core.appevent import LinkReported
-from agent.core.change import AskApp, AskReceipt, AskSignIn, AskWallet, Effect, PrintJob, WatchPrinter
+from agent.core.change import AskApp, AskReceipt, AskSignIn, AskWallet, Effect, PrintJob, ShowTest, WatchPrinter
+from agent.core.customer import shown
 from agent.core.event import Booted, Configured, NetworkChanged, WalletAnswered
 from agent.core.model import Now
 from agent.core.policy import Policy
@@ -27,7 +28,7 @@ from agent.journal import checkpoint
 from agent.journal.database import StorageError, StorageFailed
 from agent.journal.pruning import DAY_MS, Pruner
 from agent.journal.store import Store
-from agent.perform.build import codec, host_line, hosts, payapp_line, printer_thread, prover, sign_in, telemetry, wallet_line
+from agent.perform import build
 from agent.perform.host import HostLine
 from agent.vault import Tokens, Vault
 from device.clock import Reading, SystemClock
@@ -35,6 +36,7 @@ from device.connectivity import NetworkEar, has_route
 
 if TYPE_CHECKING:
     from agent.hooks.relay import Relay
+    from agent.perform.display import DisplayThread
     from agent.perform.payapp import PayappLine
     from agent.perform.printer import PrinterThread
     from agent.perform.telemetry import Telemetry
@@ -72,11 +74,13 @@ class Daemon:
         self._store = Store.open(config.storage.path)
         self.inbox = Inbox(self._store, self._now, self._dispatch, self._committed, self._broken)
         self.inbox.state.wording = config.wording
-        self._host: HostLine | None = host_line(config, self._store, self._vault, self.inbox.tell)
-        self._printer: PrinterThread | None = printer_thread(config, self.inbox.tell)
-        self._payapp: PayappLine | None = payapp_line(config, self.inbox.tell)
-        self._wallet: WalletLine | None = wallet_line(config, self._clock, self.inbox.tell)
-        self._sign_in = sign_in(config)
+        self._host: HostLine | None = build.host_line(config, self._store, self._vault, self.inbox.tell)
+        self._printer: PrinterThread | None = build.printer_thread(config, self.inbox.tell)
+        self._display: DisplayThread | None = build.display_thread(config, self.inbox.tell)
+        self._devices = [device for device in (self._printer, self._display) if device is not None]
+        self._payapp: PayappLine | None = build.payapp_line(config, self.inbox.tell)
+        self._wallet: WalletLine | None = build.wallet_line(config, self._clock, self.inbox.tell)
+        self._sign_in = build.sign_in(config)
         self._relay: Relay | None = self._make_relay()
         self._ear = NetworkEar(self._network_changed)
         self._routed = has_route()
@@ -104,9 +108,9 @@ class Daemon:
         from agent.hooks.relay import Relay
         from agent.hooks.relayreader import RelayReader
 
-        reader = RelayReader(codec(config), prover(config), vault, lambda: self.inbox.state.agent.policy)
+        reader = RelayReader(build.codec(config), build.prover(config), vault, lambda: self.inbox.state.agent.policy)
         failed_ms: dict[HostName, int] = {}
-        return Relay(reader, lambda: hosts(config, failed_ms), self.inbox, config.recovery.hold_ms)
+        return Relay(reader, lambda: build.hosts(config, failed_ms), self.inbox, config.recovery.hold_ms)
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,8 +130,8 @@ class Daemon:
         return self._code
 
     async def _start(self) -> list["asyncio.Task[None]"]:
-        if self._printer is not None:
-            self._printer.start()
+        for device in self._devices:
+            device.start()
         tasks = [] if self._host is None else [asyncio.create_task(self._host.run(), name="host")]
         if self.inbox.state.agent.version not in {"", self._version}:
             checkpoint.owe(self._store)
@@ -137,7 +141,7 @@ class Daemon:
         if self._relay is not None and self._config.relay is not None:
             await self._relay.open(self._config.relay)
         boots = self.inbox.state.agent.boots
-        self._telemetry = telemetry(self._config, self._store, self._clock, boots, self._snapshot, self.inbox.tell)
+        self._telemetry = build.telemetry(self._config, self._store, self._clock, boots, self._snapshot, self.inbox.tell)
         if self._telemetry is not None:
             tasks.append(asyncio.create_task(self._telemetry.run(), name="telemetry"))
         for task in tasks:
@@ -163,8 +167,7 @@ class Daemon:
                     await self._wallet.stop()
                 if self._payapp is not None:
                     await self._payapp.stop()
-                if self._printer is not None:
-                    await asyncio.to_thread(self._printer.stop)
+                await asyncio.gather(*(asyncio.to_thread(device.stop) for device in self._devices))
         except TimeoutError:
             log.warning("stopping took longer than %s s; what was confirmed is on disk", STOP_S)
         if self._idle is not None:
@@ -190,6 +193,9 @@ class Daemon:
         if isinstance(effect, PrintJob | WatchPrinter):
             if self._printer is not None:
                 self._printer.perform(effect)
+        elif isinstance(effect, ShowTest):
+            if self._display is not None:
+                self._display.perform(effect)
         elif isinstance(effect, AskReceipt | AskApp):  # an app without a port reads both in the event stream
             if self._payapp is not None:
                 self._payapp.perform(effect)
@@ -205,6 +211,8 @@ class Daemon:
 
     def _committed(self) -> None:
         self._commits += 1
+        if self._display is not None:
+            self._display.show(shown(self.inbox.state))
         self.door.bell.ring()
         if self._relay is not None:
             self._relay.committed()
@@ -300,7 +308,9 @@ def policy_of(config: Config) -> Policy:
         grace_days=config.settlement.grace_days if config.settlement else Policy().grace_days,
         **msgspec.structs.asdict(config.calendar),
         line_leased=config.acquirer.line == "lease",
-        has_printer=config.printer.driver != "disabled", asks_app=config.payapp is not None, **config.profile.rules(),
+        has_printer=config.printer.driver != "disabled",
+        has_display=config.display is not None and config.display.driver != "disabled",
+        asks_app=config.payapp is not None, **config.profile.rules(),
     )
 
 

@@ -35,7 +35,7 @@ class Finding(NamedTuple):
 def mistakes(config: Config) -> list[Finding]:
     """Every contradiction between settings. The daemon does not start with one."""
     rails = [*_rails(config), *_lent(config), *_wallet(config)]
-    return [*rails, *_tls(config), *_local_api(config), *_devices(config), *_ports(config)]
+    return [*rails, *_tls(config), *_local_api(config), *_devices(config), *_display(config), *_ports(config)]
 
 
 def warnings(config: Config) -> list[Finding]:
@@ -250,6 +250,18 @@ def _devices(config: Config) -> Iterator[Finding]:
     if len(port.removeprefix("unix:").encode()) > _SOCKET_PATH_BYTES_MAX and port.startswith("unix:"):
         en = f"is longer than {_SOCKET_PATH_BYTES_MAX} bytes as an absolute path: {port}"
         yield Finding(("printer.port",), en, f"绝对路径超过 {_SOCKET_PATH_BYTES_MAX} 字节: {port}")
+
+
+def _display(config: Config) -> Iterator[Finding]:
+    display = config.display
+    if display is None or display.driver == "disabled":
+        return
+    if display.port is None:
+        en, zh = f'is missing: driver "{display.driver}" needs it', f'缺少此键：驱动 "{display.driver}" 需要它'
+        yield Finding(("display.port", "display.driver"), en, zh)
+    elif config.printer.driver != "disabled" and display.port == config.printer.port:
+        en = "is the printer's port too: one device at a line, and one owner"
+        yield Finding(("display.port", "printer.port"), en, "与打印机端口相同：一个端口只接一台设备")
 
 
 def _ports(config: Config) -> Iterator[Finding]:

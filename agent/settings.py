@@ -49,6 +49,7 @@ MerchantId = Annotated[
 ]
 Text40 = Annotated[str, says("a text of at most 40 characters", "最多 40 个字符的文字", max_length=40)]
 Lang = Literal["zh", "en"]
+Baud = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400]
 Port = Annotated[int, says("a port number, 1 to 65535", "端口号 1 到 65535", ge=1, le=65535)]
 Host = Annotated[str, says("a host name or an address", "主机名或地址", pattern=r"^[0-9A-Za-z._:-]{1,253}\Z")]
 HostPort = Annotated[
@@ -195,7 +196,7 @@ class Printer(Section, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400] = 115_200
+    baud: Baud = 115_200
     profile: Annotated[
         str,
         says(
@@ -209,10 +210,18 @@ class Printer(Section, frozen=True, kw_only=True):
 
 
 class Display(Section, frozen=True, kw_only=True):
-    """The customer display."""
+    """The customer display: two lines of twenty columns on a serial line."""
 
-    driver: Literal["disabled"] = "disabled"
-    port: Annotated[str, says("a device, like /dev/ttyS2", "设备文件，如 /dev/ttyS2", min_length=1)] | None = None
+    driver: Literal["cd5220", "escpos", "disabled"] = "disabled"
+    port: (
+        Annotated[str, says("a device, like /dev/ttyS2", "设备文件，如 /dev/ttyS2", pattern=r"^(?![a-z]+:)[^\x00]+\Z")] | None
+    ) = None
+    baud: Baud = 9_600
+    charset: Literal["gbk", "latin"] = "gbk"
+    brightness: Annotated[int, says("1 (dim) to 4 (bright)", "1（暗）到 4（亮）", ge=1, le=4)] = 4
+    idle_after_ms: Annotated[
+        int, says("milliseconds, 3000 to 600000", "毫秒，3000 到 600000", ge=3_000, le=600_000)
+    ] = 30_000
 
 
 class Mqtt(Section, frozen=True, kw_only=True):

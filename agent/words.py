@@ -72,7 +72,7 @@ WORDS: Mapping[str, Words] = {
         "overheated": ("打印头过热", "print head too hot"),
         "unrecoverable": ("打印机故障,需维修", "needs repair"),
         "battery_low": ("电量不足,请充电", "battery low, charge it"),
-        "offline": ("打印机脱机", "offline"),
+        "offline": ("脱机", "offline"),
         "silent": ("无应答", "does not answer"),
         "unavailable": ("未连接", "not connected"),
         "port_held": ("端口被其他程序占用", "its port is held by another program"),

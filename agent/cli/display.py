@@ -28,13 +28,8 @@ def display_group() -> None:
 @common
 def display_status(call: Call) -> None:
     """Whether it can be written to. A pole display never answers, so "state unknown" is as good as it gets."""
-    fault = str(ask(call, "GET", "/v1/status").get("display"))
-    if call.as_json:
-        emit({"display": fault})
-    elif fault == "disabled":
-        raise call.fail(exits.UNAVAILABLE, "no-display")
-    else:
-        click.echo(f"{call.say('display')}: {word('fault', fault, call.lang)}")
+    fault = _fault(call)
+    emit({"display": fault}) if call.as_json else click.echo(_said(call, fault))
     if fault != WRITABLE:
         click.get_current_context().exit(exits.UNAVAILABLE)
 
@@ -43,5 +38,21 @@ def display_status(call: Call) -> None:
 @common
 def display_test(call: Call) -> None:
     """Show a test pattern for ten seconds; refused while a customer is reading about a payment."""
+    fault = _fault(call)
+    if fault != WRITABLE:
+        emit({"display": fault, "sent": False}) if call.as_json else click.echo(_said(call, fault))
+        click.get_current_context().exit(exits.UNAVAILABLE)
     ask(call, "POST", "/v1/display/test")
-    emit({"sent": True}) if call.as_json else click.echo(call.say("display_tested"))
+    emit({"display": fault, "sent": True}) if call.as_json else click.echo(call.say("display_tested"))
+
+
+def _fault(call: Call) -> str:
+    """Its fault as the daemon knows it. Raises Failure where there is no display."""
+    fault = str(ask(call, "GET", "/v1/status").get("display"))
+    if fault == "disabled":
+        raise call.fail(exits.UNAVAILABLE, "no-display")
+    return fault
+
+
+def _said(call: Call, fault: str) -> str:
+    return f"{call.say('display')}: {word('fault', fault, call.lang)}"

@@ -96,6 +96,7 @@ def _refused(call: Call, code: int, problem: dict[str, Any]) -> Failure:
 
 _KNOWN = frozenset({
     "no-such-transaction", "no-receipt", "no-printer", "nothing-in-doubt", "spool-full", "statement-interrupted",
-    "no-display", "display-busy", "no-refund-due", "refund-not-confirmed", "refund-too-large", "still-reversing", "already-closed",
+    "no-refund-due", "refund-not-confirmed", "refund-too-large", "still-reversing", "already-closed", "no-display",
+    "display-busy",
 })
 _TRY_AGAIN = frozenset({"statement-interrupted", "still-reversing", "display-busy"})

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 from aiohttp import web
 
+from agent.core import customer
 from agent.core.playbook import advise
 from agent.hooks import pull
 from agent.hooks.api import HOUSE
@@ -106,10 +107,13 @@ async def _serve(house: House, bell: Bell, response: web.StreamResponse, last: i
 
 
 def _event(house: House, entry: Entry) -> bytes:
-    """One event; what is about a transaction carries the advice of this moment."""
+    """One event; what is about a transaction carries the advice of this moment, and each what the customer is shown now.
+
+    A line or a printer can change what is shown without an event of the transaction itself.
+    """
     value: dict[str, object] = {
         "seq": entry.seq, "type": entry.type, "transaction": entry.transaction, "incident": entry.incident, "data": entry.data,
-        "at": entry.wall_ms,
+        "at": entry.wall_ms, "customer": customer.shown(house.inbox.state),
     }
     if entry.transaction is not None:
         view = house.inbox.view(entry.transaction)

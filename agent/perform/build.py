@@ -27,6 +27,7 @@ from device.errors import MacError
 from device.lent import Lent
 
 if TYPE_CHECKING:
+    from agent.perform.display import DisplayThread
     from agent.perform.payapp import PayappLine
     from agent.perform.printer import PrinterThread
     from agent.perform.telemetry import Clock, Telemetry
@@ -116,6 +117,19 @@ def printer_thread(config: Config, tell: Callable[[Event], None]) -> "PrinterThr
     if "printer.confirm" in config.written:
         profile = msgspec.structs.replace(profile, confirm=printer.confirm)
     return PrinterThread(open_printer(printer.driver, printer.port, printer.baud, profile), profile, tell)
+
+
+def display_thread(config: Config, tell: Callable[[Event], None]) -> "DisplayThread | None":
+    """The customer display's thread, or None without one."""
+    display, terminal = config.display, config.terminal
+    if display is None or display.driver == "disabled":
+        return None
+    from agent.perform.display import DisplayThread, Words
+    from device.display.factory import open_display
+
+    driver = open_display(display.driver, display.port, display.baud, display.charset, display.brightness)
+    words = Words(terminal.lang, display.charset, terminal.merchant_name)
+    return DisplayThread(driver, words, display.idle_after_ms / 1000, tell)
 
 
 def payapp_line(config: Config, tell: Callable[[Event], None]) -> "PayappLine | None":

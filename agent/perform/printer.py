@@ -3,9 +3,7 @@
 The core decides what is printed and what is never printed twice; here is only the honest word on how far a job came.
 """
 
-import asyncio
 import logging
-import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -15,9 +13,9 @@ from uuid import UUID
 from agent.core.change import PrintJob, WatchPrinter
 from agent.core.event import Event, JobFinished, PrinterSeen
 from agent.core.model import Document
+from agent.perform.devicethread import DeviceThread
 from agent.perform.steady import Steady
 from device import printer as device
-from device.errors import PortError, PortUnavailable
 from device.printer.encoder import DocumentSizeError, encode
 from device.printer.profile import PrinterProfile
 
@@ -28,30 +26,20 @@ Level = Literal[device.Level, "UNPRINTABLE", "UNKNOWN"]
 WATCH_S = 1.0  # how often a printer that jobs wait for is asked,
 RECOVER_S = 5.0  # and one that nothing waits for, until its fault has gone
 PROVABLE_MAX = 32  # jobs whose late proof is still understood
-STOP_S = 2.0
 
 
-class PrinterThread:
+class PrinterThread(DeviceThread):
     """One thread, one port. `tell` is called on the event loop."""
 
     def __init__(self, printer: device.Printer, profile: PrinterProfile, tell: Callable[[Event], None]) -> None:
+        super().__init__("printer", printer, tell)
         self._printer = printer
         self._profile = profile
-        self._tell_on_loop = tell
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: deque[PrintJob] = deque()
         self._watched = False
-        self._stopping = False
         self._asked_at_s: float | None = None
-        self._trouble = ""  # why the port did not open, told once
         self._steady = Steady(device.READY)
         self._provable: OrderedDict[int, tuple[PrintJob, int]] = OrderedDict()
-        self._thread = threading.Thread(target=self._main, name="printer", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread; call on the event loop."""
-        self._loop = asyncio.get_running_loop()
-        self._thread.start()
 
     def perform(self, effect: PrintJob | WatchPrinter) -> None:
         """Take an effect of the core's; returns at once."""
@@ -60,26 +48,6 @@ class PrinterThread:
         else:
             self._watched = effect.wanted
         self._printer.wake()
-
-    def stop(self) -> None:
-        """End the thread within STOP_S; a job at the printer is left as it is (its INTENT is on disk)."""
-        self._stopping = True
-        self._printer.interrupt()
-        if self._thread.is_alive():
-            self._thread.join(STOP_S)
-
-    def _main(self) -> None:
-        while not self._stopping:
-            try:
-                self._turn()
-            except PortError as error:
-                log.warning("printer: %s", error)
-                self._printer.close()
-                time.sleep(WATCH_S)
-            except Exception:
-                log.exception("the printer thread goes on after a defect")
-                time.sleep(WATCH_S)
-        self._printer.close()
 
     def _turn(self) -> None:
         """One thing at a time: a job, else a look when one is due, else sleep until something happens."""
@@ -108,16 +76,10 @@ class PrinterThread:
         return min(moments, default=None)
 
     def _open(self) -> device.Status | None:
-        """None when the port is open, else why it is not; its words are logged once."""
-        if self._printer.is_open:
-            return None
-        try:
-            self._printer.open()
-        except PortUnavailable as error:
-            if str(error) != self._trouble:
-                log.warning("printer: %s", error)
-            self._trouble = str(error)
-            return device.Status(unavailable=True, cause=error.cause)
+        """None when the port is open, else why it is not."""
+        closed = self._closed()
+        if closed is not None:
+            return device.Status(unavailable=True, cause=closed.cause)
         self._trouble = ""
         return None
 
@@ -164,10 +126,6 @@ class PrinterThread:
         """The word on a job; what the printer is like comes with it."""
         self._steady.tell((status.fault, status.paper), time.monotonic())
         self._tell(_finished(effect, level, accepted, total, status))
-
-    def _tell(self, event: Event) -> None:
-        if self._loop is not None and not self._stopping:
-            self._loop.call_soon_threadsafe(self._tell_on_loop, event)
 
 
 def paper_of(document: Document) -> device.Document:
