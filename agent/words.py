@@ -66,6 +66,7 @@ WORDS: Mapping[str, Words] = {
     "fault": {
         "none": ("正常", "ready"),
         "unknown": ("状态未知", "state unknown"),
+        "mute": ("已接通(不回报)", "connected, it never answers"),
         "paper_out": ("缺纸", "out of paper"),
         "cover_open": ("纸仓盖未合", "cover open"),
         "cutter": ("切刀故障", "cutter jammed"),

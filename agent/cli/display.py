@@ -5,7 +5,7 @@ import click
 from agent import exits
 from agent.cli.base import Call, common, emit
 from agent.cli.localapi import ask
-from agent.core.display import WRITABLE
+from agent.core.display import READY
 from agent.words import word
 
 
@@ -27,10 +27,10 @@ def display_group() -> None:
 @display_group.command("status", epilog="\b\nExample:\n  reversald display status --json\n")
 @common
 def display_status(call: Call) -> None:
-    """Whether it can be written to. A pole display never answers, so "state unknown" is as good as it gets."""
+    """Whether it can be written to. A pole display never answers: "connected" is as good as it gets."""
     fault = _fault(call)
     emit({"display": fault}) if call.as_json else click.echo(_said(call, fault))
-    if fault != WRITABLE:
+    if fault not in READY:
         click.get_current_context().exit(exits.UNAVAILABLE)
 
 
@@ -39,7 +39,7 @@ def display_status(call: Call) -> None:
 def display_test(call: Call) -> None:
     """Show a test pattern for ten seconds; refused while a customer is reading about a payment."""
     fault = _fault(call)
-    if fault != WRITABLE:
+    if fault not in READY:
         emit({"display": fault, "sent": False}) if call.as_json else click.echo(_said(call, fault))
         click.get_current_context().exit(exits.UNAVAILABLE)
     ask(call, "POST", "/v1/display/test")

@@ -11,6 +11,12 @@ def _acquirer() -> click.Command:
     return acquirer
 
 
+def _display() -> click.Command:
+    from agent.cli.simulate_display import display
+
+    return display
+
+
 def _printer() -> click.Command:
     from agent.cli.simulate_printer import printer
 
@@ -30,7 +36,7 @@ def _payapp() -> click.Command:
 
 
 _COMMANDS: dict[str, Callable[[], click.Command]] = {
-    "acquirer": _acquirer, "payapp": _payapp, "printer": _printer, "wallet": _wallet,
+    "acquirer": _acquirer, "display": _display, "payapp": _payapp, "printer": _printer, "wallet": _wallet,
 }
 
 

@@ -7,7 +7,8 @@ from agent.core.change import Decision, Rejected, ShowTest
 from agent.core.displayevent import DisplaySeen, DisplayTestAsked
 from agent.core.state import State
 
-WRITABLE = "unknown"  # it takes what is sent; what is lit on it, only a person can see
+MUTE = "mute"  # it takes what is sent; what is lit on it, only a person can see
+READY = frozenset({MUTE, "unknown"})
 
 
 def seen(state: State, event: DisplaySeen) -> None:
@@ -16,7 +17,7 @@ def seen(state: State, event: DisplaySeen) -> None:
         return
     state.put(replace(state.display, fault=event.fault))
     state.tell("display.state", fault=event.fault)
-    if event.fault != WRITABLE:
+    if event.fault not in READY:
         incidents.open_one(state, "display", None, "technician", "check_display")
     else:
         _close(state, "display_back")
@@ -24,8 +25,8 @@ def seen(state: State, event: DisplaySeen) -> None:
 
 def booted(state: State) -> None:
     """A new process knows nothing of it yet; where there is none any more, nobody waits for it."""
-    if state.display.fault != WRITABLE:
-        state.put(replace(state.display, fault=WRITABLE))
+    if state.display.fault != "unknown":
+        state.put(replace(state.display, fault="unknown"))
     if not state.agent.policy.has_display:
         _close(state, "not_needed")
 

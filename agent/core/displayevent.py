@@ -4,7 +4,7 @@ from agent.core.happening import Happening
 
 
 class DisplaySeen(Happening, frozen=True):
-    """Whether the display can be written to. `fault` "unknown" is as good as it gets: a pole display never answers."""
+    """Whether the display can be written to. `fault` "mute" is as good as it gets: it takes what is sent."""
 
     fault: str
 

@@ -310,7 +310,7 @@ class Printer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Display(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether the customer display can be written to. `fault` is "unknown" (it can; it never answers) or a stable code."""
+    """Whether the customer display can be written to. `fault` is "unknown", "mute" (it can) or a stable code."""
 
     id: str = "display"
     fault: str = "unknown"

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from agent.core.change import ShowTest
 from agent.core.customer import Shown
-from agent.core.display import WRITABLE
+from agent.core.display import MUTE
 from agent.core.displayevent import DisplaySeen
 from agent.core.event import Event
 from agent.perform.devicethread import DeviceThread
@@ -73,7 +73,7 @@ class DisplayThread(DeviceThread):
         self._lit: Screen | None = None  # what was sent last over this open port
         self._sent_s = 0.0
         self._retry_s = 0.0
-        self._steady = Steady(frozenset({WRITABLE}))
+        self._steady = Steady(frozenset({MUTE}))
         self._rested = threading.Event()
 
     def show(self, shown: Shown | None) -> None:
@@ -124,7 +124,7 @@ class DisplayThread(DeviceThread):
             self._lit, self._sent_s, self._trouble = screen, now_s, ""
         if wanted[0] is None and self._wanted is wanted:
             self._rested.set()
-        self._say(WRITABLE)
+        self._say(MUTE)
         due_s = [self._sent_s + REFRESH_S, *(moment for moment in (until_s, self._steady.due_s) if moment is not None)]
         self._display.wait(max(0.0, min(due_s) - time.monotonic()))
 

@@ -40,7 +40,7 @@ def start(name: CommandSet, brightness: int) -> bytes:
 
 
 def frame(name: CommandSet, charset: Charset, screen: Screen) -> bytes:
-    """Both lines over whatever stood there; the same bytes again change nothing."""
+    """Both lines, the lower one first; the same bytes again change nothing."""
     commands = SETS[name]
     upper, lower = fitted(screen.upper, charset), fitted(screen.lower, charset)
-    return commands.upper + upper + commands.end + commands.lower + lower + commands.end
+    return commands.lower + lower + commands.end + commands.upper + upper + commands.end

@@ -2,7 +2,7 @@
 
 from device.descriptor import Port
 from device.display import Charset, Screen
-from device.display.commands import CommandSet, frame, start
+from device.display.commands import CLEAR, CommandSet, frame, start
 from device.errors import PortLost, PortStalled
 
 LINE_S = 2.0  # added to twice the time that the bytes take on the line
@@ -16,6 +16,7 @@ class PoleDisplay:
         self._commands: CommandSet = commands
         self._charset: Charset = charset
         self._brightness = brightness
+        self._lit: Screen | None = None
 
     @property
     def is_open(self) -> bool:
@@ -23,6 +24,7 @@ class PoleDisplay:
 
     def open(self) -> None:
         if not self._port.is_open:
+            self._lit = None
             self._port.open()
             self._send(start(self._commands, self._brightness))
 
@@ -30,7 +32,12 @@ class PoleDisplay:
         self._port.close()
 
     def show(self, screen: Screen) -> None:
-        self._send(frame(self._commands, self._charset, screen))
+        """A new screen begins with a blank one. The line that names the customer comes before the words to them, so that a
+        write that breaks off never puts one customer's words above another one's amount.
+        """
+        data = frame(self._commands, self._charset, screen)
+        self._send(data if screen == self._lit else CLEAR + data)
+        self._lit = screen
 
     def wait(self, timeout_s: float | None) -> None:
         self._port.sleep(timeout_s)

@@ -1,27 +1,19 @@
-"""The printer model on real wires: a pseudo terminal or a TCP port, with orders over a Unix socket.
+"""The printer model on real wires: a pseudo terminal or a TCP port.
 
 Everything happens on one event loop; between events it sleeps.
 """
 
 import asyncio
-import contextlib
-import os
-import pty
-import termios
-import tty
 from collections.abc import Callable
-from pathlib import Path
-
-import msgspec
 
 from device.printer.profile import PrinterProfile
-from device.simulator.printer_control import ORDER_BYTES_MAX, OrderError, obey, state
+from device.simulator.printer_control import obey, state
 from device.simulator.printer_model import PrinterModel
 from device.simulator.printer_output import SlipFiles
 from device.simulator.printer_traits import Traits
+from device.simulator.ptywire import PtyWire
 
 Tell = Callable[[dict[str, object]], None]
-READ_BYTES_MAX = 4096
 PENDING_BYTES_MAX = 64 * 1024
 
 
@@ -57,6 +49,15 @@ class Engine:
     @property
     def now_ms(self) -> int:
         return int((self._loop.time() - self._start_s) * 1000)
+
+    @property
+    def stalled(self) -> bool:
+        """True while the printer takes nothing from the line."""
+        return self.model.condition.stalled
+
+    def room(self) -> int:
+        """Bytes that it takes now."""
+        return self.model.room()
 
     def feed(self, data: bytes) -> int:
         """Bytes from the wire; how many of them it took."""
@@ -95,65 +96,6 @@ class Engine:
     def _save(self) -> None:
         while self.model.slips:
             self._tell(self._files.save(self.model.slips.pop(0)))
-
-
-class PtyWire:
-    """A pseudo terminal that looks like a serial line: at the speed of `baud`, and it can be stopped."""
-
-    def __init__(self, engine: Engine, baud: int) -> None:
-        self._engine = engine
-        self._bytes_per_s = baud / 10
-        self._loop = asyncio.get_running_loop()
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.path = os.ttyname(self._slave)
-        self._free_s = 0.0  # when the wire has carried what was read
-        self._timer: asyncio.TimerHandle | None = None
-        self._reading = False
-        self._stopped = False
-        engine.reply = self._reply
-        engine.moved = self._arm
-        self._arm()
-
-    def _arm(self) -> None:
-        """Read when the printer has room and the wire is free; stop the line itself when the printer takes nothing."""
-        stalled = self._engine.model.condition.stalled
-        if stalled != self._stopped:
-            self._stopped = stalled
-            termios.tcflow(self._slave, termios.TCOOFF if stalled else termios.TCOON)
-        wait_s = self._free_s - self._loop.time()
-        wanted = self._engine.model.room() > 0 and wait_s <= 0
-        if wanted and not self._reading:
-            self._loop.add_reader(self._master, self._read)
-        elif self._reading and not wanted:
-            self._loop.remove_reader(self._master)
-        self._reading = wanted
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(wait_s, self._arm) if wait_s > 0 else None
-
-    def _read(self) -> None:
-        burst = max(1, int(self._bytes_per_s / 50))  # what the wire carries in 20 ms
-        try:
-            data = os.read(self._master, min(self._engine.model.room(), burst, READ_BYTES_MAX))
-        except BlockingIOError:
-            return
-        self._free_s = self._loop.time() + len(data) / self._bytes_per_s
-        self._engine.feed(data)
-
-    def _reply(self, data: bytes) -> None:
-        with contextlib.suppress(BlockingIOError):  # nobody reads: a serial line loses what nobody reads
-            os.write(self._master, data)
-
-    def close(self) -> None:
-        """The plug is pulled."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._reading:
-            self._loop.remove_reader(self._master)
-        os.close(self._master)
-        os.close(self._slave)
 
 
 class TcpWire(asyncio.Protocol):
@@ -229,20 +171,3 @@ async def open_tcp(engine: Engine, host: str, port: int) -> tuple[str, Callable[
 class _Refuse(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
-
-
-async def control(engine: Engine, path: Path) -> asyncio.Server:
-    """Take orders on a Unix socket, one JSON object per line; every line is answered."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, ValueError, asyncio.CancelledError):  # gone, a line too long, or the end
-            while line := await reader.readline():
-                try:
-                    answer: dict[str, object] = {"ok": True, **engine.order(line)}
-                except OrderError as error:
-                    answer = {"ok": False, "error": str(error)}
-                writer.write(msgspec.json.encode(answer) + b"\n")
-                await writer.drain()
-        writer.close()
-
-    return await asyncio.start_unix_server(talk, path, limit=ORDER_BYTES_MAX)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from device.simulator.bench import OrderError
 from device.simulator.printer_model import PrinterModel
 from device.simulator.printer_traits import ROLL_LINES
 
-ORDER_BYTES_MAX = 4096
 HOT_MS = 5000
 
 
@@ -19,10 +19,6 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mid_line: bool = False  # paper_out: and a third of the next one
     lines: int = ROLL_LINES  # paper_in: on the new roll
     for_ms: int = HOT_MS  # overheat: then it has cooled down
-
-
-class OrderError(ValueError):
-    """The order is not one of ORDERS, or not readable: whoever sent it is at fault."""
 
 
 def _set(**values: object) -> Callable[[PrinterModel, Order, int], None]:

@@ -2,23 +2,20 @@
 
 import asyncio
 import contextlib
-import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from device.errors import PortUnavailable
 from device.printer.profile import PrinterProfile
-from device.simulator.printer import Engine, Tell, control, open_pty, open_tcp, traits_of
+from device.simulator.bench import control, link, listening, make_way, unlink
+from device.simulator.printer import Engine, Tell, open_pty, open_tcp, traits_of
 from device.simulator.printer_bridge import open_bridge
 from device.simulator.printer_model import PrinterModel
 from device.simulator.printer_output import SlipFiles
 from device.simulator.printer_traits import ROLL_LINES
 
-Listener = TypeVar("Listener")
 Wire = tuple[str, Callable[[], None]]
 
 
@@ -55,13 +52,13 @@ async def serve(options: Options, tell: Tell, stop: asyncio.Event) -> None:
         ends.callback(end)
         told = {"event": "ready", "port": port}
         if options.link is not None:
-            told["link"] = _link(options.link, port)
-            ends.callback(_unlink, options.link, port)
+            told["link"] = link(options.link, port)
+            ends.callback(unlink, options.link, port)
         if options.control is not None:
-            _make_way(options.control)
-            orders = await _listening(control(engine, options.control), str(options.control))
+            make_way(options.control)
+            orders = await listening(control(engine.order, options.control), str(options.control))
             told["control"] = str(options.control)
-            ends.callback(_make_way, options.control)
+            ends.callback(make_way, options.control)
             ends.callback(orders.close)
         tell(dict(told))
         await stop.wait()
@@ -70,40 +67,9 @@ async def serve(options: Options, tell: Tell, stop: asyncio.Event) -> None:
 async def _wire(engine: Engine, options: Options) -> Wire:
     if options.bridge is not None:
         if options.bridge.startswith("unix:"):
-            _make_way(Path(options.bridge.removeprefix("unix:")))
-        return await _listening(open_bridge(engine, options.bridge), options.bridge)
+            make_way(Path(options.bridge.removeprefix("unix:")))
+        return await listening(open_bridge(engine, options.bridge), options.bridge)
     if options.tcp is not None:
         host, _, port = options.tcp.removeprefix("tcp://").rpartition(":")
-        return await _listening(open_tcp(engine, host or "127.0.0.1", int(port)), options.tcp)
+        return await listening(open_tcp(engine, host or "127.0.0.1", int(port)), options.tcp)
     return await open_pty(engine, options.baud)
-
-
-async def _listening(opening: Awaitable[Listener], address: str) -> Listener:
-    """Say in one sentence why an address cannot be had."""
-    try:
-        return await opening
-    except OSError as error:
-        raise PortUnavailable(f"cannot listen on {address}: {error.strerror or error}") from None
-
-
-def _make_way(path: Path) -> None:
-    """A socket that a former run left behind is in the way; anything else is somebody's file."""
-    if path.is_socket():
-        path.unlink()
-
-
-def _link(path: Path, port: str) -> str:
-    """Let `path` lead to the port, also when it led to an older one."""
-    if path.exists() and not path.is_symlink():
-        raise PortUnavailable(f"{path} is there and is not a link: move it away, or choose another name")
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(port)
-    fresh.replace(path)
-    return str(path)
-
-
-def _unlink(path: Path, port: str) -> None:
-    """Remove our own link; another printer may have taken the name over."""
-    if path.is_symlink() and str(path.readlink()) == port:
-        path.unlink()

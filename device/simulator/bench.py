@@ -1,0 +1,67 @@
+"""Where a simulated device is found on the workbench: a link that keeps its name, and a socket for orders."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from device.errors import PortUnavailable
+
+Listener = TypeVar("Listener")
+ORDER_BYTES_MAX = 4096
+
+
+class OrderError(ValueError):
+    """The order is not one that this device knows, or not readable: whoever sent it is at fault."""
+
+
+async def control(order: Callable[[bytes], dict[str, object]], path: Path) -> asyncio.Server:
+    """Take orders on a Unix socket, one JSON object per line; every line is answered. `order` raises OrderError."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, ValueError, asyncio.CancelledError):  # gone, a line too long, or the end
+            while line := await reader.readline():
+                try:
+                    answer: dict[str, object] = {"ok": True, **order(line)}
+                except OrderError as error:
+                    answer = {"ok": False, "error": str(error)}
+                writer.write(msgspec.json.encode(answer) + b"\n")
+                await writer.drain()
+        writer.close()
+
+    return await asyncio.start_unix_server(talk, path, limit=ORDER_BYTES_MAX)
+
+
+async def listening(opening: Awaitable[Listener], address: str) -> Listener:
+    """Say in one sentence why an address cannot be had."""
+    try:
+        return await opening
+    except OSError as error:
+        raise PortUnavailable(f"cannot listen on {address}: {error.strerror or error}") from None
+
+
+def make_way(path: Path) -> None:
+    """A socket that a former run left behind is in the way; anything else is somebody's file."""
+    if path.is_socket():
+        path.unlink()
+
+
+def link(path: Path, port: str) -> str:
+    """Let `path` lead to the port, also when it led to an older one."""
+    if path.exists() and not path.is_symlink():
+        raise PortUnavailable(f"{path} is there and is not a link: move it away, or choose another name")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(port)
+    fresh.replace(path)
+    return str(path)
+
+
+def unlink(path: Path, port: str) -> None:
+    """Remove our own link; another printer may have taken the name over."""
+    if path.is_symlink() and str(path.readlink()) == port:
+        path.unlink()
