@@ -69,6 +69,8 @@ class DisplayThread(DeviceThread):
         self._words = words
         self._idle_after_s = idle_after_s
         self._wanted: tuple[Shown | None, float] = (None, time.monotonic())  # and since when
+        self._started = False
+        self._left = ""  # the transaction whose customer has left: its end was read, or was there before we were
         self._test_until_s = 0.0
         self._lit: Screen | None = None  # what was sent last over this open port
         self._sent_s = 0.0
@@ -77,9 +79,21 @@ class DisplayThread(DeviceThread):
         self._rested = threading.Event()
 
     def show(self, shown: Shown | None) -> None:
-        """What the customer is to read from now on; None is the merchant's name. Called after every commit."""
-        if shown != self._wanted[0]:
-            self._wanted = shown, time.monotonic()
+        """What the customer is to read from now on; None is the merchant's name. Called after every commit.
+
+        An end is read once and for a while. What becomes of that transaction hours later, or how it had ended before this
+        program started, is not for whoever stands there now.
+        """
+        now_s, (last, since_s) = time.monotonic(), self._wanted
+        if shown is not None and not shown.lasting:
+            known = last is not None and not last.lasting and last.transaction == shown.transaction
+            if not self._started or (known and now_s >= since_s + self._idle_after_s):
+                self._left = shown.transaction
+            if shown.transaction == self._left:
+                shown = None
+        self._started = True
+        if shown != last:
+            self._wanted = shown, now_s
             self._display.wake()
 
     def perform(self, _effect: ShowTest) -> None:

@@ -12,7 +12,7 @@ from device.simulator.display_model import PoleModel, Set
 from device.simulator.ptywire import READ_BYTES_MAX, PtyWire
 
 Tell = Callable[[dict[str, object]], None]
-SETTLE_S = 0.03  # a person's eye does not see the first line change before the second
+SETTLE_S = 0.06  # so long nothing came: a person reads whole screens, not the first line before the second
 NOISE = b"$GPGGA,not a display,*00\r\n"
 
 
@@ -106,8 +106,9 @@ class Pole:
         }
 
     def _look(self) -> None:
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SETTLE_S, self._see)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(SETTLE_S, self._see)
 
     def _see(self) -> None:
         self._timer = None
