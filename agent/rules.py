@@ -66,6 +66,10 @@ def warnings(config: Config) -> list[Finding]:
     if config.relay is not None and config.recovery.mode != "relay":
         mode = config.recovery.mode
         found.append(Finding(("relay",), f'is not used in mode "{mode}"', f'模式 "{mode}" 不使用此节'))
+    if config.display is not None and config.display.charset == "latin" and config.terminal.lang == "zh":
+        en = "is latin: this display shows English texts, though terminal.lang is zh"
+        zh = "为 latin：terminal.lang 虽为 zh，客显仍显示英文"
+        found.append(Finding(("display.charset", "terminal.lang"), en, zh))
     return found
 
 

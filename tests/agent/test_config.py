@@ -137,6 +137,13 @@ def test_every_mistake_is_named_with_its_key_and_not_only_the_first(tmp_path):
         ("printer", "baud", "110"),
         ("printer", "port", '"udp://printer:9100"'),
         ("printer", "confirm", '"maybe"'),
+        ("display", "driver", '"lcd"'),
+        ("display", "port", '"tcp://pole:9100"'),
+        ("display", "port", '""'),
+        ("display", "baud", "9601"),
+        ("display", "charset", '"utf-8"'),
+        ("display", "brightness", "5"),
+        ("display", "idle_after_ms", "2999"),
         ("settlement", "cutoff", '"24:00"'),
     ],
 )
@@ -189,6 +196,11 @@ def test_a_wrong_address_is_not_shown_back_when_it_may_hold_a_password(tmp_path)
         (RIGHT + '[printer]\ndriver = "vendor"\nport = "/dev/ttyS1"\n', "printer.port"),
         (RIGHT + '[printer]\ndriver = "vendor"\nport = "tcp://10.0.0.9:9100"\n', "printer.port"),
         (RIGHT + f'[printer]\ndriver = "vendor"\nport = "unix:/{"s" * 107}"\n', "printer.port"),
+        (RIGHT + '[display]\ndriver = "cd5220"\n', "display.port"),
+        (
+            RIGHT + '[printer]\ndriver = "escpos"\nport = "/dev/ttyS1"\n[display]\ndriver = "escpos"\nport = "/dev/ttyS1"\n',
+            "display.port",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(tmp_path, text, key):
@@ -212,6 +224,19 @@ def test_mode_payapp_needs_neither_a_host_nor_a_key(tmp_path):
     config = load(write(tmp_path, '[recovery]\nmode = "payapp"\n[storage]\nvault = "none"\n'))
     assert config.warnings == ()
     assert file_problems(config) == []
+
+
+def test_a_display_has_its_own_port_and_the_fields_usual_speed(tmp_path):
+    config = load(write(tmp_path, RIGHT + '[display]\ndriver = "cd5220"\nport = "pole"\n'))
+    assert config.display is not None
+    assert (config.display.port, config.display.baud, config.display.charset) == (str(tmp_path / "pole"), 9600, "gbk")
+    assert config.warnings == ()
+
+
+def test_a_display_without_chinese_characters_is_warned_of_where_chinese_is_spoken(tmp_path):
+    latin = '[display]\ndriver = "escpos"\nport = "/dev/ttyS2"\ncharset = "latin"\n'
+    assert warned(tmp_path, RIGHT + latin) == {"display.charset"}
+    assert warned(tmp_path, RIGHT + latin + '[terminal]\nlang = "en"\n') == set()
 
 
 def test_timers_below_the_fields_ranges_are_accepted_with_a_warning_and_so_is_zero(tmp_path):

@@ -42,6 +42,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/terminal": {"event": "signed_in"},
     "/v1/link": {"state": "up"},
     "/v1/print/test": {},
+    "/v1/display/test": {},
     "/v1/incidents/{id}/resolve": {"as": "no_action", "by": "王", "note": "x"},
 }
 POSTS = [route.path for route in ROUTES if route.method == "POST"]

@@ -132,6 +132,7 @@ async def test_every_answer_is_as_it_is_described(house: OpenHouse) -> None:
         ("Ready", await house.call("GET", "/v1/ready")),
         ("Health", await house.call("GET", "/healthz")),
         ("Done", await house.post("/v1/terminal", {"event": "rebooted"})),
+        ("ProblemBody", await house.post("/v1/display/test")),
     ]
     for name, answer in told:
         validator(name).validate(answer.body)

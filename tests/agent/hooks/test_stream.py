@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from agent.core.event import TerminalChanged
+from agent.core.event import HostReachable, HostUnreachable, TerminalChanged
 from agent.hooks import stream
 from tests.support.house import OpenHouse, housed
 
@@ -75,6 +75,27 @@ async def test_a_listener_hears_what_happens_from_now_on_with_its_advice(house: 
     assert (doubt.data["seq"], doubt.data["at"]) == (doubt.id, house.clock.wall_ms)
     incident = next(event for event in seen if event.event == "incident.opened")
     assert incident.data["incident"] == (await house.get("/v1/incidents"))["items"][0]["id"]
+
+
+@housed()
+async def test_every_event_says_what_the_customer_is_shown_also_when_only_the_line_changed(house: OpenHouse) -> None:
+    async with listening(house, 0) as listener:
+        key = await house.doubt("000002")
+        assert (await listener.until(house.store.seq))[-1].data["customer"]["zh"][0] == "待冲正,请勿重复付款"
+        await house.inbox.submit(HostReachable())
+        said = (await listener.until(house.store.seq))[-1].data["customer"]
+        assert (said["transaction"], said["code"], said["lasting"]) == (key, "P4a", True)
+        assert said["zh"] == ["冲正中,请勿再刷卡", "1.00元         *0128"]
+        await house.inbox.submit(HostUnreachable())
+        down = next(event for event in await listener.until(house.store.seq) if event.data["transaction"] is None)
+        assert down.data["customer"]["code"] == "P3", "this event is about no transaction, yet an advice is another"
+
+
+@housed()
+async def test_before_any_payment_the_customer_is_shown_nothing(house: OpenHouse) -> None:
+    async with listening(house, 0) as listener:
+        await house.post("/v1/terminal", {"event": "rebooted"})
+        assert {event.data["customer"] for event in await listener.until(house.store.seq)} == {None}
 
 
 @housed()

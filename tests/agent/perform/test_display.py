@@ -1,4 +1,4 @@
-"""The display's thread on a display that the test plays: the newest word, the merchant's name, and faults told once they stand."""
+"""The display's thread on a display that the test plays: the newest word, the merchant's name, faults that stand."""
 
 import asyncio
 import threading

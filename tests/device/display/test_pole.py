@@ -28,6 +28,12 @@ def opened(port: str, driver: Driver = "cd5220", charset: Charset = "gbk") -> Di
     return display
 
 
+def fill(display: Display) -> None:
+    """Write until it takes nothing any more; a pseudo terminal may take a few kilobytes before it is full."""
+    for _ in range(2000):
+        display.show(SCREEN)
+
+
 @pytest.mark.parametrize("driver", ["cd5220", "escpos"])
 @pytest.mark.parametrize("charset", ["gbk", "latin"])
 def test_two_lines_are_read_as_they_were_meant_in_both_sets_and_characters(
@@ -96,8 +102,7 @@ def test_a_line_that_takes_nothing_is_given_up_within_its_bound_and_the_rest_nev
         pole.wait_for("A", "")
         pole.order("stall")
         with pytest.raises(PortStalled, match="takes no more bytes"):
-            for _ in range(2000):  # a pseudo terminal may take a few kilobytes before it is full
-                display.show(SCREEN)
+            fill(display)
         assert not display.is_open
         pole.order("go")
         display.open()
