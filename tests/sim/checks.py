@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.core import playbook
 from agent.core.change import Change, Decision, SendReversal
+from agent.core.customer import Shown
 from agent.core.event import BatchChanged, Event, Opened
 from agent.core.model import Incident, Reversal, Transaction
 from agent.core.state import State
@@ -22,6 +23,9 @@ NEVER_AGAIN = {"reversal.confirmed": "accepted", "reversal.fenced": "fenced", "r
 REFUSALS = frozenset({"reversal.later", "reversal.no_original_early", "reversal.refused"})
 SENDS_MAX = 3 + 3 + 1  # of one opportunity: counted ones, key answers, one early "no original"
 SPACING_MS = 60_000
+# What a display may say, and in which states.
+CLAIMS = {"冲正成功": {"reversed"}, "交易成功": {"approved", "paid"}, "撤销成功": {"approved"}}
+ASKS_AGAIN = ("重新", "重刷", "重做", "可重试", "换方式", "again", "repay", "redo", "retry", "other means")
 
 
 class Violation(Exception):
@@ -49,6 +53,7 @@ class Checks:
         self.sends: dict[tuple[str, int, int], int] = {}
         self.bypassed = False
         self.owed: dict[str, int] = {}  # opportunities that a settlement has to wait for
+        self.newest: Opened | None = None  # the customer in front of the till
         self.closing: dict[str, int] = {}  # sends counted when the batch closed: there must be no more
 
     # ── every commit ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -69,8 +74,10 @@ class Checks:
                 self._transaction(machine, row)  # type: ignore[arg-type]
             elif kind is Incident:
                 self._incident(row)  # type: ignore[arg-type]
-        if type(event) is Opened and event.vault is not None:
-            self.sealed[event.vault] = None
+        if type(event) is Opened:
+            self.newest = event
+            if event.vault is not None:
+                self.sealed[event.vault] = None
         for ref in change.wiped:
             self.sealed.pop(ref, None)
         if type(event) is BatchChanged and event.what != "settling":
@@ -260,6 +267,23 @@ class Checks:
         row = self._row(attempt)
         if row is not None and row.kind == "sale" and not playbook.judge(self.world.machine.state, row)[1]:
             attempt.released = True
+
+    def sent(self, screen: Shown | None) -> None:
+        """What goes to the customer display is about whoever stands there, by amount and card, and asks no one to pay twice."""
+        if screen is None:
+            return
+        newest = self.newest
+        if newest is None or screen.transaction != newest.transaction:
+            raise Violation("14", f"the display speaks of {screen.transaction} while somebody else stands there")
+        whose = f"{newest.amount_fen // 100}.{newest.amount_fen % 100:02d}"
+        for upper, lower in (screen.zh, screen.en):
+            if whose not in lower or not lower.endswith(newest.last4 or ""):
+                raise Violation("14", f"the display does not name its customer: {lower!r}")
+            row = self.world.machine.state.transactions.get(screen.transaction)  # None: closed meanwhile, and forgotten
+            unsafe = row is not None and row.state not in PAYABLE and row.id not in self.risk
+            untrue = row is not None and any(word in upper and row.state not in states for word, states in CLAIMS.items())
+            if untrue or (unsafe and any(word in upper for word in ASKS_AGAIN)):
+                raise Violation("14", f"the display says {upper!r} of what is {row and row.state}")
 
     def may_pay_again(self, attempt: "Attempt") -> bool:
         """What the screen says about paying again. With no answer from the agent nobody pays again."""

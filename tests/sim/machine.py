@@ -51,7 +51,7 @@ class Machine:
             rule = ("wait", "wait", "refuse", "pass")[int(world.chance() * 4)]
         self.policy = Policy(
             mode="relay" if world.relayed else "direct", line_leased=leased, wallets=RULES, release_on_evidence=True,
-            settlement_while_pending=rule,  # type: ignore[arg-type]
+            settlement_while_pending=rule, has_display=world.faults.glass,  # type: ignore[arg-type]
         )
         self.state = State()
         self.up = False
@@ -134,6 +134,8 @@ class Machine:
             return
         self.up = True
         self.world.checks.found(self.books.found)
+        if self.world.pole is not None:
+            self.world.pole.started()
         if self.submit(Booted(version="1", policy=self.policy)) == "full":  # the daemon leaves, and is started again
             self._fail()
 
@@ -230,6 +232,8 @@ class Machine:
             return "down"
         for effect in change.effects:
             self._dispatch(effect)
+        if world.pole is not None:
+            world.pole.committed()
         self._arm(change.next_deadline_ms)
         return change.decision
 

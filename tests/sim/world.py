@@ -16,6 +16,7 @@ from tests.sim.fleet import Fleet
 from tests.sim.line import Line
 from tests.sim.machine import CUTOFF_MS, Machine
 from tests.sim.people import People
+from tests.sim.pole import EVERY, Pole
 from tests.sim.printer import Printer
 from tests.sim.scan import Wallets
 from tests.sim.terminal import Terminal
@@ -36,6 +37,8 @@ class World:
         self.chance = random.random
         drawn = swarm.draw(random)
         size = (1, 1, 1, 1, 1, 2, 3, 6)[int(random.random() * 8)]
+        if seed % EVERY == 0:
+            drawn = swarm.Faults((*drawn.names, "glass"))
         self.faults = self.drawn = drawn if only is None else swarm.Faults(only)
         self.relayed = self.drawn.relay and not self.drawn.lease
         self.journal = journal
@@ -51,6 +54,7 @@ class World:
         self.line = Line(self)
         self.machine = Machine(self, self._books())
         self.printer = Printer(self)
+        self.pole = Pole(self) if self.faults.glass else None
         self.fleet = Fleet(self)
         self.people = People(self)
         self.app = (Terminal if self.relayed else App)(self, size if baskets is None else baskets)
@@ -116,6 +120,8 @@ class World:
             if getattr(faults, name) and not (name in swarm.JOURNAL_ONLY and not self.journal):
                 for _ in range(1 + int(chance() * 2)):
                     self.after(int(chance() * horizon), act)
+        if self.pole is not None:
+            self.after(int(self.pole.chance() * horizon), self.pole.pull)
         if faults.forgets:  # the host's day ends at 23:00 by the terminal's clock, where that is right
             at = int(chance() * horizon)
             self.machine.wall_base = CUTOFF_MS - at
@@ -239,6 +245,8 @@ class World:
         if not self.host.keys_good or self.machine.signing_in:
             self.machine.sign_in()
         self.printer.repair()
+        if self.pole is not None:
+            self.pole.plug()
         self.line.mac_until = 0
         self.line.came_back()
         self.fleet.pump()
