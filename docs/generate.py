@@ -24,7 +24,7 @@ from agent.hooks.routes import openapi  # noqa: E402
 from agent.reading import expectation  # noqa: E402
 from device.acquirer.profile import Profile  # noqa: E402
 from device.simulator.paper_picture import PictureError  # noqa: E402
-from docs import playbook, sequences, slips  # noqa: E402
+from docs import displays, playbook, sequences, slips  # noqa: E402
 
 CONFIGURATION = DOCS.parent / "packaging" / "reversald.toml"
 
@@ -212,6 +212,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "profiles.md": profiles,
     "sequences.md": sequences.sequences,
     "kinds.md": kinds,
+    **displays.texts(),
     **slips.texts(),
 }
 
@@ -223,18 +224,19 @@ def main(arguments: list[str]) -> int:
         for name in stale:
             (DOCS / name).write_text(PAGES[name]())
             print(f"wrote docs/{name}")
-        if any(name.startswith("receipts/") for name in stale):
-            _draw(DOCS / "receipts")
+        for folder, pictures in {"receipts": slips.pictures, "displays": displays.pictures}.items():
+            if any(name.startswith(f"{folder}/") for name in stale):
+                _draw(DOCS / folder, pictures)
         return 0
     for name in stale:
         print(f"docs/{name} is not what the code says; run: ./dev docs", file=sys.stderr)
     return 1 if stale else 0
 
 
-def _draw(folder: Path) -> None:
-    """The pictures of the slips, drawn anew when the slips changed."""
+def _draw(folder: Path, pictures: Callable[[Path], None]) -> None:
+    """The pictures of slips or displays, drawn anew when what they show has changed."""
     try:
-        slips.pictures(folder)
+        pictures(folder)
     except PictureError as error:
         sys.exit(f"the pictures in docs/{folder.name} were not drawn: {error}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from device.simulator.paper import CHAR_DOTS, LINE_DOTS, TEXT_DOTS, Row, Span, qr_matrix
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFont
 
 MARGIN_DOTS = 24
 PAPER, INK, SHADE = 250, 25, 215
@@ -47,23 +47,31 @@ def find_font() -> str:
     )
 
 
+def load_font(dots: int) -> "ImageFont.FreeTypeFont":
+    """A font with Chinese characters, so high. Raises PictureError."""
+    try:
+        from PIL import ImageFont
+    except ImportError:
+        raise PictureError("pictures need Pillow: pip install pillow") from None
+    path = find_font()
+    try:
+        font = ImageFont.truetype(path, dots)
+        if path.endswith(".ttc") and "Mono" in str((second := ImageFont.truetype(path, dots, index=1)).getname()):
+            return second  # a printer's Latin letters are all equally wide
+    except OSError:
+        raise PictureError(f"{path} is not a font that can be read: set REVERSALD_FONT to a .ttf or .ttc file") from None
+    return font
+
+
 class Painter:
     """Draws slips. Making one looks for what it needs, so that what is missing is said before anything is printed."""
 
     def __init__(self, dots: int) -> None:
-        try:
-            from PIL import Image, ImageDraw, ImageFont
-        except ImportError:
-            raise PictureError("pictures of receipts need Pillow: pip install pillow") from None
+        self._font = load_font(GLYPH_DOTS)
+        from PIL import Image, ImageDraw
+
         self._image, self._draw = Image, ImageDraw
         self._dots = dots
-        path = find_font()
-        try:
-            self._font = ImageFont.truetype(path, GLYPH_DOTS)
-            if path.endswith(".ttc") and "Mono" in str((second := ImageFont.truetype(path, GLYPH_DOTS, index=1)).getname()):
-                self._font = second  # a printer's Latin letters are all equally wide
-        except OSError:
-            raise PictureError(f"{path} is not a font that can be read: set REVERSALD_FONT to a .ttf or .ttc file") from None
 
     def paint(self, rows: tuple[Row, ...], *, cut: bool) -> "Image.Image":
         """One slip, in shades of grey: `dots` wide and as long as it is, with a margin around it."""
