@@ -101,7 +101,8 @@ def curl(text: str) -> tuple[str, str, str, dict[str, str]]:
 
 
 def test_every_call_of_the_integrators_page(start: Callable[..., Agent], host: Host) -> None:
-    story = Story(start(printer={"driver": "escpos", "port": "tcp://127.0.0.1:9", "columns": 32}).app, host)
+    printer, display = {"driver": "escpos", "port": "tcp://127.0.0.1:9", "columns": 32}, {"driver": "cd5220", "port": "no-pole"}
+    story = Story(start(printer=printer, display=display).app, host)
     played = [step for step in steps(page("integrator.md")) if story.take(step)]
     assert len(played) >= 40
     assert story.request is None, "a request without an answer"
