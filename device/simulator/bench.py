@@ -3,20 +3,41 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from device.errors import PortUnavailable
 
-Listener = TypeVar("Listener")
 ORDER_BYTES_MAX = 4096
+
+
+class Ordered(Protocol):
+    """What every order has: a word that says what to do."""
+
+    @property
+    def do(self) -> str: ...
+
+
+Listener = TypeVar("Listener")
+Order = TypeVar("Order", bound=Ordered)
 
 
 class OrderError(ValueError):
     """The order is not one that this device knows, or not readable: whoever sent it is at fault."""
+
+
+def read_order(line: bytes, kind: type[Order], known: Mapping[str, object], example: str) -> Order:
+    """One order from its line. Raises OrderError for what is no order of this device; `example` is one that is."""
+    try:
+        order = msgspec.json.decode(line, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise OrderError(f'an order is one JSON object like {{"do": "{example}"}}: {error}') from None
+    if order.do not in known:
+        raise OrderError(f"there is no order {order.do!r}; there are {', '.join(known)}")
+    return order
 
 
 async def control(order: Callable[[bytes], dict[str, object]], path: Path) -> asyncio.Server:
@@ -34,6 +55,15 @@ async def control(order: Callable[[bytes], dict[str, object]], path: Path) -> as
         writer.close()
 
     return await asyncio.start_unix_server(talk, path, limit=ORDER_BYTES_MAX)
+
+
+async def take_orders(order: Callable[[bytes], dict[str, object]], path: Path, ends: contextlib.ExitStack) -> str:
+    """Take orders there until `ends`; the path, to be told. Raises PortUnavailable."""
+    make_way(path)
+    server = await listening(control(order, path), str(path))
+    ends.callback(make_way, path)
+    ends.callback(server.close)
+    return str(path)
 
 
 async def listening(opening: Awaitable[Listener], address: str) -> Listener:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from device.simulator.bench import OrderError, control, link, listening, make_way, unlink
+from device.simulator.bench import link, read_order, take_orders, unlink
 from device.simulator.display_model import PoleModel, Set
 from device.simulator.ptywire import READ_BYTES_MAX, PtyWire
 
@@ -87,13 +87,7 @@ class Pole:
 
     def order(self, line: bytes) -> dict[str, object]:
         """Carry one order out and say how it is now. Raises OrderError."""
-        try:
-            order = msgspec.json.decode(line, type=Order)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise OrderError(f'an order is one JSON object like {{"do": "unplug"}}: {error}') from None
-        if order.do not in ORDERS:
-            raise OrderError(f"there is no order {order.do!r}; there are {', '.join(ORDERS)}")
-        ORDERS[order.do](self)
+        ORDERS[read_order(line, Order, ORDERS, "unplug").do](self)
         return self.state()
 
     def state(self) -> dict[str, object]:
@@ -147,10 +141,6 @@ async def serve(options: Options, tell: Tell, stop: asyncio.Event) -> None:
         if options.link is not None:
             told["link"] = str(options.link)
         if options.control is not None:
-            make_way(options.control)
-            orders = await listening(control(pole.order, options.control), str(options.control))
-            told["control"] = str(options.control)
-            ends.callback(make_way, options.control)
-            ends.callback(orders.close)
+            told["control"] = await take_orders(pole.order, options.control, ends)
         tell(told)
         await stop.wait()

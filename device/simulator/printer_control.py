@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from device.simulator.bench import OrderError
+from device.simulator.bench import read_order
 from device.simulator.printer_model import PrinterModel
 from device.simulator.printer_traits import ROLL_LINES
 
@@ -65,12 +65,7 @@ ORDERS: dict[str, Callable[[PrinterModel, Order, int], None]] = {
 
 def obey(model: PrinterModel, line: bytes, now_ms: int) -> dict[str, object]:
     """Carry one order out and say how the printer is now. Raises OrderError."""
-    try:
-        order = msgspec.json.decode(line, type=Order)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise OrderError(f'an order is one JSON object like {{"do": "paper_out"}}: {error}') from None
-    if order.do not in ORDERS:
-        raise OrderError(f"there is no order {order.do!r}; there are {', '.join(ORDERS)}")
+    order = read_order(line, Order, ORDERS, "paper_out")
     ORDERS[order.do](model, order, now_ms)
     return state(model)
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from device.printer.profile import PrinterProfile
-from device.simulator.bench import control, link, listening, make_way, unlink
+from device.simulator.bench import link, listening, make_way, take_orders, unlink
 from device.simulator.printer import Engine, Tell, open_pty, open_tcp, traits_of
 from device.simulator.printer_bridge import open_bridge
 from device.simulator.printer_model import PrinterModel
@@ -55,11 +55,7 @@ async def serve(options: Options, tell: Tell, stop: asyncio.Event) -> None:
             told["link"] = link(options.link, port)
             ends.callback(unlink, options.link, port)
         if options.control is not None:
-            make_way(options.control)
-            orders = await listening(control(engine.order, options.control), str(options.control))
-            told["control"] = str(options.control)
-            ends.callback(make_way, options.control)
-            ends.callback(orders.close)
+            told["control"] = await take_orders(engine.order, options.control, ends)
         tell(dict(told))
         await stop.wait()
 

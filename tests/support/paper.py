@@ -1,13 +1,12 @@
 """A real receipt printer's stand-in as a real process (`reversald simulate printer`) on a pseudo terminal."""
 
-import json
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from tests.support.agent import ROOT, program
 from tests.support.app import until
+from tests.support.orders import give
 
 
 class Paper:
@@ -29,14 +28,7 @@ class Paper:
 
     def order(self, do: str, **more: Any) -> dict[str, Any]:
         """Give it a trouble, or take it away."""
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(10)
-            line.connect(str(self.control))
-            with line.makefile("rwb") as stream:
-                stream.write(json.dumps({"do": do, **more}).encode() + b"\n")
-                stream.flush()
-                answer: dict[str, Any] = json.loads(stream.readline())
-        return answer
+        return give(self.control, do, **more)
 
     def text(self) -> str:
         """Everything that is on paper, in order."""

@@ -1,13 +1,13 @@
 """A real pole display's stand-in as a real process (`reversald simulate display`) on a pseudo terminal."""
 
 import json
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from tests.support.agent import ROOT, program
 from tests.support.app import until
+from tests.support.orders import give
 
 
 class PoleProcess:
@@ -26,14 +26,7 @@ class PoleProcess:
 
     def order(self, do: str) -> dict[str, Any]:
         """Give it a trouble, or take it away; how it is after that."""
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(30)
-            line.connect(str(self.control))
-            with line.makefile("rwb") as stream:
-                stream.write(json.dumps({"do": do}).encode() + b"\n")
-                stream.flush()
-                answer: dict[str, Any] = json.loads(stream.readline())
-        return answer
+        return give(self.control, do)
 
     def lines(self) -> tuple[str, str]:
         """What a person reads now."""

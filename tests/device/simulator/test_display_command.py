@@ -1,9 +1,7 @@
 """`reversald simulate display` as a person runs it: a process, its words, its orders, and its end."""
 
 import json
-import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,18 +10,8 @@ from agent import exits
 from agent.cli.simulate_display import display as command
 from device.display import Screen
 from device.display.factory import open_display
+from tests.support.orders import give
 from tests.support.process import Process
-
-
-def order(control: Path, text: str) -> dict[str, Any]:
-    with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(30)
-        line.connect(str(control))
-        with line.makefile("rwb") as stream:
-            stream.write(text.encode() + b"\n")
-            stream.flush()
-            answer: dict[str, Any] = json.loads(stream.readline())
-    return answer
 
 
 def test_it_says_what_is_read_takes_orders_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -40,11 +28,11 @@ def test_it_says_what_is_read_takes_orders_and_leaves_nothing_behind(tmp_path: P
         display.show(Screen("冲正成功,请重新刷卡", "1.00元         *0128"))
         process.wait_for('"upper":"冲正成功,请重新刷卡","lower":"1.00元         *0128"')
         display.close()
-        assert not order(control, '{"do": "dance"}')["ok"]
-        assert not order(control, "dance")["ok"]
-        assert order(control, '{"do": "unplug"}')["plugged"] is False
+        assert not give(control, "dance")["ok"]
+        assert not give(control, "unplug", twice=True)["ok"]
+        assert give(control, "unplug")["plugged"] is False
         assert not link.is_symlink()
-        first = order(control, '{"do": "plug"}')
+        first = give(control, "plug")
         assert (first["plugged"], first["upper"]) == (True, "冲正成功,请重新刷卡")
         assert process.terminate() == 0
     assert not link.is_symlink()

@@ -2,8 +2,9 @@
 
 import pytest
 
+from device.simulator.bench import OrderError
 from device.simulator.paper import LINE_DOTS, as_text
-from device.simulator.printer_control import ORDERS, OrderError, obey, state
+from device.simulator.printer_control import ORDERS, obey, state
 from device.simulator.printer_model import BOOT_MS, PrinterModel
 from device.simulator.printer_traits import MUTE, Traits
 
