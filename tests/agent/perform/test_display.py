@@ -148,10 +148,12 @@ def test_a_slow_display_skips_what_is_no_longer_true() -> None:
 
 
 def test_an_end_that_was_there_before_the_program_started_is_not_for_whoever_stands_there_now() -> None:
-    async def story(thread: DisplayThread, display: Played, _faults: list[str]) -> None:
+    async def story(thread: DisplayThread, display: Played, faults: list[str]) -> None:
         thread.show(REVERSED)
-        await until(lambda: display.screens == [IDLE])
+        await until(lambda: faults == ["mute"])
+        assert display.screens == [IDLE]
         thread.show(replace(REVERSED, code="P4c", zh=("主机无此交易", "1.00元")))
+        await asyncio.sleep(0.1)
         thread.show(NEXT)
         await until(lambda: display.screens[-1] == read(NEXT))
 
@@ -232,6 +234,20 @@ def test_a_pulled_cable_is_told_and_afterwards_the_newest_word_is_sent() -> None
         display.closed_because = ""
         await until(lambda: faults == ["mute", "unavailable", "mute"])
         assert display.screens[-1] == read(NEXT)
+
+    play(story)
+
+
+def test_a_display_that_is_back_gets_the_same_screen_again() -> None:
+    async def story(thread: DisplayThread, display: Played, _faults: list[str]) -> None:
+        thread.show(DOUBT)
+        await until(lambda: display.screens and display.screens[-1] == read(DOUBT))
+        display.closed_because = "missing"
+        display.wake()
+        await until(lambda: not display.is_open)
+        display.screens.clear()
+        display.closed_because = ""
+        await until(lambda: display.screens == [read(DOUBT)])
 
     play(story)
 

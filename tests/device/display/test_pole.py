@@ -2,15 +2,18 @@
 
 import errno
 import os
+import pty
 import struct
 import termios
 import threading
+import tty
 from pathlib import Path
 
 import pytest
 import serial
 
 from device.display import Charset, Display, Driver, Screen
+from device.display.commands import CLEAR, frame, start
 from device.display.disabled import DisabledDisplay
 from device.display.factory import open_display
 from device.display.pole import PoleDisplay
@@ -49,6 +52,23 @@ def test_two_lines_are_read_as_they_were_meant_in_both_sets_and_characters(
         assert pole.order("state")["garbled"] == 0
         display.close()
         assert pole.lines() == ("A", ""), "what is lit stays lit"
+
+
+def test_a_new_screen_begins_with_a_blank_one_and_the_same_one_again_does_not() -> None:
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    display = opened(os.ttyname(slave))
+    for screen in (LATIN, LATIN, Screen("A")):
+        display.show(screen)
+    same, other = frame("cd5220", "gbk", LATIN), frame("cd5220", "gbk", Screen("A"))
+    wanted = start("cd5220", 4) + CLEAR + same + same + CLEAR + other
+    sent = b""
+    while len(sent) < len(wanted):
+        sent += os.read(master, 4096)
+    assert sent == wanted
+    display.close()
+    os.close(master)
+    os.close(slave)
 
 
 def test_a_display_that_was_dark_for_a_moment_shows_it_again_when_it_is_sent_again(tmp_path: Path) -> None:
