@@ -28,7 +28,8 @@ def pole(tmp_path: Path) -> Iterator[PoleProcess]:
 def shop(make_agent: Callable[..., Agent], host: Host, pole: PoleProcess) -> Agent:
     """An agent with that display."""
     display = {"driver": "cd5220", "port": str(pole.port), "idle_after_ms": 3000}
-    return make_agent(host.port, display=display, terminal={"merchant_name": "测试便利店"}).start()
+    recovery = {"answer_timeout_ms": 60_000, "reply_timeout_ms": 20_000}  # no state passes before a slow machine has looked
+    return make_agent(host.port, display=display, terminal={"merchant_name": "测试便利店"}, recovery=recovery).start()
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_a_doubt_is_on_the_display_until_its_reversal_is_accepted_also_over_powe
     listener.start()
     until(lambda: pole.lines() in {("待冲正,请勿重复付款", MINE), ("冲正中,请勿再刷卡", MINE)})
 
-    host.order(clear=True)
+    host.order(clear=True, cut=True)
     until(lambda: shop.app.state(sale["id"]) == "reversed")
     pole.reads(*NAME)
     until(lambda: ("冲正成功,请重新刷卡", MINE) in pole.story())
@@ -97,7 +98,7 @@ def test_the_next_customer_never_reads_that_the_one_before_may_pay_again(
     assert shop.app.open("000703", 250, sent=False, card=card)[0] == 201
     both_say(pole, listener, "请按提示操作", "2.50元         *9999")
     read_before = len(pole.story())
-    host.order(clear=True)
+    host.order(clear=True, cut=True)
     until(lambda: shop.app.state(sale["id"]) in {"reversed", "no_original"})
     both_say(pole, listener, "请按提示操作", "2.50元         *9999")
     assert all(lower != MINE for _, lower in pole.story()[read_before:])
