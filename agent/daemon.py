@@ -15,7 +15,6 @@ from agent import exits
 from agent.config import Config, ConfigError, ensure_key, load, read_key
 from agent.core.appevent import LinkReported
 from agent.core.change import AskApp, AskReceipt, AskSignIn, AskWallet, Effect, PrintJob, ShowTest, WatchPrinter
-from agent.core.customer import shown
 from agent.core.event import Booted, Configured, NetworkChanged, WalletAnswered
 from agent.core.model import Now
 from agent.core.policy import Policy
@@ -212,7 +211,7 @@ class Daemon:
     def _committed(self) -> None:
         self._commits += 1
         if self._display is not None:
-            self._display.show(shown(self.inbox.state))
+            self._display.follow(self.inbox.state)
         self.door.bell.ring()
         if self._relay is not None:
             self._relay.committed()

@@ -68,5 +68,6 @@ def _print_text(event: dict[str, object]) -> None:
 
 
 def _framed(text: str) -> str:
-    columns = sum(1 if char.isascii() or char == "▒" else 2 for char in text)
-    return f"│{text}{' ' * (20 - columns)}│"
+    from device.simulator.display_model import COLUMNS, columns
+
+    return f"│{text}{' ' * (COLUMNS - columns(text))}│"

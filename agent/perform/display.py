@@ -4,21 +4,25 @@ The thread holds one screen, not a queue: a slow display skips what is no longer
 shown; what the display is told again every half minute comes back by itself on one that was switched off meanwhile.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from agent.core.change import ShowTest
-from agent.core.customer import Shown
+from agent.core.customer import Shown, shown
 from agent.core.display import MUTE
 from agent.core.displayevent import DisplaySeen
 from agent.core.event import Event
+from agent.core.state import State
 from agent.perform.devicethread import DeviceThread
 from agent.perform.steady import Steady
 from device.display import COLUMNS, Charset, Display, Screen
 from device.errors import PortError, PortLost
 from device.printer.layout import sayable, width
+
+log = logging.getLogger("reversald.display")
 
 RETRY_S = 2.0  # a display that is not there is looked for this often
 REFRESH_S = 30.0
@@ -61,7 +65,7 @@ def _centred(text: str) -> str:
 
 
 class DisplayThread(DeviceThread):
-    """One thread, one port. `show` and `test` are called on the event loop and return at once."""
+    """One thread, one port. All of it but `stop` is called on the event loop and returns at once."""
 
     def __init__(self, display: Display, words: Words, idle_after_s: float, tell: Callable[[Event], None]) -> None:
         super().__init__("display", display, tell)
@@ -78,8 +82,15 @@ class DisplayThread(DeviceThread):
         self._steady = Steady(frozenset({MUTE}))
         self._rested = threading.Event()
 
+    def follow(self, state: State) -> None:
+        """Called after every commit. Nothing that goes wrong here may hold up whoever made it."""
+        try:
+            self.show(shown(state))
+        except Exception:
+            log.exception("what the customer is to read could not be found out")
+
     def show(self, shown: Shown | None) -> None:
-        """What the customer is to read from now on; None is the merchant's name. Called after every commit.
+        """What the customer is to read from now on; None is the merchant's name.
 
         An end is read once and for a while. What becomes of that transaction hours later, or how it had ended before this
         program started, is not for whoever stands there now.

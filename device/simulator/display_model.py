@@ -24,6 +24,11 @@ _AFTER: dict[Set, dict[tuple[int, int], int]] = {
 }  # fmt: skip
 
 
+def columns(text: str) -> int:
+    """How many cells a text takes that is lit."""
+    return sum(1 if char.isascii() or char == BROKEN else 2 for char in text)
+
+
 class PoleModel:
     """`cells` is what is lit: a Han character stands in its first cell, and its second one is empty."""
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from device.simulator.display_model import BROKEN, COLUMNS
+from device.simulator.display_model import COLUMNS, columns
 from device.simulator.paper_picture import load_font
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def paint(lines: tuple[str, str]) -> "Image.Image":
             draw.rectangle((left, top, left + CELL_DOTS - 2, top + LINE_DOTS - 1), fill=DARK)
         left = MARGIN_DOTS
         for char in text:
-            wide = CELL_DOTS * (1 if char.isascii() or char == BROKEN else 2)
+            wide = CELL_DOTS * columns(char)
             draw.text((left + wide / 2 - 1, top + LINE_DOTS - 7), char, fill=LIT, font=font, anchor="ms")
             left += wide
     return picture

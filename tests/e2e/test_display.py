@@ -122,6 +122,8 @@ def test_a_pulled_cable_is_a_technicians_case_and_the_newest_word_is_there_when_
     pole.reads("请按提示操作", "3.00元         *0128")
     until(lambda: shop.app.get("/v1/status")["display"] == "mute")
     assert shop.app.get("/v1/incidents?open=true")["items"] == []
+    assert shop.stop() == 0
+    assert shop.cli("verify").returncode == 0, "stepping the journal again comes to the same rows, the display's too"
 
 
 def test_a_stopped_agent_leaves_the_merchants_name_behind(shop: Agent, pole: PoleProcess) -> None:

@@ -12,6 +12,7 @@ from agent.core.change import ShowTest
 from agent.core.customer import Shown
 from agent.core.displayevent import DisplaySeen
 from agent.core.event import Event
+from agent.core.state import State
 from agent.perform import devicethread
 from agent.perform import display as module
 from agent.perform.display import DisplayThread, Words
@@ -275,6 +276,22 @@ def test_a_defect_of_ours_is_logged_and_the_thread_goes_on(caplog: pytest.LogCap
 
     play(story)
     assert "the display thread goes on after a defect" in caplog.text
+
+
+def test_what_goes_wrong_in_finding_the_words_holds_up_nobody(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_state: State) -> Shown:
+        raise KeyError("P99")
+
+    async def story(thread: DisplayThread, display: Played, _faults: list[str]) -> None:
+        thread.show(DOUBT)
+        await until(lambda: display.screens and display.screens[-1] == read(DOUBT))
+        monkeypatch.setattr(module, "shown", broken)
+        thread.follow(State())
+        assert "could not be found out" in caplog.text
+
+    play(story)
 
 
 @pytest.mark.parametrize(

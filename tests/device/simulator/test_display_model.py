@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.simulator.display_model import BROKEN, COLUMNS, PoleModel, Set
+from device.simulator.display_model import BROKEN, COLUMNS, PoleModel, Set, columns
 
 FULL = b"abcdefghijklmnopqrst"
 
@@ -82,4 +82,4 @@ def test_no_bytes_at_all_break_it_or_make_a_line_longer(data: bytes, commands: S
     for byte in data:
         model.feed(bytes([byte]))
         for line in model.lines():
-            assert sum(1 if char.isascii() or char == BROKEN else 2 for char in line) <= COLUMNS
+            assert columns(line) <= COLUMNS
