@@ -7,7 +7,8 @@ import msgspec
 
 from device.acquirer.peek import Peek, Peeker
 from device.acquirer.profile import MAC_BYTES, MAC_FIELD, MTI_DIGITS, UNIONPAY, Profile
-from device.errors import LocalMessageError, RemoteMessageError
+from device.acquirer.unpack import Unpacker, is_digits
+from device.errors import LocalMessageError
 
 # Never kept, packed or handed on: track data, card verification values, PIN block (PCI DSS 3.3.1).
 SENSITIVE_FIELDS = frozenset({35, 36, 45, 52})
@@ -39,15 +40,15 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Codec:
-    """Packs and reads the messages of one profile. Stateless but for a bounded cache; one serves every connection."""
+    """Packs and reads the messages of one profile. Stateless but for bounded caches; one serves every connection."""
 
     def __init__(self, profile: Profile = UNIONPAY) -> None:
         self.profile = profile
         self.framing = profile.framing
         self.envelope = profile.envelope
         self.peek: Callable[[bytes], Peek] = Peeker(profile).peek
+        self._unpack = Unpacker(profile).unpack
         self._spec = profile.spec()
-        self._numbers = frozenset(n for n, rule in profile.fields.items() if rule.kind == "n")
         self._fields_at = len(self.envelope) + profile.mti_bytes + profile.bitmap_bytes
 
     def unsigned(self, mti: str, fields: Mapping[int, str], envelope: bytes | None = None) -> bytes:
@@ -93,29 +94,18 @@ class Codec:
         this profile cannot be.
         """
         content = frame[len(self.envelope) :]
-        complaint = ""
-        try:
-            decoded, _ = iso8583.decode(content, self._spec)
-        except iso8583.DecodeError as error:
-            complaint = f"field {error.field} at byte {error.pos} of the message cannot be read"
-        except KeyError as error:
-            complaint = f"field {error.args[0]} is not in the profile {self.profile.name}"
-        if complaint:  # outside the handler, as in `unsigned`
-            raise RemoteMessageError(complaint)
-        mti = decoded["t"]
-        fields = {int(key): text for key, text in decoded.items() if key.isdecimal()}
-        self._check_theirs(mti, fields)
+        mti, fields = self._unpack(content)
         mac = None
         if fields.pop(MAC_FIELD, None) is not None:
             mac, content = content[-MAC_BYTES:], content[:-MAC_BYTES]
         pan = fields.get(2) or fields.get(35, "").upper().replace("=", "D").partition("D")[0]
         for number in SENSITIVE_FIELDS & fields.keys():
             del fields[number]
-        whole = _digits(pan) and 13 <= len(pan) <= 19
+        whole = is_digits(pan) and 13 <= len(pan) <= 19
         return Message(mti, fields, mac, content if mac else None, frame[: len(self.envelope)], pan if whole else None)
 
     def _check_ours(self, mti: str, fields: Mapping[int, str]) -> None:
-        if len(mti) != MTI_DIGITS or not _digits(mti):
+        if len(mti) != MTI_DIGITS or not is_digits(mti):
             raise LocalMessageError("a message type has four digits")
         for number, text in fields.items():
             rule = self.profile.fields.get(number)
@@ -123,17 +113,10 @@ class Codec:
                 raise LocalMessageError(f"field {number} is not one that profile {self.profile.name} can be given")
             if number in SENSITIVE_FIELDS:
                 raise LocalMessageError(f"field {number} holds track, PIN or verification data: never sent by us")
-            if rule.kind == "n" and not _digits(text):
+            if rule.kind == "n" and not is_digits(text):
                 raise LocalMessageError(f"field {number} must be digits")
             if not text and not rule.variable:
                 raise LocalMessageError(f"field {number} is empty")
-
-    def _check_theirs(self, mti: str, fields: Mapping[int, str]) -> None:
-        if not _digits(mti):
-            raise RemoteMessageError("the message type is not four digits")
-        for number in self._numbers & fields.keys():
-            if fields[number] and not _digits(fields[number]):
-                raise RemoteMessageError(f"field {number} should be digits and is not")
 
     def _without_bit_64(self, body: bytes) -> bytes:
         last = self._fields_at - 1  # the last byte of the bitmap, or the last of its 16 hexadecimal characters
@@ -161,7 +144,3 @@ def matches(mti: str, request: Mapping[int, str], reply: Message) -> bool:
 def masked_pan(pan: str) -> str:
     """First six and last four digits with stars between; anything shorter than a card number is all stars."""
     return f"{pan[:6]}{'*' * (len(pan) - 10)}{pan[-4:]}" if len(pan) >= 13 else "*" * len(pan)
-
-
-def _digits(text: str) -> bool:
-    return text.isascii() and text.isdecimal()

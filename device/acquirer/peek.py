@@ -6,15 +6,11 @@ the bitmap only, so it is worked out once per bitmap and kept.
 
 import msgspec
 
-from device.acquirer.profile import BITMAP_BYTES, FieldRule, Profile
+from device.acquirer.profile import FieldRule, Profile
+from device.acquirer.unpack import BITMAPS_MAX, announced, length_at
 from device.errors import RemoteMessageError
 
 WANTED = (3, 4, 11, 39, 41, 42)
-_PLANS_MAX = 256  # a terminal sends some twenty different bitmaps; garbage must not fill the memory
-
-# What a byte means as two BCD digits; far too much where it is not, so that the message is over before it.
-_NO_BCD = 1_000_000
-_BCD = tuple((byte >> 4) * 10 + (byte & 15) if byte >> 4 < 10 and byte & 15 < 10 else _NO_BCD for byte in range(256))
 
 
 class Peek(msgspec.Struct, frozen=True):
@@ -69,9 +65,9 @@ class Peeker:
                         found[slot] = text[start:stop]
                 at += fixed_bytes
                 if length_bytes:
-                    length = self._length(frame, at, length_bytes)
+                    length = length_at(frame, at, length_bytes, packed=self._packed)
                     at += length_bytes + (length + 1 >> 1 if halves else length)
-        except (ValueError, IndexError):  # their text may carry content: the error is raised outside
+        except ValueError:  # its text may carry content: the error is raised outside
             at = len(frame) + 1
         if at > len(frame):
             raise RemoteMessageError("the message ends, or has a length that is none, before the fields that name it")
@@ -79,17 +75,10 @@ class Peeker:
             raise RemoteMessageError("the message type, F3, F4 or F11 is not digits")
         return Peek(kind, *found)
 
-    def _length(self, frame: bytes, at: int, width: int) -> int:
-        """The length that stands at `at`, or one beyond every message. May raise ValueError or IndexError."""
-        if not self._packed:
-            digits = frame[at : at + width]
-            return int(digits) if digits.isdigit() else _NO_BCD
-        return _BCD[frame[at]] if width == 1 else _BCD[frame[at]] * 100 + _BCD[frame[at + 1]]
-
     def _plan(self, bitmap: bytes) -> _Plan:
         legs: list[_Leg] = []
         fixed: list[tuple[int, FieldRule]] = []
-        for number in self._numbers(bitmap):
+        for number in announced(bitmap, packed=self._packed, last=max(WANTED)):
             rule = self._profile.fields.get(number)
             if rule is None:
                 raise RemoteMessageError(f"field {number} is not in the profile {self._profile.name}")
@@ -100,7 +89,7 @@ class Peeker:
             else:
                 fixed.append((number, rule))
         legs.append((*self._regions(fixed), 0, False))
-        if len(self._plans) >= _PLANS_MAX:
+        if len(self._plans) >= BITMAPS_MAX:
             self._plans.clear()
         return self._plans.setdefault(bitmap, tuple(legs))
 
@@ -121,16 +110,3 @@ class Peeker:
                 regions.append((first, at + size, digits, (*cuts, (slot, start, start + rule.size))))
             at += size
         return tuple(regions), at
-
-    def _numbers(self, bitmap: bytes) -> list[int]:
-        """The fields up to the last wanted one that `bitmap` announces."""
-        raw = bitmap
-        if not self._packed:
-            try:
-                raw = bytes.fromhex(bitmap.decode("ascii"))
-            except ValueError:
-                raw = b""
-        if len(raw) != BITMAP_BYTES:
-            raise RemoteMessageError("the message is too short to have a bitmap, or its bitmap is none")
-        bits = int.from_bytes(raw, "big")
-        return [number for number in range(1, max(WANTED) + 1) if bits >> (64 - number) & 1]

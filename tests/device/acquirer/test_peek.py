@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.acquirer.message import Codec
-from device.acquirer.peek import _PLANS_MAX, Peeker
+from device.acquirer.peek import Peeker
 from device.acquirer.profile import UNIONPAY
+from device.acquirer.unpack import BITMAPS_MAX
 from device.errors import RemoteMessageError
 from tests.device.acquirer.golden import FIELDS, FRAME
 from tests.device.acquirer.test_message import ASCII, assert_sound, fault_of, field_maps
@@ -61,9 +62,9 @@ def test_lengths_and_amounts_that_are_not_decimal_are_refused() -> None:
 def test_bitmaps_of_garbage_do_not_fill_the_memory() -> None:
     peeker = Peeker(UNIONPAY)
     head = FRAME[2:15]
-    for tail in range(3 * _PLANS_MAX):
+    for tail in range(3 * BITMAPS_MAX):
         peeker.peek(head + bytes(4) + (tail << 8).to_bytes(4, "big") + b"0" * 400)
-    assert len(peeker._plans) <= _PLANS_MAX
+    assert len(peeker._plans) <= BITMAPS_MAX
 
 
 def test_one_profile_is_read_by_its_own_rules() -> None:
