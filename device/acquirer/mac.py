@@ -6,7 +6,10 @@ allows it.
 
 import hmac
 import os
+import sys
 from collections.abc import Callable
+from functools import reduce
+from operator import xor
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -55,15 +58,13 @@ class _UnionPayEcb:
     """UnionPay terminals' MAC: fold the message to one block, and encrypt its hexadecimal form half by half."""
 
     def __init__(self, key: bytes) -> None:
-        self._cipher = Cipher(TripleDES(_triple(key)), modes.ECB())  # noqa: S305  (the rule's own cipher)
+        # One context for all blocks: in ECB nothing of one reaches the next, and making one takes longer than a block.
+        self._encrypt = Cipher(TripleDES(_triple(key)), modes.ECB()).encryptor().update  # noqa: S305  (the rule's own cipher)
 
     def __call__(self, data: bytes) -> bytes:
         folded = fold(data).hex().upper().encode("ascii")
         once = self._encrypt(folded[:BLOCK_BYTES])
         return self._encrypt(_xor(once, folded[BLOCK_BYTES:])).hex().upper()[:BLOCK_BYTES].encode("ascii")
-
-    def _encrypt(self, block: bytes) -> bytes:
-        return self._cipher.encryptor().update(block)
 
 
 class _CbcMac:
@@ -100,11 +101,8 @@ _COMPUTE: dict[str, Callable[[bytes], Callable[[bytes], bytes]]] = {
 
 def fold(data: bytes) -> bytes:
     """The exclusive-or of all 8-byte blocks of `data`, zero-padded: the first step of UnionPay's MAC."""
-    padded = _padded(data)
-    folded = 0
-    for at in range(0, len(padded), BLOCK_BYTES):
-        folded ^= int.from_bytes(padded[at : at + BLOCK_BYTES], "big")
-    return folded.to_bytes(BLOCK_BYTES, "big")
+    blocks = memoryview(_padded(data)).cast("Q")  # in this machine's byte order, which the last step undoes
+    return reduce(xor, blocks, 0).to_bytes(BLOCK_BYTES, sys.byteorder)
 
 
 def load_key(path: Path) -> bytes:
@@ -143,4 +141,4 @@ def _padded(data: bytes) -> bytes:
 
 
 def _xor(left: bytes, right: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(left, right, strict=True))
+    return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(BLOCK_BYTES, "big")

@@ -47,6 +47,15 @@ def test_verify_takes_the_right_mac_and_no_other(algorithm: str) -> None:
     assert not mac.verify(MAC_INPUT, b"")
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_mac_does_not_depend_on_those_that_were_made_before(algorithm: str) -> None:
+    key = bytes(range(8 if algorithm == "x9.9" else 16))
+    used = SoftwareMac(algorithm, key)
+    for size in range(1, 200):
+        data = bytes(range(size))
+        assert used.sign(data) == SoftwareMac(algorithm, key).sign(data), size
+
+
 def test_a_message_that_fills_its_last_block_is_not_padded_further() -> None:
     assert fold(b"12345678") == b"12345678"
     assert SoftwareMac("x9.9", KEY[:8]).sign(b"1234567") == SoftwareMac("x9.9", KEY[:8]).sign(b"1234567\x00")
