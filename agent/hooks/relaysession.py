@@ -31,7 +31,7 @@ from device.acquirer.hosts import Hosts
 from device.acquirer.message import reply_mti
 from device.acquirer.peek import Peek
 from device.acquirer.stream import FrameStream
-from device.errors import LinkDown, LinkError, LinkSilent, RemoteMessageError
+from device.errors import LinkDown, LinkError, RemoteMessageError
 
 log = logging.getLogger("reversald.relay")
 
@@ -230,12 +230,8 @@ class Session:
     async def _from_host(self) -> None:
         """Until the host ends; then the terminal's connection ends too."""
         try:
-            while True:
-                try:
-                    frame = await self._host.receive(int(IDLE_S * 1000))
-                except LinkSilent:
-                    continue
-                await self._answered(frame)
+            while True:  # as long as the terminal stays: its silence has a limit, so the host's needs none
+                await self._answered(await self._host.receive(None))
         except LinkError:
             pass
         except RemoteMessageError:

@@ -57,7 +57,7 @@ class Hosts:
         """As `Link.send`."""
         await self._link.send(frame)
 
-    async def receive(self, timeout_ms: int) -> bytes:
+    async def receive(self, timeout_ms: int | None) -> bytes:
         """As `Link.receive`."""
         return await self._link.receive(timeout_ms)
 

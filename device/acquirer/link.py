@@ -86,8 +86,8 @@ class Link:
         if stream.transport.is_closing():
             raise LinkLost(f"{self._name}: the connection ended while a message was leaving")
 
-    async def receive(self, timeout_ms: int) -> bytes:
-        """The next whole frame, its length prefix taken off; frames that came before the call count.
+    async def receive(self, timeout_ms: int | None) -> bytes:
+        """The next whole frame, its length prefix taken off; frames that came before the call count. None waits on and on.
 
         Raises `LinkSilent` when the time is over (what comes later can still be received), `LinkLost` when the
         connection ends first, `RemoteMessageError` when the stream makes no sense: it is then closed, since nobody knows
@@ -96,7 +96,7 @@ class Link:
         stream = self._stream  # `close` may take it away while we wait
         if stream is None:
             raise LinkLost(f"{self._name}: not connected")
-        frame = await stream.read(timeout_ms / 1000)
+        frame = await stream.read(None if timeout_ms is None else timeout_ms / 1000)
         if frame is not None:
             return frame
         if stream.nonsense:

@@ -29,15 +29,15 @@ class FrameStream(asyncio.Protocol):
         self._changed = changed
         self._buffer = bytearray()
         self._frames: deque[bytes] = deque()
-        self._news = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None  # whoever waits for a frame
         self._writable = asyncio.Event()
         self._over = asyncio.Event()
-        self._descriptor = -1
+        self._poll = select.poll()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self._descriptor = transport.get_extra_info("socket").fileno()
+        self._poll.register(transport.get_extra_info("socket").fileno(), _GONE)
         # Any byte that waits pauses us. Not high=0: TLS in asyncio counts no byte as too many then, and may pause for ever.
         transport.set_write_buffer_limits(high=1, low=0)
         self._writable.set()
@@ -46,11 +46,12 @@ class FrameStream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         self._split()
-        self._news.set()
+        if self._frames:
+            self._wake()
 
     def eof_received(self) -> None:
         self.ended = True
-        self._news.set()
+        self._wake()
         self._tell()
 
     def pause_writing(self) -> None:
@@ -61,8 +62,9 @@ class FrameStream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  (asyncio's signature)
         self.ended = True
-        for event in (self._news, self._writable, self._over):
-            event.set()
+        self._wake()
+        self._writable.set()
+        self._over.set()
         self._tell()
 
     def _tell(self) -> None:
@@ -73,9 +75,7 @@ class FrameStream(asyncio.Protocol):
         """False as soon as the kernel knows that the peer is gone, even before the event loop was told."""
         if self.ended or self.nonsense or self.transport.is_closing():
             return False
-        poll = select.poll()
-        poll.register(self._descriptor, _GONE)
-        return not poll.poll(0)
+        return not self._poll.poll(0)
 
     async def write(self, frame: bytes) -> None:
         """Hand `frame` to the kernel, or abort the connection when it takes no bytes."""
@@ -88,20 +88,32 @@ class FrameStream(asyncio.Protocol):
                 self.transport.abort()
 
     async def read(self, timeout_s: float | None) -> bytes | None:
-        """The next frame, or None when the time is over, the stream ended or it stopped making sense."""
-        if not self._frames:  # a clock is set only when there is something to wait for
-            try:
-                async with asyncio.timeout(timeout_s):
-                    while not self._frames and not self.ended and not self.nonsense:
-                        self._news.clear()
-                        await self._news.wait()
-            except TimeoutError:
-                return None
+        """The next frame, or None when the time is over, the stream ended or it stopped making sense. One reads at a time."""
+        if not self._frames and not self.ended and not self.nonsense:
+            await self._arrival(timeout_s)
         if not self._frames:
             return None
         frame = self._frames.popleft()
         self._split()
         return frame
+
+    async def _arrival(self, timeout_s: float | None) -> None:
+        """Until a frame is there, the stream has ended or the time is over. A future and a timer: a relay waits here twice for
+        every exchange, and `asyncio.timeout` around an event costs twice as much.
+        """
+        loop = asyncio.get_running_loop()
+        reader = self._reader = loop.create_future()
+        timer = None if timeout_s is None else loop.call_later(timeout_s, self._wake)
+        try:
+            await reader
+        finally:
+            self._reader = None
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     def end(self) -> None:
         """Hang up once what was written has left; returns at once."""
