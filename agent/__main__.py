@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from agent import exits
+from agent import __version__, exits
 from agent.cli.base import Failure, guess
 from agent.cli.texts import say
 from agent.incident import printable
@@ -147,9 +147,7 @@ def _language(args: Sequence[str]) -> Lang:
 
 def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from agent.cli.service import program_version
-
-        click.echo(f"reversald {program_version()}")
+        click.echo(f"reversald {__version__}")
         ctx.exit(exits.DONE)
 
 

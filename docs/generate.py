@@ -7,7 +7,6 @@ A page is a function in PAGES that returns the whole text of the file of that na
 import json
 import re
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import msgspec
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from agent import profile, settings, words  # noqa: E402  (this tree, whatever is installed)
+from agent import __version__, profile, settings, words  # noqa: E402  (this tree, whatever is installed)
 from agent.core import lifecycle as lifecycle_tables  # noqa: E402
 from agent.core.kinds import NAMES, family  # noqa: E402
 from agent.core.situations import ADVICE, MEANING  # noqa: E402
@@ -81,8 +80,7 @@ def _words(text: str) -> dict[str, str]:
 
 def local_api() -> str:
     """The OpenAPI description, as a running agent of this version gives it at /v1/openapi.json."""
-    version = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]["version"]
-    return json.dumps(openapi(version), ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(openapi(__version__), ensure_ascii=False, indent=2) + "\n"
 
 
 CAUSES = {

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import msgspec
@@ -16,10 +16,11 @@ from agent.cli.texts import say
 from agent.config import Config, ConfigError, load
 from agent.core.model import Agent, Stamp, Transaction
 from agent.incident import printable
-from agent.journal.reader import Reader
-from agent.journal.readonly import Unreadable
 from agent.words import Lang, duration
 from device.clock import Reading, SystemClock
+
+if TYPE_CHECKING:
+    from agent.journal.reader import Reader
 
 DEFAULT_FILE = "reversald.toml"
 
@@ -58,8 +59,11 @@ class Call(NamedTuple):
         return Failure(code, self.say(key, **values))
 
     @contextmanager
-    def journal(self) -> Iterator[Reader]:
+    def journal(self) -> "Iterator[Reader]":
         """The journal of this configuration, read-only, also with the daemon dead."""
+        from agent.journal.reader import Reader  # `run` writes one: what only reads is not loaded with it
+        from agent.journal.readonly import Unreadable
+
         try:
             with Reader.open(self.config.storage.path) as reader:
                 yield reader
@@ -67,7 +71,7 @@ class Call(NamedTuple):
             code = _EXITS.get(error.why, exits.STORAGE)
             raise self.fail(code, error.why, path=error.path, detail=error.detail) from None
 
-    def one(self, reader: Reader, text: str) -> list[Transaction]:
+    def one(self, reader: "Reader", text: str) -> list[Transaction]:
         """The transactions that a person means by `text`; at least one, or Failure."""
         if text.isdigit() and len(text) >= 13:
             raise self.fail(exits.USAGE, "looks_like_card")

@@ -11,7 +11,7 @@ from agent.cli import service
 
 def arm(version: str) -> None:
     """Say that it is this version."""
-    service.program_version = lambda: version
+    service.__version__ = version
 
 
 if __name__ == "__main__":
