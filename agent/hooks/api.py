@@ -2,8 +2,6 @@
 
 import asyncio
 import hashlib
-import socket
-import struct
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -25,6 +23,7 @@ from agent.hooks import settlementbody as s
 from agent.hooks.masking import masked
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, http_problem, respond
+from agent.hooks.wire import NOBODY, Wire
 from agent.journal.idempotency import Idempotency
 from agent.vault import Sealed, Vault
 
@@ -32,7 +31,6 @@ B = TypeVar("B")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HOUSE = web.AppKey("house", House)
-NOBODY = -1  # the uid under which loopback callers keep their idempotency keys
 KEY_MAX = 64
 BODY_S = 10.0  # within which a body must have come
 ID_MAX = 48  # an id of ours, or the name of a request: that of its transaction, a dot and a number
@@ -50,7 +48,7 @@ async def read(request: web.Request, kind: type[B]) -> tuple[B, bytes]:
     if (request.content_length or 0) > request.client_max_size:
         raise http_problem(413)
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(None if request.content.is_eof() else BODY_S):
             raw = await request.read()
     except TimeoutError:
         raise http_problem(408) from None
@@ -66,13 +64,9 @@ async def read(request: web.Request, kind: type[B]) -> tuple[B, bytes]:
 
 def uid_of(request: web.Request) -> int | None:
     """The uid behind a Unix socket, as the kernel says; -1 for loopback TCP, None for a caller that has gone."""
-    link: socket.socket | None = None if request.transport is None else request.transport.get_extra_info("socket")
-    if link is None:
-        return None
-    if link.family != socket.AF_UNIX:
-        return NOBODY
-    _, uid, _ = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return int(uid)
+    wire = request.protocol
+    assert isinstance(wire, Wire), "the door makes no other"
+    return None if request.transport is None else wire.uid
 
 
 def idempotency(request: web.Request, raw: bytes) -> Idempotency | None:

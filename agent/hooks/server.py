@@ -9,14 +9,14 @@ from pathlib import Path
 from aiohttp import web
 
 from agent.core.change import Internal, Overloaded, Rejected
-from agent.hooks.api import HOUSE, NOBODY, Handler, uid_of
+from agent.hooks.api import HOUSE, Handler, uid_of
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, respond
 from agent.hooks.pull import PULLERS, Pullers
 from agent.hooks.routes import ROUTES
 from agent.hooks.statements import DESK, Desk
 from agent.hooks.stream import BELL, Bell
-from agent.hooks.wire import Wire, log_defect, of_exception
+from agent.hooks.wire import NOBODY, Wire, log_defect, of_exception
 from agent.journal.database import StorageFailed, StorageFull, classify
 
 BODY_BYTES_MAX = 64 * 1024

@@ -5,6 +5,8 @@ The library's own answers repeat parts of the request and log them; a request ma
 
 import asyncio
 import logging
+import socket
+import struct
 import traceback
 
 from aiohttp import web
@@ -17,6 +19,7 @@ log = logging.getLogger("reversald.hook")
 LINE_BYTES_MAX = 8_190  # request line, and each header field
 HEADERS_MAX = 64
 KEEPALIVE_S = 300.0
+NOBODY = -1  # the uid of a loopback caller, under which it keeps its idempotency keys
 _CALLERS_FAULT = (web.RequestPayloadError, HttpProcessingError)  # a body that breaks off or is wrongly chunked
 
 def of_exception(error: web.HTTPException) -> Problem:
@@ -32,15 +35,23 @@ def log_defect(error: BaseException | None) -> None:
 
 
 class Wire(web.RequestHandler):
-    """One connection."""
+    """One connection. `uid` is the caller's as the kernel noted it when it connected, NOBODY over loopback TCP."""
 
-    __slots__ = ()
+    __slots__ = ("uid",)
 
     def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
             manager, loop=loop, access_log=None, keepalive_timeout=KEEPALIVE_S,  # type: ignore[arg-type]  # None: no log
             max_line_size=LINE_BYTES_MAX, max_field_size=LINE_BYTES_MAX, max_headers=HEADERS_MAX, auto_decompress=False,
         )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Learn once who it is: of a connection this never changes."""
+        link: socket.socket = transport.get_extra_info("socket")
+        self.uid = NOBODY
+        if link.family == socket.AF_UNIX:
+            _, self.uid, _ = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        super().connection_made(transport)
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
