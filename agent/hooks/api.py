@@ -23,7 +23,7 @@ from agent.hooks import settlementbody as s
 from agent.hooks.masking import masked
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, http_problem, respond
-from agent.hooks.wire import NOBODY, Wire
+from agent.hooks.wire import Wire
 from agent.journal.idempotency import Idempotency
 from agent.vault import Sealed, Vault
 
@@ -62,11 +62,11 @@ async def read(request: web.Request, kind: type[B]) -> tuple[B, bytes]:
         raise Problem(400, "invalid-json", "the body is not JSON in UTF-8; correct it and send it again") from None
 
 
-def uid_of(request: web.Request) -> int | None:
-    """The uid behind a Unix socket, as the kernel says; -1 for loopback TCP, None for a caller that has gone."""
+def uid_of(request: web.Request) -> int:
+    """The uid behind a Unix socket, as the kernel says; NOBODY for loopback TCP."""
     wire = request.protocol
     assert isinstance(wire, Wire), "the door makes no other"
-    return None if request.transport is None else wire.uid
+    return wire.uid
 
 
 def idempotency(request: web.Request, raw: bytes) -> Idempotency | None:
@@ -78,7 +78,7 @@ def idempotency(request: web.Request, raw: bytes) -> Idempotency | None:
         raise Problem(400, "invalid-idempotency-key", f"Idempotency-Key takes 1 to {KEY_MAX} printable ASCII characters")
     vault = request.app[HOUSE].vault
     digest = _fingerprint(vault, request.method.encode(), request.path.encode(errors="replace"), raw)
-    return Idempotency(NOBODY if (uid := uid_of(request)) is None else uid, _fingerprint(vault, key.encode()).decode(), digest)
+    return Idempotency(uid_of(request), _fingerprint(vault, key.encode()).decode(), digest)
 
 
 def _fingerprint(vault: Vault | None, *parts: bytes) -> bytes:

@@ -103,8 +103,6 @@ class Door:
     def _admit(self, request: web.Request) -> None:
         """Raises Problem 401 or 403 for whom the call is not open."""
         uid = uid_of(request)
-        if uid is None:
-            raise Problem(403, "caller-unknown", "the caller has gone")
         if uid != NOBODY:
             if uid not in self._allowed_uids:
                 raise Problem(403, "uid-not-allowed", f"uid {uid} may not use this socket: add it to hook.allowed_uids")

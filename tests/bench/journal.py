@@ -12,6 +12,7 @@ from agent.core.model import Now
 from agent.core.policy import Policy
 from agent.core.state import State
 from agent.core.step import step
+from agent.inbox import REMEMBERED_MAX
 from agent.journal.store import Stepped, Store
 from tests.bench.figures import Figure, interleave, ratio, raw_append
 
@@ -33,10 +34,11 @@ class Till:
         return Stepped(event, now, step(self.state, event, now), [])
 
     def commit(self, stepped: Stepped) -> None:
-        """Commit what was stepped."""
+        """Commit what was stepped, and forget what is closed as the inbox does."""
         self.store.commit([stepped])
         self.state.settle()
-        self.state.forget_closed(64)
+        if self.state.remembered > 2 * REMEMBERED_MAX:
+            self.state.forget_closed(REMEMBERED_MAX)
 
     def take(self, event: e.Event) -> None:
         """Step and commit."""
