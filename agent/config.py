@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from agent import holidays, profile, settings, walletrules, wording
+from agent import holidays, profile, settings, walletrules
 from agent.keyfile import ensure_key, read_key
 from agent.problem import ConfigError, Problem
 from agent.reading import Reading, document
@@ -40,6 +40,8 @@ def load(path: str | Path | None) -> Config:
         except ConfigError as error:
             problems.extend(error.problems)
     if config.terminal.texts:
+        from agent import wording
+
         try:
             config = msgspec.structs.replace(config, wording=wording.load(config.terminal.texts, base, name))
         except ConfigError as error:

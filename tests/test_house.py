@@ -26,6 +26,7 @@ NOT_AT_START = {
     "PIL": "only the simulated printer draws",
     "agent.journal.reader": "commands read a journal that is not theirs; the daemon has its own",
     "agent.journal.readonly": "the same",
+    "agent.wording": "most merchants speak our words, and its rules take long to compile",
     "asyncpg": "the fleet's",
     "csv": "settlement files are read by a command",
     "device.simulator": "simulated peers are not part of a terminal",
