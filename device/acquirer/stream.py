@@ -28,6 +28,7 @@ class FrameStream(asyncio.Protocol):
         self._framing = framing
         self._changed = changed
         self._buffer = bytearray()
+        self._held_back = False  # the peer is made to wait
         self._frames: deque[bytes] = deque()
         self._reader: asyncio.Future[None] | None = None  # whoever waits for a frame
         self._writable = asyncio.Event()
@@ -94,7 +95,8 @@ class FrameStream(asyncio.Protocol):
         if not self._frames:
             return None
         frame = self._frames.popleft()
-        self._split()
+        if self._held_back:
+            self._split()
         return frame
 
     async def _arrival(self, timeout_s: float | None) -> None:
@@ -141,9 +143,10 @@ class FrameStream(asyncio.Protocol):
                 break
             self._frames.append(bytes(self._buffer[width : width + length]))
             del self._buffer[: width + length]
-        if self.ended or self.transport.is_closing():
+        before, self._held_back = self._held_back, len(self._frames) >= FRAMES_WAITING_MAX
+        if self._held_back == before or self.ended or self.transport.is_closing():
             return
-        if len(self._frames) >= FRAMES_WAITING_MAX:
+        if self._held_back:
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()

@@ -17,6 +17,7 @@ from device.acquirer.stream import FRAMES_WAITING_MAX
 from device.errors import LinkDown, LinkError, LinkLost, LinkSilent, RemoteMessageError
 from tests.device.acquirer import certificates
 from tests.device.acquirer.golden import FRAME
+from tests.support.waiting import until
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 LONG_MS = 20_000  # a limit that only a failing test reaches
@@ -327,6 +328,27 @@ def test_a_peer_that_floods_is_held_back_and_no_frame_is_lost() -> None:
             assert len(stream._frames) <= FRAMES_WAITING_MAX
             assert len(stream._buffer) <= 512 * 1024  # one read of the event loop's, and what was left before it
             await asyncio.sleep(0)
+
+    asyncio.run(with_host(handle, use))
+
+
+def test_a_peer_that_was_held_back_with_nothing_left_over_is_heard_again() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(FRAME * FRAMES_WAITING_MAX)
+        await reader.readexactly(1)
+        writer.write(FRAME)
+        await reader.read()
+
+    async def use(link: Link) -> None:
+        await link.connect()
+        stream = link._stream
+        assert stream is not None
+        await until(lambda: len(stream._frames) == FRAMES_WAITING_MAX)
+        assert not stream.transport.is_reading()
+        for number in range(FRAMES_WAITING_MAX + 1):
+            assert await link.receive(LONG_MS) == FRAME[2:]
+            if number == 0:
+                await link.send(b"x")
 
     asyncio.run(with_host(handle, use))
 
