@@ -4,11 +4,11 @@ Days are whole numbers since 1970-01-01. The file of settlement date D comes on 
 only after the file of the settlement day after D, because a reversal may be booked a day later.
 """
 
-from datetime import date, timedelta
+from datetime import date
 
 from agent.core.policy import Policy
 
-_EPOCH = date(1970, 1, 1)
+_EPOCH = date(1970, 1, 1).toordinal()
 _THURSDAY = 3  # 1970-01-01
 _LOOK_AHEAD_DAYS = 60  # no acquirer rests longer; a calendar that says so is not believed
 
@@ -42,9 +42,9 @@ def grace_day(policy: Policy, day: int, kind: str) -> int:
 
 def number(text: str) -> int:
     """2026-03-02 → days since 1970. Raises ValueError."""
-    return (date.fromisoformat(text) - _EPOCH).days
+    return date.fromisoformat(text).toordinal() - _EPOCH
 
 
 def text(day: int) -> str:
     """Days since 1970 → 2026-03-02."""
-    return (_EPOCH + timedelta(days=day)).isoformat()
+    return date.fromordinal(_EPOCH + day).isoformat()

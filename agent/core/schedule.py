@@ -81,8 +81,9 @@ def _yielded(row: Reversal) -> bool:
 
 def _lent_away(state: State) -> bool:
     """True while the payment app itself needs the line that it lends us: one transaction at a time per terminal."""
-    sent = any(row.state == "sent" and row.rail == "card" for row in state.open_transactions.values())
-    return state.agent.policy.line_leased and sent
+    if not state.agent.policy.line_leased:
+        return False
+    return any(row.state == "sent" and row.rail == "card" for row in state.open_transactions.values())
 
 
 def age(row: Reversal) -> int:

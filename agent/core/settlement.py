@@ -155,10 +155,11 @@ def judge(state: State, row: Transaction) -> str:
     before = row.account or Account()
     undone = state.transactions.get(row.undone_by or "")
     lines = undone.account.lines if undone is not None and undone.account is not None else ()
-    account = replace(before, undone_fen=net_fen(lines) if lines else before.undone_fen)
+    account = replace(before, undone_fen=net_fen(lines)) if lines else before
     said, final = verdict(state, row, account)
     unchanged = (said, final) == (before.verdict, before.final)
-    account = replace(account, verdict=said, final=final)
+    if not unchanged:
+        account = replace(account, verdict=said, final=final)
     if row.resolution is None or not unchanged:  # what a person closed stays closed until the files say something else
         account = replace(account, case=case(state, row, account))
     if account == before:
@@ -215,14 +216,24 @@ def run(state: State) -> None:
             _fence_undone(state, transaction)
         elif transaction.state == "unresolved" and transaction.account is not None and transaction.account.case == "even":
             close_even(state, transaction)
-    today = whole_day(state.business_day())
-    if today is not None and today != state.ledger.reminded and state.open_transactions:
-        _remind(state, today)
+    waiting = [row for row in state.open_transactions.values() if _waits(row)]
+    if waiting:  # seldom: what day it is and what the calendar says of it is asked only then
+        today = whole_day(state.business_day())
+        if today is not None and today != state.ledger.reminded:
+            _remind(state, sorted(waiting, key=_number), today)
 
 
-def _remind(state: State, today: int) -> None:
+def _waits(row: Transaction) -> bool:
+    return row.state in OWN_INCIDENT or row.account is not None or row.refund is not None
+
+
+def _number(row: Transaction) -> int:
+    return row.number
+
+
+def _remind(state: State, waiting: list[Transaction], today: int) -> None:
     """Once a business day: what waits for settlement files that should have come, and what waits for a person."""
-    for row in state.transactions_by_age():
+    for row in waiting:
         if not row.owes and row.state not in OWN_INCIDENT:
             continue
         account, last = row.account or Account(), last_day(state, row)

@@ -92,7 +92,7 @@ def code(state: State, row: Transaction, proceed: str | None) -> str:
 
 def debit_shown(row: Transaction) -> bool:
     """True when the customer showed a debit message."""
-    return any(evidence.kind == "debit_sms" for evidence in row.evidence)
+    return bool(row.evidence) and any(evidence.kind == "debit_sms" for evidence in row.evidence)
 
 
 def situation(state: State, row: Transaction, proceed: str | None) -> str:

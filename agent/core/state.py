@@ -163,7 +163,9 @@ class State:
 
     def tell(self, type_: str, transaction: str | None = None, incident: str | None = None, **data: object) -> None:
         """Record a fact."""
-        self.facts.append(Fact(type_, transaction, incident, {k: v for k, v in data.items() if v is not None}))
+        if None in data.values():
+            data = {key: value for key, value in data.items() if value is not None}
+        self.facts.append(Fact(type_, transaction, incident, data))
 
     def do(self, effect: Effect) -> None:
         """Ask for something to happen after the commit."""

@@ -50,11 +50,11 @@ def booked_fen(row: Transaction, account: Account) -> int:
 
 def verdict(state: State, row: Transaction, account: Account) -> tuple[str, bool]:
     """(awaited | settled | not_settled | uneven, is it final)."""
-    policy, days = state.agent.policy, frozenset(state.ledger.days)
+    policy, days = state.agent.policy, state.ledger.days
     if not account.lines:
         last = last_day(state, row)
         day = day_of(row)
-        if last is None or day is None or not days.issuperset(needed(policy, day, last)):
+        if last is None or day is None or any(needed_day not in days for needed_day in needed(policy, day, last)):
             return "awaited", False
         return "not_settled", True
     booked, expected = booked_fen(row, account), account.amounts_fen or amounts(row)

@@ -114,22 +114,20 @@ APART = frozenset({"glass"})  # not drawn with the others: it is a property of t
 class Faults:
     """Which faults may happen; one attribute per name."""
 
-    __slots__ = NAMES
+    __slots__ = (*NAMES, "names")
 
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> bool:
             """Each name is a bool."""
 
+        names: tuple[str, ...]
+
     def __init__(self, on: Iterable[str] = ()) -> None:
         names = frozenset(on)
         for name in NAMES:
             setattr(self, name, name in names)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Those that are on, in their order."""
-        return tuple(name for name in NAMES if getattr(self, name))
+        self.names = tuple(name for name in NAMES if name in names)  # those that are on, in their order
 
 
 NONE = Faults()

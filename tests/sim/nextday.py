@@ -11,6 +11,7 @@ from agent.core.accounts import Settled
 from agent.core.change import Decision
 from agent.core.model import Disposition, Incident, Job, Reversal, Row, Transaction
 from agent.core.verdict import day_of
+from agent.journal.store import DECODERS
 from tests.sim.books import Journal
 from tests.sim.checks import Violation
 
@@ -62,7 +63,12 @@ class NextDay:
             self._refund(attempt)
 
     def _row(self, attempt: "Attempt") -> Transaction | None:
-        return next((row for row in family(self.world, attempt.id) if isinstance(row, Transaction)), None)
+        state, books = self.world.machine.state, self.world.machine.books
+        if attempt.id in state.transactions or not isinstance(books, Journal):
+            return state.transactions.get(attempt.id)
+        assert books.store is not None
+        query = books.store.database.execute("SELECT body FROM transactions WHERE id = ?", (attempt.id,))
+        return next((DECODERS[Transaction].decode(body) for (body,) in query), None)
 
     def _say(self, attempt: "Attempt") -> None:
         row = self._row(attempt)
