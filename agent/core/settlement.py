@@ -208,6 +208,17 @@ def close_even(state: State, row: Transaction) -> None:
 
 def run(state: State) -> None:
     """At the end of every step: what waited for a 0400 under way is done, and on a new day people are reminded."""
+    if state.open_reversals:
+        _catch_up(state)
+    for row in state.open_transactions.values():
+        if row.state in OWN_INCIDENT or row.owes:  # seldom: the day, and what the calendar says of it, is asked only then
+            today = whole_day(state.business_day())
+            if today is not None and today != state.ledger.reminded:
+                _remind(state, today)
+            return
+
+
+def _catch_up(state: State) -> None:
     for row in list(state.open_reversals.values()):
         if row.state == "sending":
             continue
@@ -216,24 +227,11 @@ def run(state: State) -> None:
             _fence_undone(state, transaction)
         elif transaction.state == "unresolved" and transaction.account is not None and transaction.account.case == "even":
             close_even(state, transaction)
-    waiting = [row for row in state.open_transactions.values() if _waits(row)]
-    if waiting:  # seldom: what day it is and what the calendar says of it is asked only then
-        today = whole_day(state.business_day())
-        if today is not None and today != state.ledger.reminded:
-            _remind(state, sorted(waiting, key=_number), today)
 
 
-def _waits(row: Transaction) -> bool:
-    return row.state in OWN_INCIDENT or row.account is not None or row.refund is not None
-
-
-def _number(row: Transaction) -> int:
-    return row.number
-
-
-def _remind(state: State, waiting: list[Transaction], today: int) -> None:
+def _remind(state: State, today: int) -> None:
     """Once a business day: what waits for settlement files that should have come, and what waits for a person."""
-    for row in waiting:
+    for row in state.transactions_by_age():
         if not row.owes and row.state not in OWN_INCIDENT:
             continue
         account, last = row.account or Account(), last_day(state, row)

@@ -97,6 +97,8 @@ def debit_shown(row: Transaction) -> bool:
 
 def situation(state: State, row: Transaction, proceed: str | None) -> str:
     """One word of `MEANING`."""
+    if row.state == "approved":
+        return _approved(state, row)
     shown = "_shown" if debit_shown(row) else ""
     own = state.reversals.get(row.id)
     if row.state == "intent":
@@ -115,7 +117,7 @@ def situation(state: State, row: Transaction, proceed: str | None) -> str:
         return "reversed_by_app" if own is not None and (own.adopted or own.unasked) else "reversed"
     if row.state == "no_original":
         return "no_original" + shown
-    return _approved(state, row) if row.state == "approved" else row.state
+    return row.state
 
 
 def _approved(state: State, row: Transaction) -> str:

@@ -20,6 +20,9 @@ R = TypeVar("R", bound=Row)
 Key = tuple[str, str, str]
 MINUTE_MS = 60_000
 DAY_MINUTES = 1_440
+_SINGLES: dict[type, str] = {
+    Agent: "agent", Line: "line", Printer: "printer", Display: "display", Streaks: "streaks", Ledger: "ledger",
+}
 
 
 def _number(row: Transaction | Reversal | Incident) -> int:
@@ -241,15 +244,7 @@ class State:
         tables = self._tables.get(kind)
         if tables is not None:
             return tables[0].get(key)
-        if kind is Agent:
-            return self.agent
-        if kind is Streaks:
-            return self.streaks
-        if kind is Ledger:
-            return self.ledger
-        if kind is Display:
-            return self.display
-        return self.line if kind is Line else self.printer
+        return cast("Row", getattr(self, _SINGLES[kind]))
 
     def _set(self, row: Row) -> Row | None:
         """Write it; the row that stood there before."""
@@ -269,20 +264,9 @@ class State:
         return before
 
     def _set_single(self, row: Row) -> Row:
-        before: Row
-        if isinstance(row, Agent):
-            before, self.agent = self.agent, row
-        elif isinstance(row, Line):
-            before, self.line = self.line, row
-        elif isinstance(row, Streaks):
-            before, self.streaks = self.streaks, row
-        elif isinstance(row, Ledger):
-            before, self.ledger = self.ledger, row
-        elif isinstance(row, Display):
-            before, self.display = self.display, row
-        else:
-            assert isinstance(row, Printer), "a row of no table"
-            before, self.printer = self.printer, row
+        name = _SINGLES[type(row)]
+        before: Row = getattr(self, name)
+        setattr(self, name, row)
         return before
 
     def _join(self, row: Row) -> None:
