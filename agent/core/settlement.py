@@ -1,28 +1,25 @@
-"""The next day: lines of the settlement files are matched to transactions, judged, and turned into work for people.
+"""The next day: what the lines of the settlement files come to is judged and turned into work for people.
 
-Matching key: the RRN first, then batch and STAN; the amount must be one that may stand there. A line whose RRN is ours and whose
-amount is not is unmatched. The same line in a later file is not counted again, so a file may be imported any number of times.
+The same line in a later file is not counted again, so a file may be imported any number of times.
 """
-
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from agent.core import incidents, refunds, reversal
-from agent.core.accounts import Account, BookedLine, Settled
+from agent.core.accounts import Account, BookedLine
 from agent.core.calendar import text as day_text
 from agent.core.change import Decision, Report, Unmatched
 from agent.core.lifecycle import move, table_of
+from agent.core.matching import Families, Match
 from agent.core.model import Owner, Transaction
 from agent.core.settlementevent import RefundReported, SettlementImported
 from agent.core.state import State, find
-from agent.core.verdict import amounts, case, day_of, last_day, net_fen, verdict, whole_day
+from agent.core.verdict import case, last_day, net_fen, verdict, whole_day
 
 LINES_MAX = 16  # of one transaction; more is not a settlement but a defect of the file
 DAYS_MAX = 400
 STATEMENTS_MAX = 60
 UNMATCHED_TOLD_MAX = 20
-DATE_SLACK_DAYS = 31  # a STAN comes round again: a line so long after, or a day before, is about another transaction
 OWN_INCIDENT = {"unresolved": "in_doubt", "declined_uncertain": "declined_uncertain"}
 ASSIGNED: dict[str, tuple[Owner, str]] = {
     "refund": ("operator", "confirm_refund"),
@@ -35,25 +32,17 @@ ASSIGNED: dict[str, tuple[Owner, str]] = {
 }
 
 
-
-class _Match(NamedTuple):
-    """What a line is about, or why it is about nothing of ours."""
-
-    row: Transaction | None
-    why: str = "unknown"
-
-
 def imported(state: State, event: SettlementImported) -> Decision:
     """Take one file as one unit: its lines to their transactions, then a fresh judgement of everything that waits."""
-    family = [state.transactions[key] for key in event.families if key in state.transactions]
+    families = Families(state.transactions, event.families, event.terminal_id)
     unmatched: list[Unmatched] = []
     count = new = 0
     for line in event.lines:
-        match = matched(line, event.terminal_id, family, state.transactions)
+        match = families.match(line)
         booked = BookedLine(line.day, line.direction, line.amount_fen, line.rrn, line.nth)
         row = match.row
         if row is not None:
-            account = row.account or Account(amounts_fen=amounts(row, family))
+            account = row.account or Account(amounts_fen=families.amounts(row))
             if booked in account.lines:
                 count += 1
                 continue
@@ -61,8 +50,8 @@ def imported(state: State, event: SettlementImported) -> Decision:
                 count, new = count + 1, new + 1
                 state.put(replace(row, account=replace(account, lines=(*account.lines, booked))))
                 continue
-            match = _Match(None, "full")
-        unmatched.append(Unmatched(line.number, match.why))  # type: ignore[arg-type]
+            match = Match(None, "full")
+        unmatched.append(Unmatched(line.number, match.why))
         if len(unmatched) <= UNMATCHED_TOLD_MAX and event.statement not in state.ledger.statements:
             state.tell(
                 "settlement.unmatched", why=match.why, date=day_text(line.day), batch=line.batch, stan=line.stan,
@@ -71,7 +60,7 @@ def imported(state: State, event: SettlementImported) -> Decision:
     for key in event.absent:
         row = state.transactions[key]
         if row.account is None:
-            state.put(replace(row, account=Account(amounts_fen=amounts(row, family))))
+            state.put(replace(row, account=Account(amounts_fen=families.amounts(row))))
     _note(state, event)
     cases = _judge_all(state, event)
     if state.touched():
@@ -84,47 +73,6 @@ def imported(state: State, event: SettlementImported) -> Decision:
         unmatched=tuple(unmatched), cases=cases,
     )
     return Decision(report=report)
-
-
-def matched(
-    line: Settled, terminal_id: str, family: list[Transaction], current: dict[str, Transaction] | None = None
-) -> _Match:
-    """The transaction that a line is about. `current` holds the rows as they are now."""
-    rows = [current[row.id] if current is not None else row for row in family if row.terminal_id == terminal_id]
-    named = next((row for row in rows if line.named is not None and row.id == line.named), None)
-    if named is not None:
-        return _Match(named) if line.amount_fen in _amounts(named, rows) else _Match(None, "amount")
-    keyed = [row for row in rows if line.stan is not None and (row.batch, row.stan) == (line.batch, line.stan)]
-    keyed = [row for row in keyed if row.state != "not_sent"] or keyed[-1:]
-    if len(keyed) > 1:  # a clock may have been wrong, so the date only decides between several
-        keyed = [row for row in keyed if _near(row, line.day)] or keyed
-    if not keyed:
-        return _Match(None, "unknown")
-    if len(keyed) > 1:
-        return _Match(None, "ambiguous")
-    row = keyed[0]
-    if line.rrn is not None and row.rrn is not None and line.rrn != row.rrn:
-        return _Match(None, "rrn")
-    return _Match(row) if line.amount_fen in _amounts(row, rows) else _Match(None, "amount")
-
-
-def _amounts(row: Transaction, rows: list[Transaction]) -> tuple[int, ...]:
-    return (row.account.amounts_fen if row.account is not None else ()) or amounts(row, rows)
-
-
-def _near(row: Transaction, day: int) -> bool:
-    """True when a line of this settlement date may be about it; with an unknown day nothing speaks against it."""
-    mine = day_of(row)
-    return mine is None or -1 <= day - mine <= DATE_SLACK_DAYS
-
-
-def agrees(line: Settled, row: Transaction) -> bool:
-    """True for what is plainly right: the one debit of an approved sale, in its own day's file, with nothing else about it."""
-    return (
-        row.state == "approved" and row.kind == "sale" and row.account is None and row.refund is None and not row.links
-        and row.by_hand is None and line.direction == "debit" and line.nth == 1
-        and line.amount_fen in amounts(row) and day_of(row) == line.day
-    )
 
 
 def _note(state: State, event: SettlementImported) -> None:

@@ -13,8 +13,8 @@ from aiohttp import web
 from agent.core.accounts import Settled
 from agent.core.calendar import number
 from agent.core.change import Report
+from agent.core.matching import agrees
 from agent.core.model import Transaction
-from agent.core.settlement import agrees
 from agent.core.settlementevent import SettlementImported
 from agent.core.state import State
 from agent.core.step import step
