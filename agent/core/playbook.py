@@ -282,8 +282,7 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
 
 
 def _code(state: State, row: Transaction, proceed: str | None) -> str:
-    settled = nextday.code_of(row)
-    if settled is not None:
+    if (row.account is not None or row.by_hand is not None) and (settled := nextday.code_of(row)) is not None:
         return settled
     if row.order is None:
         return situations.code(state, row, proceed)

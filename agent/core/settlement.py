@@ -159,7 +159,8 @@ def run(state: State) -> None:
     if state.open_reversals:
         _catch_up(state)
     for row in state.open_transactions.values():
-        if row.state in OWN_INCIDENT or row.owes:  # seldom: the day, and what the calendar says of it, is asked only then
+        # Seldom: what day it is, and what the calendar says of it, is asked only then.
+        if row.state in OWN_INCIDENT or row.account is not None or row.refund is not None:
             today = whole_day(state.business_day())
             if today is not None and today != state.ledger.reminded:
                 _remind(state, today)

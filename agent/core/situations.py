@@ -92,17 +92,17 @@ def code(state: State, row: Transaction, proceed: str | None) -> str:
 
 def debit_shown(row: Transaction) -> bool:
     """True when the customer showed a debit message."""
-    return bool(row.evidence) and any(evidence.kind == "debit_sms" for evidence in row.evidence)
+    return any(evidence.kind == "debit_sms" for evidence in row.evidence)
 
 
 def situation(state: State, row: Transaction, proceed: str | None) -> str:
     """One word of `MEANING`."""
     if row.state == "approved":
         return _approved(state, row)
-    shown = "_shown" if debit_shown(row) else ""
-    own = state.reversals.get(row.id)
     if row.state == "intent":
         return {"wait": "intent_wait", "refuse": "intent_refuse"}.get(proceed or "", "intent")
+    shown = "_shown" if row.evidence and debit_shown(row) else ""
+    own = state.reversals.get(row.id)
     if row.state == "in_doubt" and row.repeats:
         return "repeat"
     if row.state in {"in_doubt", "approved_not_completed", "reversing"}:

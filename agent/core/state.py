@@ -66,7 +66,7 @@ class State:
                 Job: (self.jobs, self.open_jobs),
             },
         )
-        self._undo: list[tuple[type, str, Row | None]] = []
+        self._undo: list[tuple[tuple[type, str], Row | None]] = []
         self._touched: dict[tuple[type, str], Row] = {}
         self.facts: list[Fact] = []
         self.effects: list[Effect] = []
@@ -153,9 +153,9 @@ class State:
 
     def put(self, row: R) -> R:
         """Write a row; the old one is remembered until `take` or `rollback`."""
-        kind, key = type(row), row.id
-        self._undo.append((kind, key, self._set(row)))
-        self._touched[kind, key] = row
+        where = type(row), row.id
+        self._undo.append((where, self._set(row)))
+        self._touched[where] = row
         return row
 
     def number(self) -> int:
@@ -191,9 +191,9 @@ class State:
     def rollback(self, mark: int = 0) -> None:
         """Undo everything since `mark`."""
         while len(self._undo) > mark:
-            kind, key, old = self._undo.pop()
+            where, old = self._undo.pop()
             if old is None:
-                self._drop(kind, key)
+                self._drop(*where)
             else:
                 self._set(old)
         self._clear_step()

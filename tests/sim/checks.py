@@ -62,18 +62,18 @@ class Checks:
         """After every commit: what is true now, and what was asked for."""
         world = self.world
         now, log = world.now, world.log
-        log.append((now, type(event).__name__, getattr(event, "transaction", None)))
+        kind = type(event)
+        log.append((now, kind.__name__, getattr(event, "transaction", None)))
         for fact in change.facts:
             type_, key = fact.type, fact.transaction
             log.append((now, type_, key, fact.data.get("code")))
             if key is not None:
                 self._fact(type_, key)
         for row in change.rows:
-            kind = type(row)
-            if kind is Transaction:
-                self._transaction(machine, row)  # type: ignore[arg-type]
-            elif kind is Incident:
-                self._incident(row)  # type: ignore[arg-type]
+            if type(row) is Transaction:
+                self._transaction(machine, row)
+            elif type(row) is Incident:
+                self._incident(row)
         if type(event) is Opened:
             self.newest = event
             if event.vault is not None:
