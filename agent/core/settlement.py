@@ -156,7 +156,7 @@ def close_even(state: State, row: Transaction) -> None:
 
 def run(state: State) -> None:
     """At the end of every step: what waited for a 0400 under way is done, and on a new day people are reminded."""
-    if state.open_reversals:
+    if state.open_reversals and state.touched():  # what it looks for comes about only by a change of rows
         _catch_up(state)
     for row in state.open_transactions.values():
         # Seldom: what day it is, and what the calendar says of it, is asked only then.
@@ -183,10 +183,10 @@ def _remind(state: State, today: int) -> None:
     for row in state.transactions_by_age():
         if not row.owes and row.state not in OWN_INCIDENT:
             continue
-        account, last = row.account or Account(), last_day(state, row)
+        account = row.account or Account()
         if account.case not in {"wait", "even"}:
             state.tell("settlement.reminder", row.id, case=account.case, amount_fen=row.amount_fen)
-        elif last is not None and last < today and not account.final:
+        elif not account.final and (last := last_day(state, row)) is not None and last < today:
             state.tell("settlement.reminder", row.id, case="import", amount_fen=row.amount_fen)
             incidents.open_one(state, OWN_INCIDENT.get(row.state, "settlement"), row.id, "operator", "import_settlement")
         else:

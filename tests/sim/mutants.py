@@ -172,7 +172,7 @@ MUTANTS: tuple[Mutant, ...] = (
            only=("glass", "loss", "declines")),
     # ── what the agent does not own, and windows ─────────────────────────────────────────────────────────────────────
     Mutant("3", "a reversal goes on the line that the app has", schedule._lent_away,
-           "state.agent.policy.line_leased and", "False and"),
+           "if not state.agent.policy.line_leased:", "if True:"),
     Mutant("3", "a payment may go while a reversal has the leased line", gate.line_is_ours,
            "state.agent.policy.line_leased and", "False and", only=("lease", "loss", "codes", "declines")),
     Mutant("9", "an answer that nobody could check is believed", answers._accepts, 'event.mac == "good"',
@@ -195,7 +195,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("9", "a booking is final with its own file", verdict.verdict,
            "following(policy, max(line.day for line in account.lines)) in days", "True"),
     Mutant("9", "a missing line is not settled at once", verdict.verdict,
-           "not days.issuperset(needed(policy, day, last))", "False"),
+           "any(needed_day not in days for needed_day in needed(policy, day, last))", "False"),
     Mutant("9", "more is refunded than was booked", refunds.pay, "if refunded_fen > item.due_fen:", "if False:"),
     Mutant("12", "a refund is made beside the reversal", refunds._confirm, "reversal.fence(state, row.id)", "pass"),
     # ── wallets ──────────────────────────────────────────────────────────────────────────────────────────────────────
