@@ -351,8 +351,7 @@ class App:
         """A look at the screen every now and then; when it says so, the customer pays again."""
         attempt, looks = value
         world = self.world
-        self.world.checks.look(attempt)
-        again = world.checks.may_pay_again(attempt)
+        again = world.checks.look(attempt)
         tried = sum(other.basket == attempt.basket for other in self.attempts)
         if again and not attempt.released and tried < ATTEMPTS_MAX:
             self.queue.append(Attempt(attempt.basket, "sale", attempt.amount_fen, None, attempt.id))

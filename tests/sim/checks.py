@@ -262,11 +262,18 @@ class Checks:
         """The agent answered `approved`: the app prints."""
         self.promised[attempt.id] = "approved"
 
-    def look(self, attempt: "Attempt") -> None:
-        """The cashier looks at the screen, and hands over what it does not hold back."""
+    def look(self, attempt: "Attempt") -> bool:
+        """The cashier looks at the screen, and hands over what it does not hold back. True when it says: pay again.
+
+        With no answer from the agent nobody does either.
+        """
         row = self._row(attempt)
-        if row is not None and row.kind == "sale" and not playbook.judge(self.world.machine.state, row)[1]:
+        if row is None:
+            return False
+        _, hold_goods, may_pay_again = playbook.judge(self.world.machine.state, row)
+        if row.kind == "sale" and not hold_goods:
             attempt.released = True
+        return may_pay_again
 
     def sent(self, screen: Shown | None) -> None:
         """What goes to the customer display is about whoever stands there, by amount and card, and asks no one to pay twice."""
@@ -284,11 +291,6 @@ class Checks:
             untrue = row is not None and any(word in upper and row.state not in states for word, states in CLAIMS.items())
             if untrue or (unsafe and any(word in upper for word in ASKS_AGAIN)):
                 raise Violation("14", f"the display says {upper!r} of what is {row and row.state}")
-
-    def may_pay_again(self, attempt: "Attempt") -> bool:
-        """What the screen says about paying again. With no answer from the agent nobody pays again."""
-        row = self._row(attempt)
-        return row is not None and playbook.judge(self.world.machine.state, row)[2]
 
     def _row(self, attempt: "Attempt") -> Any:
         machine = self.world.machine
