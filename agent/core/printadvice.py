@@ -16,13 +16,11 @@ def approved(state: State, row: Transaction) -> str:
         return "P23" if row.kind != "void" else "N3"
     if row.blank:
         return "P24"
-    receipts = [job for job in state.jobs_of(row.id) if job.what == "receipt"]
-    if not receipts:
+    job, fault = state.last_receipt(row.id), state.printer.fault
+    if job is None:
         return "N3"
-    if state.printer.fault == "unrecoverable" and receipts[-1].state not in {"CONFIRMED", "FENCED"}:
+    if fault == "unrecoverable" and job.state not in {"CONFIRMED", "FENCED"}:
         return "P18"
-    job: Job = receipts[-1]
-    fault = state.printer.fault
     if fault in _PAPER and (job.state in {"WAITING", "UNPRINTED", "PARTIAL"} or _is_last_at_printer(state, job)):
         return "P1"
     if job.state in _NOT_OUT or (job.state == "WAITING" and fault not in _READY):

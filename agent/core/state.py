@@ -85,6 +85,13 @@ class State:
         """Every remembered print job of a transaction, oldest first."""
         return [self.jobs[key] for kind, key in self.family.get(transaction, ()) if kind is Job]
 
+    def last_receipt(self, transaction: str) -> Job | None:
+        """The newest genuine receipt, if one was handed over."""
+        for kind, key in reversed(self.family.get(transaction, ())):
+            if kind is Job and self.jobs[key].what == "receipt":
+                return self.jobs[key]
+        return None
+
     def incidents_of(self, transaction: str) -> list[Incident]:
         """Every remembered incident of a transaction, oldest first."""
         return [self.incidents[key] for kind, key in self.family.get(transaction, ()) if kind is Incident]
