@@ -253,18 +253,18 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
     said_zh, said_en = payagain.REASONS[reason]
     final, booked = verdict.next_check(state, transaction), _booked_day(transaction)
     approved_fen = transaction.amount_fen if transaction.approved_fen is None else transaction.approved_fen
-    sums = {"amount": transaction.amount_fen, "approved": approved_fen, "rest": transaction.amount_fen - approved_fen}
+    amount, approved, rest = yuan(transaction.amount_fen), yuan(approved_fen), yuan(transaction.amount_fen - approved_fen)
     kind, english_kind = name(transaction.kind)
     values = {
-        **{key: yuan(fen) + "元" for key, fen in sums.items()}, "kind": kind, "last4": transaction.last4 or "----",
-        "rrn": transaction.rrn or transaction.stan, "stan": transaction.stan,
+        "amount": amount + "元", "approved": approved + "元", "rest": rest + "元", "kind": kind,
+        "last4": transaction.last4 or "----", "rrn": transaction.rrn or transaction.stan, "stan": transaction.stan,
         "date": "次日" if final is None else text(final)[5:],
         "day": text(booked)[5:] if booked is not None else "", "hotline": state.agent.policy.hotline or "收单客服",
         "n": sum(row.state in _UNSETTLED for row in state.open_transactions.values()),
     }
     values["seconds"] = walletadvice.seconds_left(state.agent.policy, transaction)
     english = values | {
-        **{key: "CNY " + yuan(fen) for key, fen in sums.items()}, "kind": english_kind,
+        "amount": "CNY " + amount, "approved": "CNY " + approved, "rest": "CNY " + rest, "kind": english_kind,
         "date": "the next day" if final is None else text(final)[5:],
         "day": text(booked)[5:] if booked is not None else "that day",
         "hotline": state.agent.policy.hotline or "the acquirer",

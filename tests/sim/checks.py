@@ -21,6 +21,8 @@ LIVE = frozenset({"pending", "sending", "exhausted"})
 REASONS = {"no_answer": "98", "not_sent": "98", "timeout": "98", "restart": "98", "bad_mac": "A0", "approved_not_completed": "96"}
 NEVER_AGAIN = {"reversal.confirmed": "accepted", "reversal.fenced": "fenced", "reversal.expired": "expired"}
 REFUSALS = frozenset({"reversal.later", "reversal.no_original_early", "reversal.refused"})
+TRUSTED = "wallet.evidence_accepted"
+NOTED = frozenset({*NEVER_AGAIN, *REFUSALS, "reversal.ordered", TRUSTED})  # facts that promise something
 SENDS_MAX = 3 + 3 + 1  # of one opportunity: counted ones, key answers, one early "no original"
 SPACING_MS = 60_000
 # What a display may say, and in which states.
@@ -67,7 +69,7 @@ class Checks:
         for fact in change.facts:
             type_, key = fact.type, fact.transaction
             log.append((now, type_, key, fact.data.get("code")))
-            if key is not None:
+            if type_ in NOTED and key is not None:
                 self._fact(type_, key)
         for row in change.rows:
             if type(row) is Transaction:
@@ -99,8 +101,8 @@ class Checks:
         elif type_ == "reversal.ordered":
             self.closing.pop(key, None)  # what a person orders is not automatic
             self.ordered.add(key)
-        elif type_.startswith("wallet."):
-            self.world.wallets.committed(type_, key)
+        elif type_ == TRUSTED:
+            self.world.wallets.find(key).trusted = True  # from here on no cancel
 
     def found(self, entries: list[Entry]) -> None:
         """A commit whose outcome was unknown turned out to be on disk."""

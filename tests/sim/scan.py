@@ -302,11 +302,6 @@ class Wallets:
 
     # ── eyes of its own ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def committed(self, type_: str, key: str) -> None:
-        """Evidence was accepted: from here on no cancel."""
-        if type_ == "wallet.evidence_accepted":
-            self.find(key).trusted = True
-
     def _watch(self, scan: Scan, effect: AskWallet) -> None:
         """Every call against the wallet's rules, told apart from the core's own bookkeeping."""
         if effect.order_no != scan.order_no or effect.amount_fen != 100:
