@@ -55,6 +55,7 @@ def _answered(state: State, row: Reversal, event: HostReply) -> None:
     _answer_seen(state)
     if event.mac != "bad":
         hostdate.heard(state, event.day, event.time)
+        row = hostdate.noted(state, row, event.day)
     if _accepts(state, event):
         accepted(state, row, event.code)
     elif event.mac == "unchecked":
@@ -62,14 +63,14 @@ def _answered(state: State, row: Reversal, event: HostReply) -> None:
     elif event.mac == "bad" or code in policy.answers.key or code in policy.answers.accepted:
         key_refused(state, row, code, event.mac)
     else:
-        judge(state, row, code)
+        judge(state, row, code, event.day)
 
 
-def judge(state: State, row: Reversal, code: str | None) -> None:
-    """A refusal, by the class of its code; "key" is judged before."""
+def judge(state: State, row: Reversal, code: str | None, day: str | None = None) -> None:
+    """A refusal, by the class of its code; "key" is judged before. `day` is the host's, where its answer names one."""
     policy = state.agent.policy
     if code in policy.answers.no_original:
-        _no_original(state, row, code or "")
+        _no_original(state, row, code or "", day)
     elif code in policy.answers.done_elsewhere:
         refused(state, row, code or "", "operator", "compare_settlement")
     elif code in policy.answers.permanent:
@@ -86,7 +87,7 @@ def _app_answered(state: State, row: Reversal, event: HostReply) -> None:
     elif not row.pending or event.mac == "bad":
         state.tell("host.doubled_reply", row.id, code=code)
     elif code in policy.answers.no_original:
-        _no_original(state, row, code or "")
+        _no_original(state, row, code or "", event.day)
     elif code in policy.answers.done_elsewhere or code in policy.answers.permanent:
         refused(state, row, code or "", "operator", "compare_settlement")
     else:
@@ -121,10 +122,10 @@ def accepted(state: State, row: Reversal, code: str | None) -> None:
     refunds.accepted_late(state, transaction)
 
 
-def _no_original(state: State, row: Reversal, code: str) -> None:
+def _no_original(state: State, row: Reversal, code: str, day: str | None) -> None:
     transaction, policy = state.transactions[row.id], state.agent.policy
     sent = transaction.sent or transaction.opened
-    same_window = _batch_is_open(state, row) and state.is_today(sent)
+    same_window = _batch_is_open(state, row) and state.is_today(sent) and not hostdate.has_changed(state, row, day)
     left = row.began or sent  # an app's kernel may reverse others first: its request left at the latest when the doubt began
     age_ms = state.age_ms(left)
     if row.silent_since_ms is not None and not row.adopted:  # it may answer the first send that nothing has answered yet

@@ -9,6 +9,7 @@ from datetime import date
 
 from msgspec.structs import replace
 
+from agent.core.model import Reversal
 from agent.core.state import DAY_MINUTES, MINUTE_MS, State
 
 AGREES_MS = 120_000  # further apart, and one of the two clocks is wrong
@@ -20,7 +21,7 @@ _TIME = re.compile(r"([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])")
 
 def heard(state: State, day: str | None, time: str | None) -> None:
     """An answer came with F15 `day` (MMDD) and perhaps F12 `time` (hhmmss): remember it until the host's day ends."""
-    if day is None or not _DAY.fullmatch(day) or not state.agent.policy.host_day:
+    if day is None or not _is_day(state, day):
         return
     told = _TIME.fullmatch(time or "")
     at_ms = None if told is None else ((int(told[1]) * 60 + int(told[2])) * 60 + int(told[3])) * 1000
@@ -33,6 +34,22 @@ def heard(state: State, day: str | None, time: str | None) -> None:
     left_ms = 1 if at_ms is None else (agent.policy.cutoff_minute * MINUTE_MS - at_ms - 1) % DAY_MS + 1
     if agent.host_day != label or now_ms >= agent.host_day_until_ms:
         state.put(replace(agent, host_day=label, host_day_until_ms=now_ms + left_ms))
+
+
+def noted(state: State, row: Reversal, day: str | None) -> Reversal:
+    """The first day that the host names in an answer to a reversal stays with it, over every boot and clock."""
+    if day is None or row.host_day is not None or not _is_day(state, day):
+        return row
+    return state.put(replace(row, host_day=day))
+
+
+def has_changed(state: State, row: Reversal, day: str | None) -> bool:
+    """True when the host has named another day before: the request is not of this one, whatever our clock said of it."""
+    return day is not None and _is_day(state, day) and row.host_day not in {None, day}
+
+
+def _is_day(state: State, day: str) -> bool:
+    return state.agent.policy.host_day and _DAY.fullmatch(day) is not None
 
 
 def _month_and_day(days: str) -> str:

@@ -144,7 +144,8 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settlement that was asked for waits until `settle_at` opportunities were used. In mode
     `payapp` a send is a request to the app: `request` is the one that is open, `ask` what is asked for, `hand` why a person is
     needed, `began` when it was opened, `said_ms` when the app last said anything about it, `repeats` how often it spoke of
-    it after its end, `unasked` that its kernel reversed by itself.
+    it after its end, `unasked` that its kernel reversed by itself. `host_day` is the day (MMDD) that the host named first in
+    an answer to it.
     """
 
     id: str
@@ -179,6 +180,7 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     repeats: int = 0
     unasked: bool = False
     adopted: bool = False
+    host_day: str | None = None
 
     @property
     def open(self) -> bool:

@@ -53,6 +53,23 @@ def test_a_clock_that_was_wrong_all_along_makes_no_day() -> None:
     assert world.told("clock.host_disagrees")[0].data == {"host_day": "0303", "host_time": "231130"}
 
 
+def test_a_sale_that_a_wrong_clock_dated_is_not_of_the_day_that_the_host_calls_another() -> None:
+    """22:30 and an hour fast, so the sale is dated tomorrow. A new boot knows the time, and tomorrow comes."""
+    world = World(wall_ms=MORNING_MS + 13 * HOUR + 30 * MINUTE)
+    world.doubt()
+    assert world.wall_at_zero_ms is not None
+    world.wall_at_zero_ms -= HOUR
+    world.boot(new=True)
+    world.connect()
+    for _ in range(3):
+        world.reply("98", day=DAY_SAID, time="223000")
+    world.at(11 * HOUR)
+    world.do(e.DeadlinePassed())
+    assert world.transaction().opened.day == world.state.business_day(), "by our own clocks nothing is wrong"
+    world.reply("25", day="0303", time="093000")
+    assert world.states() == ("unresolved", "refused")
+
+
 def test_a_terminal_without_a_clock_believes_the_host_once_it_has_heard_its_date() -> None:
     world = World(wall_ms=None)
     world.doubt()
