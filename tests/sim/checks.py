@@ -64,8 +64,7 @@ class Checks:
         """After every commit: what is true now, and what was asked for."""
         world = self.world
         now, log = world.now, world.log
-        kind = type(event)
-        log.append((now, kind.__name__, getattr(event, "transaction", None)))
+        log.append((now, type(event).__name__, getattr(event, "transaction", None)))
         for fact in change.facts:
             type_, key = fact.type, fact.transaction
             log.append((now, type_, key, fact.data.get("code")))
