@@ -7,17 +7,16 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from agent import exits
+from agent import configedit, exits
 from agent.config import Config, ConfigError, ensure_key, load, read_key
 from agent.core.appevent import LinkReported
-from agent.core.change import AskApp, AskReceipt, AskSignIn, AskWallet, Effect, PrintJob, ShowTest, WatchPrinter
+from agent.core.change import AskApp, AskReceipt, AskSignIn, AskWallet, CarryOut, Effect, PrintJob, ShowTest, WatchPrinter
 from agent.core.event import Booted, Configured, NetworkChanged, WalletAnswered
 from agent.core.model import Now
-from agent.core.policy import Policy
 from agent.envelope import is_published
 from agent.hooks.ports import House
 from agent.hooks.server import Door
@@ -29,11 +28,13 @@ from agent.journal.pruning import DAY_MS, Pruner
 from agent.journal.store import Store
 from agent.perform import build
 from agent.perform.host import HostLine
+from agent.policies import policy_of
 from agent.vault import Tokens, Vault
 from device.clock import Reading, SystemClock
 from device.connectivity import NetworkEar, has_route
 
 if TYPE_CHECKING:
+    from agent.commanddesk import CommandDesk
     from agent.hooks.relay import Relay
     from agent.perform.display import DisplayThread
     from agent.perform.payapp import PayappLine
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from agent.perform.telemetry import Telemetry
     from agent.perform.wallet import WalletLine
     from device.acquirer.hosts import Name as HostName
+    from device.mqtt import Inbound
 
 log = logging.getLogger("reversald")
 
@@ -83,7 +85,7 @@ class Daemon:
         self._relay: Relay | None = self._make_relay()
         self._ear = NetworkEar(self._network_changed)
         self._routed = has_route()
-        house = House(
+        house = self._house = House(
             inbox=self.inbox, vault=self._vault, version=version, line_down=self._line_down, poke_line=self._refresh_line,
             network_changed=self._network_changed, boottime_ms=lambda: self._clock.read().boottime_ms,
             tokens=Tokens(read_key(config.wallet.key_file, (32,), "wallet.key_file")) if config.wallet is not None else None,
@@ -98,6 +100,7 @@ class Daemon:
         )
         self._snapshot = lambda: msgspec.to_builtins(status_of(house))
         self._telemetry: Telemetry | None = None
+        self._desk: CommandDesk | None = None
 
     def _make_relay(self) -> "Relay | None":
         """The relay, whose library-free parts are only loaded where it is used."""
@@ -110,6 +113,15 @@ class Daemon:
         reader = RelayReader(build.codec(config), build.prover(config), vault, lambda: self.inbox.state.agent.policy)
         failed_ms: dict[HostName, int] = {}
         return Relay(reader, lambda: build.hosts(config, failed_ms), self.inbox, config.recovery.hold_ms)
+
+    def _open_desk(self) -> "Callable[[Inbound], None] | None":
+        """Who works off the fleet's commands, loaded only where there is a broker; gives where they arrive."""
+        if self._config.mqtt is None:
+            return None
+        from agent.commanddesk import open_desk
+
+        self._desk = open_desk(self._config, self._house, self._now, self._change)
+        return self._desk.arrived if self._desk is not None else None
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -140,9 +152,13 @@ class Daemon:
         if self._relay is not None and self._config.relay is not None:
             await self._relay.open(self._config.relay)
         boots = self.inbox.state.agent.boots
-        self._telemetry = build.telemetry(self._config, self._store, self._clock, boots, self._snapshot, self.inbox.tell)
+        self._telemetry = build.telemetry(
+            self._config, self._store, self._clock, boots, self._snapshot, self.inbox.tell, self._open_desk()
+        )
         if self._telemetry is not None:
             tasks.append(asyncio.create_task(self._telemetry.run(), name="telemetry"))
+        if self._desk is not None and self._telemetry is not None:
+            tasks.append(asyncio.create_task(self._desk.run(self._telemetry), name="commands"))
         for task in tasks:
             task.add_done_callback(self._task_ended)
         return tasks
@@ -205,6 +221,9 @@ class Daemon:
                 self._wallet.perform(effect)
             else:  # taken out of the configuration while orders were open
                 self.inbox.tell(WalletAnswered(transaction=effect.transaction, number=effect.number, outcome="not_reached"))
+        elif isinstance(effect, CarryOut):
+            if self._desk is not None:
+                self._desk.perform(effect)
         elif self._host is not None:
             self._host.perform(effect)
 
@@ -277,6 +296,13 @@ class Daemon:
         except ConfigError as error:
             log.error("the configuration was not reloaded: %s", error)  # noqa: TRY400  (the reader needs the reason, no trace)
             return
+        self._take_over(config)
+
+    def _change(self, values: dict[str, Any]) -> None:
+        """The fleet orders other values. Raises NotChanged."""
+        self._take_over(configedit.change(self._config.file, values))
+
+    def _take_over(self, config: Config) -> None:
         self.inbox.state.wording = config.wording
         self.inbox.tell(Configured(policy=policy_of(config)))
 
@@ -290,27 +316,6 @@ class Daemon:
             alive = self._telemetry is None or self._telemetry.alive
             if self.inbox.flushes != flushes and self._store.writable() and alive:
                 notify("WATCHDOG=1")
-
-
-def policy_of(config: Config) -> Policy:
-    """The rules' values as this configuration and its profile have them."""
-    recovery, terminal = config.recovery, config.terminal
-    hours, minutes = (config.settlement.cutoff if config.settlement else "23:00").split(":")
-    return Policy(
-        mode=recovery.mode, sent_reporting=config.hook.sent_reporting, answer_timeout_ms=recovery.answer_timeout_ms,
-        reply_timeout_ms=recovery.reply_timeout_ms, sends_per_opportunity=recovery.sends_per_opportunity,
-        spacing_ms=recovery.spacing_ms, backoff_min_ms=recovery.backoff_min_ms, backoff_max_ms=recovery.backoff_max_ms,
-        no_original_after_ms=recovery.no_original_after_ms, cutoff_minute=int(hours) * 60 + int(minutes),
-        terminal_id=terminal.terminal_id, merchant_name=terminal.merchant_name, hotline=terminal.hotline, lang=terminal.lang,
-        wallets=config.wallets if config.wallet is not None else (),
-        release_on_evidence=config.wallet is not None and config.wallet.release_on_evidence,
-        grace_days=config.settlement.grace_days if config.settlement else Policy().grace_days,
-        **msgspec.structs.asdict(config.calendar),
-        line_leased=config.acquirer.line == "lease",
-        has_printer=config.printer.driver != "disabled",
-        has_display=config.display is not None and config.display.driver != "disabled",
-        asks_app=config.payapp is not None, **config.profile.rules(),
-    )
 
 
 def notify(text: str) -> None:

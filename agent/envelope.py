@@ -1,4 +1,4 @@
-"""What travels over MQTT, and under which name: the one module that terminal and fleet share. Pure.
+"""What travels over MQTT, and under which name; shared by terminal and fleet. Pure.
 
 A topic is `rv1/{fleet}/{sn}/{channel}`. A payload is one JSON object with a version `v`; a reader ignores fields it does
 not know, so that an old fleet reads a new terminal, and refuses a version it does not know. Error texts name the field
@@ -21,7 +21,9 @@ MAX_SN: Final = 20
 _LEVEL: Final = re.compile(r"(?:(?![/+#])[!-~])+")
 
 # The kinds of journal entry that leave the terminal, by the first word of their type. The rest is for the technician.
-PUBLISHED: Final = frozenset({"incident", "reversal", "receipt", "printer", "clock", "security", "settlement", "wallet"})
+PUBLISHED: Final = frozenset({
+    "incident", "reversal", "receipt", "printer", "clock", "security", "settlement", "wallet", "command",
+})
 
 
 class EnvelopeError(ValueError):
@@ -147,28 +149,36 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
     hwm: Whole
 
 
-CommandName = Literal["query", "reprint", "recover", "replay", "upload-log", "settle", "display", "config"]
-
-
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """An order to one terminal (`cmd`): a closed list. `sig` is Ed25519 over all the rest; times in ms since 1970."""
+    """An order to one terminal (`cmd`): a closed list. `sig` is Ed25519 over all the rest, as hex, under the key that `key`
+    names (`agent.commandform`); times in ms since 1970.
+    """
 
     v: int = VERSION
+    fleet: str
     sn: str
     id: str
-    name: CommandName
+    name: Name
     args: dict[str, Any]
-    not_before: int
-    expires: int
+    not_before: Whole
+    expires: Whole
+    key: str
     sig: str
 
 
-class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """How an order stands (`rsp`). A repeated order is answered from the stored result."""
+class Response(_Payload, frozen=True, kw_only=True):
+    """How an order stands (`rsp`). A repeated order is answered from the stored result.
 
-    v: int = VERSION
-    sn: str
+    `accepted`, `done` and `rejected` that have a `seq` are journal entries as those of `ev` are, in one chain with them.
+    Without it nothing of them is journaled: a repeat, a part of what was asked for (`running`), an order that was not taken.
+    """
+
+    seq: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)] | None = None
+    prev: Whole = 0
+    late: bool = False
+    tx: Name | None = None
     id: str
+    name: str
     status: Literal["accepted", "running", "done", "rejected"]
     d: dict[str, Any] = {}
 
@@ -242,6 +252,20 @@ def read(name: str, payload: bytes, kind: type[Body]) -> Body:
         if said is not None and said != meant:
             raise EnvelopeError("the payload names another terminal than its topic")
     return body
+
+
+def as_event(response: Response) -> Event | None:
+    """The journal entry that a response carries, None for one that carries none. Raises EnvelopeError."""
+    if response.seq is None:
+        return None
+    try:
+        return Event(
+            sn=response.sn, fleet=response.fleet, epoch=response.epoch, boot=response.boot, ts=response.ts, clk=response.clk,
+            mono=response.mono, seq=response.seq, prev=response.prev, type=f"command.{response.status}", late=response.late,
+            tx=response.tx, d={"id": response.id, "name": response.name, **response.d},
+        )
+    except ValueError as error:
+        raise EnvelopeError(str(error)) from None
 
 
 def is_published(entry_type: str) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 from agent.core.card import go_is_valid
 from agent.core.change import Change, Decision, Effect, Internal, Overloaded, Rejected
 from agent.core.event import AnswerForwarded, DeadlinePassed, Event, HostReply, JobFinished
+from agent.core.fleetevent import CommandFinished
 from agent.core.model import Now, Transaction
 from agent.core.state import State
 from agent.core.step import next_deadline_ms, step
@@ -31,7 +32,7 @@ QUEUE_MAX = 4_096
 REMEMBERED_MAX = 64  # closed families kept in memory, and as many closed rows that belong to none
 RETRY_S = 1.0
 # Everything else is asked again, comes again, or is made good by a deadline.
-SAID_ONCE = (JobFinished, HostReply, AnswerForwarded)
+SAID_ONCE = (JobFinished, HostReply, AnswerForwarded, CommandFinished)
 SLEEP_MAX_S = 30.0  # the loop's clock stands still in suspend: look again at least this often while a deadline is set
 
 

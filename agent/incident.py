@@ -288,6 +288,11 @@ FACTS: Mapping[str, tuple[str, str]] = {
     ),
     "settlement.reminder": ("提醒:{case:case},金额 {amount_fen:fen}", "Reminder: {case:case}, {amount_fen:fen}"),
     "terminal.changed": ("{what:terminal}", "Told by the app: {what:terminal}"),
+    "security.command_refused": ("未受理的命令 {count} 条:{why:command_why}", "{count} commands not taken: {why:command_why}"),
+    "command.accepted": ("总部命令:{name:command_name},执行中", "Command of the fleet: {name:command_name}, at work"),
+    "command.done": ("总部命令:{name:command_name},已执行", "Command of the fleet: {name:command_name}, done"),
+    "command.rejected": ("总部命令未执行:{why:command_why}", "Command of the fleet not carried out: {why:command_why}"),
+    "display.message": ("总部留言:{zh} / {en}", "Message of the fleet: {zh} / {en}"),
     "security.clone": ("另有设备冒用本机身份连接", "Another client uses this terminal's identity at the broker"),
 }
 

@@ -6,6 +6,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from agent.commandform import KEYS_MAX, read_keys
 from agent.problem import ConfigError, Problem
 
 _LENGTH_MAX = 4096  # characters in a key file: far above any key, so that a wrong path is not slurped
@@ -48,6 +49,18 @@ def read_key(path: Path, lengths: tuple[int, ...], key: str) -> bytes:
     return value
 
 
+def read_public_keys(path: Path, key: str) -> dict[str, bytes]:
+    """The public keys in `path` by name, as lines `ed25519 <hex> [whose]`. Raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            return read_keys(file.read(_LENGTH_MAX).decode("utf-8"))
+    except OSError as error:
+        raise ConfigError((unreadable(path, key, error),)) from None
+    except ValueError as error:
+        zh = f"应为 1 到 {KEYS_MAX} 行公钥：ed25519 加 64 位十六进制数字，其后可写所有者"
+        raise ConfigError((Problem(file=str(path), key=key, en=str(error), zh=zh),)) from None
+
+
 def unreadable(path: Path, key: str, error: OSError) -> Problem:
     """The problem of a file that is missing or may not be read."""
     if isinstance(error, FileNotFoundError):
@@ -65,6 +78,15 @@ def too_open(path: Path, key: str, mode: int) -> Problem:
     )
 
 
+def sync_folder(path: Path) -> None:
+    """Bring the names in a folder to disk: a new or moved file is there after a power cut. Raises OSError."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def _make(path: Path, length: int) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
@@ -75,11 +97,7 @@ def _make(path: Path, length: int) -> None:
             os.fsync(handle)
         with contextlib.suppress(FileExistsError):  # another process was first: its key is the key
             path.hardlink_to(draft)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         problem = Problem(
             file=str(path),

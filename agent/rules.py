@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from agent.keyfile import read_key, too_open, unreadable
+from agent.keyfile import read_key, read_public_keys, too_open, unreadable
 from agent.problem import ConfigError, Problem
 from agent.settings import Config
 
@@ -86,6 +86,11 @@ def file_problems(config: Config) -> list[Problem]:
     for key, path, lengths in _wanted_keys(config):
         try:
             read_key(path, lengths, key)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if config.mqtt is not None and config.mqtt.command_keys_file is not None:
+        try:
+            read_public_keys(config.mqtt.command_keys_file, "mqtt.command_keys_file")
         except ConfigError as error:
             problems.extend(error.problems)
     for key, path, secret in _wanted_files(config):

@@ -239,6 +239,7 @@ class Mqtt(Section, frozen=True, kw_only=True):
     cert: Path | None = None
     key: Path | None = None
     ack: Literal["broker", "fleet"] = "broker"
+    command_keys_file: Path | None = None
 
 
 class Payapp(Section, frozen=True, kw_only=True):

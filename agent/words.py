@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from agent import commandform
 from agent.core.kinds import NAMES
 
 Lang = Literal["zh", "en"]
@@ -312,6 +313,7 @@ WORDS: Mapping[str, Words] = {
     },
     "call": {"query": ("查询", "query"), "cancel": ("撤单", "cancel"), "refund": ("退款", "refund")},
     "complete": {"true": ("四项相符", "all four agree")},
+    **commandform.WORDS,
     "batch": {"open": ("开放", "open"), "settling": ("结算中", "settling"), "settled": ("已结算", "settled")},
 }
 

@@ -18,9 +18,11 @@ import msgspec
 from paho.mqtt.client import Client
 
 from device.broker import Broker
-from device.mqttline import INBOX, Ending, Line, Message, Session, new_client, publish
+from device.mqttline import INBOX, Ending, Inbound, Line, Message, Session, new_client, publish
 
-__all__ = ["RETAIN_NOT_SUPPORTED", "Backoff", "Ending", "Listener", "Message", "MqttClient", "Outcome", "Session"]
+__all__ = [
+    "RETAIN_NOT_SUPPORTED", "Backoff", "Ending", "Inbound", "Listener", "Message", "MqttClient", "Outcome", "Session",
+]
 
 WINDOW: Final = 20  # messages of ours that wait for the broker's answer at one time
 KEEPALIVE_S: Final = 60
@@ -55,7 +57,7 @@ class Listener(Protocol):
     def on_disconnected(self, ending: Ending) -> None:
         """An attempt is over, whether it ever stood or not. Every message that waited was reported lost before."""
 
-    def on_message(self, topic: str, payload: bytes) -> None:
+    def on_message(self, message: Inbound) -> None:
         """The broker sent a message."""
 
     def on_unsubscribed(self, text: str) -> None:
@@ -98,12 +100,15 @@ class MqttClient:
         window: int = WINDOW,
         keepalive_s: int = KEEPALIVE_S,
         backoff: Backoff | None = None,
+        kept_s: int = 0,
     ) -> None:
-        """Raises BrokerAddressError when the certificates cannot be used."""
+        """`kept_s`: how long the broker collects for us while we are away. Raises BrokerAddressError when the certificates
+        cannot be used.
+        """
         self.broker = broker
         self.thread_restarts = 0
         self._tls = broker.tls_context()
-        self._client_id, self._window, self._keepalive_s = client_id, window, keepalive_s
+        self._client_id, self._window, self._keepalive_s, self._kept_s = client_id, window, keepalive_s, kept_s
         self._backoff = backoff or Backoff()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -111,7 +116,7 @@ class MqttClient:
         self._live: Client | None = None
         self._session: Session | None = None
         self._waiting: dict[int, Callable[[Outcome], None]] = {}  # by packet id, at most a window of them
-        self._inbox: deque[tuple[str, bytes]] = deque(maxlen=INBOX)  # the oldest gives way
+        self._inbox: deque[Inbound] = deque(maxlen=INBOX)  # the oldest gives way
         self._attempts = 0
 
     def start(self, listener: Listener, will: Callable[[int], Message] | None, topics: Sequence[str]) -> None:
@@ -184,7 +189,7 @@ class MqttClient:
         try:
             while not self._stopping.is_set():
                 self._attempts += 1
-                self._line = line = Line(self, self._attempts, self._window, self._topics)
+                self._line = line = Line(self, self._attempts, self._window, self._topics, self._kept_s)
                 if self._stopping.is_set():
                     break  # stop() may have looked before there was a line to stop
                 client = new_client(self._client_id, self._window, self._tls)
@@ -205,9 +210,9 @@ class MqttClient:
         """From the line."""
         self._hand(self._on_answer, packet_id, code, text)
 
-    def arrived(self, topic: str, payload: bytes) -> None:
+    def arrived(self, message: Inbound) -> None:
         """From the line."""
-        self._inbox.append((topic, payload))
+        self._inbox.append(message)
         self._hand(self._on_inbox)
 
     def unsubscribed(self, text: str) -> None:
@@ -239,7 +244,7 @@ class MqttClient:
 
     def _on_inbox(self) -> None:
         while self._inbox:
-            self._listener.on_message(*self._inbox.popleft())
+            self._listener.on_message(self._inbox.popleft())
 
     def _on_thread_ended(self) -> None:
         if self._session is not None:

@@ -33,18 +33,31 @@ EndingKind = Literal["unreachable", "refused", "taken_over", "dropped", "lost", 
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What to publish. `retain` is dropped where the broker keeps nothing; `expiry_s` None: no expiry."""
+    """What to publish. `retain` is dropped where the broker keeps nothing; `expiry_s` None: no expiry. `correlation` names
+    the request that it answers.
+    """
 
     topic: str
     payload: bytes
     qos: Literal[0, 1] = 1
     retain: bool = False
     expiry_s: int | None = None
+    correlation: bytes | None = None
 
     @property
     def packet_bytes(self) -> int:
         """An upper bound of what it takes on the wire."""
-        return len(self.topic) + len(self.payload) + _HEADER_BYTES
+        return len(self.topic) + len(self.payload) + len(self.correlation or b"") + _HEADER_BYTES
+
+
+class Inbound(msgspec.Struct, frozen=True):
+    """What the broker sent. `retained`: it was kept from before, for whoever subscribes; nobody sent it just now."""
+
+    topic: str
+    payload: bytes
+    retained: bool = False
+    reply_to: str | None = None
+    correlation: bytes | None = None
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -73,15 +86,15 @@ class Owner(Protocol):
 
     def up(self, client: Client, session: Session) -> None: ...
     def answered(self, packet_id: int, code: int, text: str) -> None: ...
-    def arrived(self, topic: str, payload: bytes) -> None: ...
+    def arrived(self, message: Inbound) -> None: ...
     def unsubscribed(self, text: str) -> None: ...
 
 
 class Line:
     """One attempt, connected or not. `run` blocks until it is over."""
 
-    def __init__(self, owner: Owner, number: int, window: int, topics: Sequence[str]) -> None:
-        self.number = number
+    def __init__(self, owner: Owner, number: int, window: int, topics: Sequence[str], kept_s: int) -> None:
+        self.number, self._kept_s = number, kept_s
         self.up_s: float | None = None  # time.monotonic() when the broker let us in
         self.ending: Ending | None = None
         self._owner, self._window, self._topics = owner, window, topics
@@ -112,6 +125,8 @@ class Line:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.MaximumPacketSize = MAX_INBOUND_BYTES
         properties.ReceiveMaximum = INBOX
+        if self._kept_s:
+            properties.SessionExpiryInterval = self._kept_s
         if self._stopping.is_set():
             return
         if will is not None:
@@ -121,7 +136,7 @@ class Line:
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        client.connect(broker.host, broker.port, keepalive_s, clean_start=True, properties=properties)
+        client.connect(broker.host, broker.port, keepalive_s, clean_start=not self._kept_s, properties=properties)
         if self._stopping.is_set():
             client.disconnect()  # stop() came while there was no socket yet to say it on
         self._wait_for_connack(client)
@@ -180,7 +195,9 @@ class Line:
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if len(message.payload) <= MAX_INBOUND_BYTES:
-            self._owner.arrived(message.topic, bytes(message.payload))
+            reply_to = getattr(message.properties, "ResponseTopic", None)
+            correlation = getattr(message.properties, "CorrelationData", None)
+            self._owner.arrived(Inbound(message.topic, bytes(message.payload), message.retain, reply_to, correlation))
 
 
 def new_client(client_id: str, window: int, tls: ssl.SSLContext | None) -> Client:
@@ -201,6 +218,8 @@ def publish(client: Client, message: Message, session: Session) -> int:
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     if message.expiry_s is not None:
         properties.MessageExpiryInterval = message.expiry_s
+    if message.correlation is not None:
+        properties.CorrelationData = message.correlation
     retain = message.retain and session.retain
     return client.publish(message.topic, message.payload, message.qos, retain=retain, properties=properties).mid
 

@@ -2,6 +2,8 @@
 
 FleetError                  exit code
 ├── AddressError            64   the broker's address or certificates: a mistake on the command line
+├── KeyFileError            64   the key that signs commands: missing, readable by others, or no key
+├── OrderError              64   a command that cannot be sent as it is
 ├── UnavailableError             69   the broker cannot be reached, or will not have us
 └── StorageError           74   the database cannot be opened or written: nothing was acknowledged
 """
@@ -15,6 +17,18 @@ class FleetError(Exception):
 
 class AddressError(FleetError):
     """The broker's address or the certificates are wrong."""
+
+    exit_code = 64
+
+
+class KeyFileError(FleetError):
+    """The key file is wrong, and the text says what to do."""
+
+    exit_code = 64
+
+
+class OrderError(FleetError):
+    """What was ordered cannot be a command: its arguments, its size, its file."""
 
     exit_code = 64
 

@@ -8,12 +8,27 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from agent.envelope import RULES, Ack, Beat, Channel, EnvelopeError, Event, Snap, State, encode, parse_topic, read, topic
+from agent.envelope import (
+    RULES,
+    Ack,
+    Beat,
+    Channel,
+    EnvelopeError,
+    Event,
+    Response,
+    Snap,
+    State,
+    as_event,
+    encode,
+    parse_topic,
+    read,
+    topic,
+)
 from fleet.link import Arrived, Link
 from fleet.store import Batch, Mark, Rejected, Store
 
 BATCH: Final = 500  # messages in one commit
-CHANNELS: Final = (Channel.EV, Channel.STATE, Channel.SNAP, Channel.HB)
+CHANNELS: Final = (Channel.EV, Channel.RSP, Channel.STATE, Channel.SNAP, Channel.HB)
 
 
 class Ingest:
@@ -49,6 +64,11 @@ class Ingest:
             channel = parse_topic(message.topic).channel
             if channel is Channel.EV:
                 batch.events.append(read(message.topic, message.payload, Event))
+            elif channel is Channel.RSP:
+                response = read(message.topic, message.payload, Response)
+                event = as_event(response)
+                batch.responses.append(response)
+                batch.events += [event] if event is not None else []
             elif channel is Channel.STATE:
                 batch.states.append(read(message.topic, message.payload, State))
             elif channel is Channel.SNAP:

@@ -8,7 +8,7 @@ import random
 import ssl
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
@@ -46,6 +46,15 @@ class Arrived(NamedTuple):
     qos: int
 
 
+class _Ours(NamedTuple):
+    """A message of ours that waits to be sent."""
+
+    payload: bytes
+    expiry_s: int
+    reply_to: str | None
+    correlation: bytes | None
+
+
 class Link:
     """`say` gets one progress line at a time. `give_up_s` None: try for ever. `retry_s`: the longest wait between two."""
 
@@ -68,8 +77,9 @@ class Link:
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._live: Client | None = None
-        self._ours: OrderedDict[str, tuple[bytes, int]] = OrderedDict()  # by topic: only the latest is of use
+        self._ours: OrderedDict[str, _Ours] = OrderedDict()  # by topic: only the latest is of use
         self._on_the_way, self._window, self._stands_since = 0, WINDOW, 0.0
+        self.answers: deque[int] = deque(maxlen=WINDOW)  # the broker's last reason codes for messages of ours
         self._ended: UnavailableError | None = None
         self._end_text = ""
         self._thread = threading.Thread(target=self._work, name="broker", daemon=True)
@@ -97,11 +107,18 @@ class Link:
         if arrived.qos:
             arrived.client.ack(arrived.packet_id, arrived.qos)
 
-    def publish(self, topic: str, payload: bytes, expiry_s: int) -> None:
+    @property
+    def connected(self) -> bool:
+        """Does a connection stand, and does the broker give us what we asked for?"""
+        return self._live is not None
+
+    def publish(
+        self, topic: str, payload: bytes, expiry_s: int, *, reply_to: str | None = None, correlation: bytes | None = None
+    ) -> None:
         """Send at QoS 1 when there is a connection; a newer message on the same topic replaces one that still waits."""
         with self._lock:
             if self._live is not None:
-                self._ours[topic] = (payload, expiry_s)
+                self._ours[topic] = _Ours(payload, expiry_s, reply_to, correlation)
         self._send()
 
     def close(self, timeout_s: float = 2.0) -> None:
@@ -201,7 +218,10 @@ class Link:
                 self._ended = UnavailableError(f"{self.address} refuses us: {reason} (0x{reason.value:02X})")
             return
         self._window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
-        client.subscribe([(topic, 1) for topic in self._topics])
+        if self._topics:
+            client.subscribe([(topic, 1) for topic in self._topics])
+        else:
+            self._stands(client)
 
     def _on_subscribe(
         self, client: Client, _data: Any, _packet_id: int, reasons: list[ReasonCode], _properties: Properties | None
@@ -211,6 +231,9 @@ class Link:
                 self._ended = UnavailableError(f"{self.address} refuses to give us {topic}: {reason} (0x{reason.value:02X})")
                 client.disconnect()
                 return
+        self._stands(client)
+
+    def _stands(self, client: Client) -> None:
         with self._lock:
             self._live = client
             self._stands_since = time.monotonic()
@@ -232,9 +255,12 @@ class Link:
             return
         self._queue.put(Arrived(topic, bytes(message.payload), message.retain, client, message.mid, message.qos))
 
-    def _on_publish(self, *_arguments: Any) -> None:
+    def _on_publish(
+        self, _client: Client, _data: Any, _packet_id: int, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
         with self._lock:
             self._on_the_way = max(0, self._on_the_way - 1)
+            self.answers.append(reason.value)
         self._send()
 
     def _send(self) -> None:
@@ -243,11 +269,15 @@ class Link:
                 client = self._live
                 if client is None or not self._ours or self._on_the_way >= self._window:
                     return
-                topic, (payload, expiry_s) = self._ours.popitem(last=False)
+                topic, ours = self._ours.popitem(last=False)
                 self._on_the_way += 1
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.MessageExpiryInterval = expiry_s
-            if client.publish(topic, payload, 1, properties=properties).rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            properties.MessageExpiryInterval = ours.expiry_s
+            if ours.reply_to is not None:
+                properties.ResponseTopic = ours.reply_to
+            if ours.correlation is not None:
+                properties.CorrelationData = ours.correlation
+            if client.publish(topic, ours.payload, 1, properties=properties).rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return  # the line broke: the terminal will ask by sending again
 
 

@@ -8,12 +8,12 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from agent.envelope import Beat, Event, Snap, State
+from agent.envelope import Beat, Event, Response, Snap, State
 from fleet.errors import StorageError
 from fleet.store import Batch, Dated, Mark
 
 APPLICATION_ID: Final = 0x72766664  # "rvfd"
-VERSION: Final = 1
+VERSION: Final = 2
 BUSY_S: Final = 5.0
 REJECTED_KEPT: Final = 1_000
 
@@ -48,12 +48,28 @@ CREATE VIEW dated AS
     FROM events LEFT JOIN boots USING (sn, epoch, boot);
 """
 
+_COMMANDS: Final = """
+CREATE TABLE commands(
+    sn TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL, d TEXT NOT NULL, ts INTEGER,
+    received_ms INTEGER NOT NULL,
+    PRIMARY KEY (sn, id)
+) STRICT, WITHOUT ROWID;
+"""
+_STEPS: Final = (_SCHEMA, _COMMANDS)
+assert len(_STEPS) == VERSION, "every version has its step"
+
 # How far a clock can be trusted, for dating the entries of the same boot that had none.
 _TRUST: Final = {"none": 0, "rtc": 1, "ntp": 2, "net": 3}
 
 _EVENT: Final = """
 INSERT INTO events VALUES(:sn, :epoch, :seq, :prev, :fleet, :boot, :type, :ts, :clk, :mono, :late, :inc, :tx, :d, :now)
 ON CONFLICT DO UPDATE SET prev = min(prev, excluded.prev) WHERE excluded.prev < prev
+"""
+# A terminal's last word on a command stays; what comes late or again changes nothing.
+_RESPONSE: Final = """
+INSERT INTO commands VALUES(:sn, :id, :name, :status, :d, :ts, :now)
+ON CONFLICT DO UPDATE SET status = excluded.status, d = excluded.d, ts = excluded.ts, received_ms = excluded.received_ms
+WHERE status NOT IN ('done', 'rejected') AND (excluded.status <> 'running' OR status = 'running')
 """
 _BOOT: Final = """
 INSERT INTO boots VALUES(:sn, :epoch, :boot, :offset_ms, :trust)
@@ -116,6 +132,14 @@ class SqliteStore:
             values |= {"late": bool(values["late"]), "d": json.loads(values["d"])}
             yield Dated(Event(**values), dated_ms)
 
+    def terminal_ids(self, fleet: str) -> dict[str, str]:
+        """As their last `snap` says."""
+        query = (
+            "SELECT json_extract(snap, '$.terminal_id') AS terminal_id, sn FROM terminals "
+            "WHERE fleet = ? AND terminal_id IS NOT NULL ORDER BY snap_ms"
+        )
+        return {str(terminal_id): sn for terminal_id, sn in self._read(query, (fleet,))}
+
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
@@ -130,9 +154,9 @@ class SqliteStore:
             raise StorageError(f"{self.path} was written by a newer version of this program: install that one")
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")  # what is acknowledged must survive a power cut
-        if not one("user_version"):
-            stamp = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};"
-            self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {stamp} COMMIT")
+        for number, step in enumerate(_STEPS[one("user_version") :], start=one("user_version") + 1):
+            stamp = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number};"
+            self._connection.executescript(f"BEGIN IMMEDIATE; {step} {stamp} COMMIT")
 
     def _write(self, batch: Batch) -> list[Mark]:
         now = batch.received_ms
@@ -149,6 +173,10 @@ class SqliteStore:
             self._saw(snap, now)
             self._run("UPDATE terminals SET snap = ?, snap_ms = ? WHERE sn = ?",
                       [(_json(snap.d), snap.ts or now, snap.sn)])  # fmt: skip
+        for response in batch.responses:
+            self._saw(response, now)
+            said = {} if response.status == "running" else response.d  # parts of a log are for whoever asked, not for keeps
+            self._run(_RESPONSE, [msgspec.structs.asdict(response) | {"d": _json(said), "now": now}])
         if batch.rejected:
             self._run("DELETE FROM rejected WHERE id <= (SELECT max(id) FROM rejected) - ?", [(REJECTED_KEPT,)])
         return [self._advance(*journal) for journal in sorted({(each.sn, each.epoch, each.fleet) for each in batch.events})]
@@ -165,11 +193,11 @@ class SqliteStore:
         self._run(_EVENT, [msgspec.structs.asdict(event) | {"d": _json(event.d), "now": now}])
         self._date(event)
 
-    def _saw(self, body: State | Beat | Snap, now: int) -> None:
+    def _saw(self, body: State | Beat | Snap | Response, now: int) -> None:
         self._run(_SEEN, [msgspec.structs.asdict(body) | {"now": now}])
         self._date(body)
 
-    def _date(self, body: Event | State | Beat | Snap) -> None:
+    def _date(self, body: Event | State | Beat | Snap | Response) -> None:
         """What is known of one moment of a boot dates all its other moments."""
         if body.ts is not None and _TRUST[body.clk]:
             offset = {"offset_ms": body.ts - body.mono, "trust": _TRUST[body.clk]}

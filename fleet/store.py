@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from agent.envelope import Beat, Event, Snap, State
+from agent.envelope import Beat, Event, Response, Snap, State
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -24,6 +24,7 @@ class Batch(msgspec.Struct):
     states: list[State] = []
     snaps: list[Snap] = []
     beats: list[Beat] = []
+    responses: list[Response] = []
     rejected: list[Rejected] = []
 
 
@@ -58,6 +59,9 @@ class Store(Protocol):
 
     def events(self, sn: str, epoch: str) -> Iterator[Dated]:
         """The events of one journal in order."""
+
+    def terminal_ids(self, fleet: str) -> dict[str, str]:
+        """Serial number by terminal id (F41) of every terminal of this fleet that has said who it is."""
 
     def close(self) -> None:
         """Let go of the database."""

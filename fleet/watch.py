@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Final
 
-from agent.envelope import Channel, EnvelopeError, Event, State, encode, parse_topic, read
+from agent.envelope import Channel, EnvelopeError, Event, Response, State, encode, parse_topic, read
 from fleet.link import Arrived, Link
-from fleet.words import Lang, event_line, state_line
+from fleet.words import Lang, event_line, response_line, state_line
 
-CHANNELS: Final = (Channel.EV, Channel.STATE)
+CHANNELS: Final = (Channel.EV, Channel.RSP, Channel.STATE)
 
 
 class Watch:
@@ -31,7 +31,11 @@ class Watch:
             self._link.done(message)
 
     def _line(self, message: Arrived) -> str:
-        if parse_topic(message.topic).channel is Channel.EV:
+        channel = parse_topic(message.topic).channel
+        if channel is Channel.RSP:
+            response = read(message.topic, message.payload, Response)
+            return encode(response).decode() if self._json else response_line(response, self._lang)
+        if channel is Channel.EV:
             event = read(message.topic, message.payload, Event)
             return encode(event).decode() if self._json else event_line(event, self._lang)
         state = read(message.topic, message.payload, State)

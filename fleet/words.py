@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from agent.envelope import Event, State
+from agent.commandform import NAMES, WHY
+from agent.envelope import Event, Response, State
 
 Lang = Literal["zh", "en"]
 
@@ -75,6 +76,10 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "settlement.refund": ("退款单", "refund"),
     "settlement.reminder": ("对账提醒", "settlement reminder"),
     "security.clone": ("另有设备冒用本机身份连接", "another client uses this terminal's identity"),
+    "security.command_refused": ("未受理来历不明的命令", "commands were not taken"),
+    "command.accepted": ("命令:已受理,执行中", "command accepted, at work"),
+    "command.done": ("命令:已执行", "command done"),
+    "command.rejected": ("命令:未执行", "command rejected"),
 }
 STATES: Final[Mapping[str, tuple[str, str]]] = {
     "online": ("终端上线", "terminal online"),
@@ -83,6 +88,8 @@ STATES: Final[Mapping[str, tuple[str, str]]] = {
 }
 _LATE: Final = ("迟到", "late")
 _TRANSACTION: Final = ("交易", "transaction")
+_RUNNING: Final = ("命令:执行中", "command at work")
+_COMMAND: Final = ("命令", "command")
 _INCIDENT: Final = ("事件号", "incident")
 
 
@@ -98,6 +105,21 @@ def event_line(event: Event, lang: Lang) -> str:
         if value:
             parts.append(f"{name[not zh]} {value[:8]}")
     return _printable("  ".join(parts))
+
+
+def response_line(response: Response, lang: Lang) -> str:
+    """One line: when, which terminal, how a command stands, which one, and why not or with what result."""
+    zh = lang == "zh"
+    parts = [_when(response.ts, response.boot, response.mono), response.sn]
+    parts += [f"#{response.seq}"] if response.seq is not None else []
+    name = NAMES.get(response.name, (response.name, response.name))[not zh]
+    parts += [TITLES.get(f"command.{response.status}", _RUNNING)[not zh], name]
+    why, result = response.d.get("why"), response.d.get("result")
+    if isinstance(why, str):
+        parts.append(WHY.get(why, (why, why))[not zh])
+    elif isinstance(result, dict) and result:
+        parts.append(_details(result, zh))
+    return _printable("  ".join([*parts, f"{_COMMAND[not zh]} {response.id[:8]}"]))
 
 
 def state_line(state: State, lang: Lang) -> str:

@@ -7,9 +7,8 @@ from typing import Any
 import click
 import msgspec
 
-from agent import exits
-from agent.cli import layout as layouts
-from agent.cli import statementfile
+from agent import exits, statementfile
+from agent import statementlayout as layouts
 from agent.cli.base import Call, Failure, common, emit
 from agent.cli.choose import one_transaction
 from agent.cli.localapi import ask
@@ -59,7 +58,10 @@ def import_file(
     dates: tuple[str, ...], terminal: str | None, preview: bool,
 ) -> None:
     """Import one settlement file: whole, or not at all."""
-    layout = layouts.load(layout_file, columns, encoding, call.lang)
+    try:
+        layout = layouts.load(layout_file, columns, encoding, call.lang)
+    except layouts.LayoutError as error:
+        raise Failure(exits.USAGE, str(error)) from None
     content = _content(call, file, layout, terminal or call.config.terminal.terminal_id)
     body = {"dates": sorted({*content.dates, *dates}), "preview": preview} | ({"terminal_id": terminal} if terminal else {})
     report = _send(call, content, body)

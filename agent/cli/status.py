@@ -61,7 +61,13 @@ def _lines(call: Call, state: State, summary: Summary, daemon: str, oldest_ms: i
         (say("line"), say(f"line_{_line(state)}")),
         (say("batch"), batch),
         (say("journal"), head),
+        (say("commands"), say(f"commands_{_commands(call)}")),
     ]
+
+
+def _commands(call: Call) -> str:
+    mqtt = call.config.mqtt
+    return "off" if mqtt is None or mqtt.command_keys_file is None else "on"
 
 
 def printer_line(call: Call, state: State, jobs: int) -> str:
@@ -115,4 +121,5 @@ def _plain(
         "journal_hash": summary.head.hash,
         "acknowledged_seq": summary.acknowledged_seq,
         "scrub_owed": summary.scrub_owed,
+        "commands": _commands(call),
     }

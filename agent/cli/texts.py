@@ -81,6 +81,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "batch": ("批次", "batch"),
     "journal": ("日志", "journal"),
     "journal_head": ("第 {seq} 条 {hash},已上报到第 {told} 条", "entry {seq} {hash}, reported up to {told}"),
+    "commands": ("总部命令", "commands"),
+    "commands_on": ("受理签名命令", "signed ones are taken"),
+    "commands_off": ("未启用", "off"),
     # incidents, show, tail
     "none_open": ("没有未结事件", "no open incidents"),
     "none_at_all": ("没有事件", "no incidents"),

@@ -89,8 +89,17 @@ class AskWallet(msgspec.Struct, frozen=True):
     refund_no: str | None = None
 
 
+class CarryOut(msgspec.Struct, frozen=True):
+    """Do what a command of the fleet orders outside the core: replay, upload-log or config; its end is CommandFinished."""
+
+    command: str
+    name: str
+    args: dict[str, Any]
+
+
 Effect = (
     WantLine | SendReversal | SendEcho | AskSignIn | AskReceipt | AskApp | AskWallet | PrintJob | WatchPrinter | ShowTest
+    | CarryOut
 )
 
 
@@ -114,7 +123,9 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The answer to the caller. `conflict` is a stable code when the caller must show failure (HTTP 409)."""
+    """The answer to the caller. `conflict` is a stable code when the caller must show failure (HTTP 409). `told` answers a
+    command of the fleet of which nothing is journaled: a repeat, or one that is not taken.
+    """
 
     transaction: str | None = None
     proceed: Proceed | None = None
@@ -124,6 +135,7 @@ class Decision(msgspec.Struct, frozen=True):
     jobs: tuple[str, ...] = ()
     agreement: dict[str, str] = {}
     report: Report | None = None
+    told: dict[str, Any] | None = None
 
 
 class Change(msgspec.Struct):

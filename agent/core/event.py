@@ -7,6 +7,7 @@ from typing import Literal
 
 from agent.core.appevent import AppEvent
 from agent.core.displayevent import DisplayEvent
+from agent.core.fleetevent import FleetEvent
 from agent.core.happening import Happening as _Event
 from agent.core.model import ByHand, Disposition, Document, Evidence, Original, Outcome, Rail
 from agent.core.policy import Policy
@@ -299,10 +300,6 @@ class TestPrintAsked(_Event, frozen=True):
     job: str
 
 
-class CloneSeen(_Event, frozen=True):
-    """Another client uses this terminal's identity at the broker."""
-
-
 class Configured(_Event, frozen=True):
     """The configuration was read again while running."""
 
@@ -345,5 +342,5 @@ Event = (
     | NetworkChanged
     | JobFinished | PrinterSeen | TestPrintAsked | DisplayEvent
     | Configured
-    | CloneSeen
+    | FleetEvent
 )

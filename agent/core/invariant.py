@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from agent.core.commandbook import KEPT_MAX, OPEN_MAX, CommandBook
 from agent.core.kinds import family
-from agent.core.lifecycle import JOB, REVERSAL, table_of
+from agent.core.lifecycle import COMMAND, JOB, REVERSAL, table_of
 from agent.core.model import Incident, Job, Reversal, Transaction
 from agent.core.order import Order
 from agent.core.playbook import PLAYBOOK, judge
@@ -109,6 +110,15 @@ def _reversal(state: State, row: Reversal) -> None:
         assert row.vault is None, "a closed reversal keeps its secrets"
 
 
+def _commands(_state: State, row: CommandBook) -> None:
+    assert len(row.taken) <= KEPT_MAX, "more commands than are kept"
+    assert len({each.id for each in row.taken}) == len(row.taken), "a command was taken twice"
+    assert sum(each.at_work for each in row.taken) <= OPEN_MAX, "too many commands at work"
+    for each in row.taken:
+        assert each.state in COMMAND, f"command state {each.state}"
+        assert each.state != "new", "a command without an end, and nobody at work on it"
+
+
 _HOLDS: dict[type, Callable[[State, Any], None]] = {
-    Transaction: _transaction, Reversal: _reversal, Incident: _incident, Job: _job,
+    Transaction: _transaction, Reversal: _reversal, Incident: _incident, Job: _job, CommandBook: _commands,
 }

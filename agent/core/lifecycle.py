@@ -191,8 +191,16 @@ REFUND: Table = {
     "done": {},
 }
 
+# A command of the fleet. Only what is done outside the core is ever seen as "accepted"; the rest ends in the same commit.
+COMMAND: Table = {
+    "new": {"begun": "accepted", "done": "done", "refused": "rejected"},
+    "accepted": {"done": "done", "failed": "rejected"},
+    "done": {},
+    "rejected": {},
+}
+
 TABLES: Mapping[str, Table] = {
-    "transaction": TRANSACTION, "wallet": WALLET, "reversal": REVERSAL, "job": JOB, "refund": REFUND,
+    "transaction": TRANSACTION, "wallet": WALLET, "reversal": REVERSAL, "job": JOB, "refund": REFUND, "command": COMMAND,
 }
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from agent.core.accounts import Account, Ledger, Refund
+from agent.core.commandbook import CommandBook
 from agent.core.moment import Now as Now
 from agent.core.moment import Stamp as Stamp
 from agent.core.order import Order
@@ -327,4 +328,4 @@ class Streaks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     open: bool = True
 
 
-Row = Transaction | Reversal | Incident | Job | Agent | Line | Printer | Display | Streaks | Ledger
+Row = Transaction | Reversal | Incident | Job | Agent | Line | Printer | Display | Streaks | Ledger | CommandBook

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from agent.core.accounts import Ledger
 from agent.core.change import Change, Decision, Effect, Fact, Rejected
+from agent.core.commandbook import CommandBook
 from agent.core.model import Agent, Display, Incident, Job, Line, Now, Printer, Reversal, Row, Stamp, Streaks, Transaction
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ MINUTE_MS = 60_000
 DAY_MINUTES = 1_440
 _SINGLES: dict[type, str] = {
     Agent: "agent", Line: "line", Printer: "printer", Display: "display", Streaks: "streaks", Ledger: "ledger",
+    CommandBook: "commands",
 }
 
 
@@ -47,6 +49,7 @@ class State:
         self.display = Display()
         self.streaks = Streaks()
         self.ledger = Ledger()
+        self.commands = CommandBook()
         self.transactions: dict[str, Transaction] = {}
         self.reversals: dict[str, Reversal] = {}
         self.incidents: dict[str, Incident] = {}

@@ -9,6 +9,7 @@ from agent.core import (
     answers,
     batch,
     card,
+    commands,
     display,
     gate,
     hearing,
@@ -26,6 +27,7 @@ from agent.core import (
 )
 from agent.core import appevent as a
 from agent.core import event as e
+from agent.core import fleetevent as f
 from agent.core.change import Change, Decision
 from agent.core.displayevent import DisplaySeen, DisplayTestAsked
 from agent.core.model import Line, Now, Transaction
@@ -107,7 +109,7 @@ def _configured(state: State, event: e.Configured) -> None:
     reversal.new_rules(state)
 
 
-def _clone_seen(state: State, _event: e.CloneSeen) -> None:
+def _clone_seen(state: State, _event: f.CloneSeen) -> None:
     state.tell("security.clone")
     incidents.open_one(state, "clone", None, "operator", "check_identity")
 
@@ -223,7 +225,10 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     DisplaySeen: display.seen,
     DisplayTestAsked: display.test,
     e.Configured: _configured,
-    e.CloneSeen: _clone_seen,
+    f.CloneSeen: _clone_seen,
+    f.Commanded: commands.commanded,
+    f.CommandFinished: commands.finished,
+    f.CommandRefused: commands.refused,
 }
 
 assert set(_HANDLERS) == set(e.Event.__args__), "every event has its handler"

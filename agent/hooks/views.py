@@ -7,6 +7,7 @@ from agent.core import gate
 from agent.core.model import Incident, Transaction
 from agent.core.playbook import advise
 from agent.core.receipt import paper_mm
+from agent.core.state import State
 from agent.core.verdict import booked_fen
 from agent.hooks import body as b
 from agent.hooks import settlementbody as s
@@ -20,10 +21,14 @@ PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 async def get_transaction(request: web.Request) -> web.StreamResponse:
     """GET /v1/transactions/{id}."""
-    house, key = request.app[HOUSE], id_of(request)
-    view = family(house, key)
+    key = id_of(request)
+    return answer(detail_of(family(request.app[HOUSE], key), key))
+
+
+def detail_of(view: State, key: str) -> b.Detail:
+    """Everything about one transaction, masked."""
     row, reversal = view.transactions[key], view.reversals.get(key)
-    detail = b.Detail(
+    return b.Detail(
         id=key, state=row.state, advice=advise(view, row), kind=row.kind, amount_fen=row.amount_fen, stan=row.stan,
         batch=row.batch, terminal_id=row.terminal_id,
         card=(row.masked_pan or row.last4) if row.order is None else None, rrn=row.rrn,
@@ -31,10 +36,9 @@ async def get_transaction(request: web.Request) -> web.StreamResponse:
         reversal=b.ReversalItem(reversal.state, reversal.reason, reversal.sends, reversal.response_code) if reversal else None,
         order=_order(row),
         jobs=[{"id": job.id, "what": job.what, "state": job.state, "marked": job.marked} for job in view.jobs_of(key)],
-        incidents=[_item(incident) for incident in view.incidents_of(key)],
+        incidents=[item_of(incident) for incident in view.incidents_of(key)],
         disposition=row.disposition, settlement=settlement_of(row), refund=refund_of(row),
     )
-    return answer(detail)
 
 
 def _order(row: Transaction) -> b.OrderItem | None:
@@ -58,7 +62,8 @@ def refund_of(row: Transaction) -> s.RefundItem | None:
     return None if item is None else s.RefundItem(item.number, item.state, item.due_fen, item.refunded_fen)
 
 
-def _item(row: Incident) -> b.IncidentItem:
+def item_of(row: Incident) -> b.IncidentItem:
+    """One incident, for people."""
     return b.IncidentItem(
         id=row.id, transaction=row.transaction, code=row.code, opened_at=row.opened.wall_ms, open=row.open, owner=row.owner,
         next_action=row.next_action, number=row.number, resolution=row.resolution,
@@ -71,7 +76,7 @@ async def get_incident(request: web.Request) -> web.StreamResponse:
     found = house.inbox.state.incidents.get(key) or house.inbox.store.incident(key)
     if found is None:
         raise Problem(404, "no-such-incident", f"no incident {key}")
-    return answer(_item(found))
+    return answer(item_of(found))
 
 
 async def list_incidents(request: web.Request) -> web.StreamResponse:
@@ -83,7 +88,7 @@ async def list_incidents(request: web.Request) -> web.StreamResponse:
     limit, before = _number(query.get("limit", "50"), PAGE_MAX), _number(query.get("before", str(2**53)), 2**53)
     only_open = query.get("open") == "true"
     rows = request.app[HOUSE].inbox.store.incidents(only_open=only_open, before=before, limit=limit + 1)
-    items = [_item(row) for row in rows[:limit]]
+    items = [item_of(row) for row in rows[:limit]]
     return answer(b.Page(items, items[-1].number if len(rows) > limit else None))
 
 

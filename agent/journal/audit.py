@@ -11,6 +11,7 @@ import msgspec
 
 from agent.core.accounts import Ledger
 from agent.core.change import Rejected
+from agent.core.commandbook import CommandBook
 from agent.core.model import Agent, Display, Incident, Job, Line, Printer, Reversal, Row, Streaks, Transaction
 from agent.core.state import State
 from agent.journal import checkpoint
@@ -208,7 +209,7 @@ def _missing(state: State, rows: list[Row]) -> list[Finding]:
     made: list[Row] = [*state.transactions.values(), *state.reversals.values(), *state.incidents.values(), *state.jobs.values()]
     singles: tuple[tuple[Row, Row], ...] = (
         (state.agent, Agent()), (state.line, Line()), (state.printer, Printer()), (state.display, Display()),
-        (state.streaks, Streaks()), (state.ledger, Ledger()),
+        (state.streaks, Streaks()), (state.ledger, Ledger()), (state.commands, CommandBook()),
     )
     made += [row for row, fresh in singles if row != fresh]
     return [Finding("row_missing", 0, f"{type(row).__name__} {row.id}") for row in made if (type(row), row.id) not in there]

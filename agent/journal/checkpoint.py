@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from agent.core.accounts import Ledger
+from agent.core.commandbook import CommandBook
 from agent.core.model import Agent, Display, Incident, Job, Line, Now, Printer, Reversal, Row, Streaks, Transaction
 from agent.core.state import State
 from agent.journal.chain import Entry, canonical
@@ -17,7 +18,8 @@ from agent.journal.store import Store
 
 TYPE = "journal.checkpoint"
 KINDS: dict[str, type] = {
-    kind.__name__: kind for kind in (Transaction, Reversal, Incident, Job, Agent, Line, Printer, Display, Streaks, Ledger)
+    kind.__name__: kind
+    for kind in (Transaction, Reversal, Incident, Job, Agent, Line, Printer, Display, Streaks, Ledger, CommandBook)
 }
 _MODULUS = 1 << 256
 
@@ -51,7 +53,8 @@ def of(entry: Entry) -> Checkpoint | None:
 def rows_of(state: State) -> list[Row]:
     """Every row that a state holds."""
     return [
-        state.agent, state.line, state.printer, state.display, state.streaks, state.ledger, *state.transactions.values(),
+        state.agent, state.line, state.printer, state.display, state.streaks, state.ledger, state.commands,
+        *state.transactions.values(),
         *state.reversals.values(), *state.incidents.values(), *state.jobs.values(),
     ]
 

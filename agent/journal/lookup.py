@@ -1,4 +1,4 @@
-"""Transactions looked up while a settlement file is sifted: by their key of the field, and newest first in small pieces."""
+"""Transactions looked up by what people and settlement files say: an id, a STAN, a key of the field; newest first in pieces."""
 
 from agent.core.model import Transaction
 from agent.journal.store import DECODERS, Store
@@ -9,6 +9,11 @@ SCAN_CHUNK = 250  # rows read at once: about two milliseconds
 def keyed(store: Store, terminal_id: str, batch: str, stan: str) -> list[Transaction]:
     """The transactions that carry this key of the field."""
     return _transactions(store, "stan = ? AND batch = ? AND terminal_id = ? ORDER BY number", (stan, batch, terminal_id))
+
+
+def by_stan(store: Store, stan: str) -> list[Transaction]:
+    """The transactions with this STAN, at most two: more than one cannot be meant."""
+    return _transactions(store, "stan = ? ORDER BY number DESC LIMIT 2", (stan,))
 
 
 def older(store: Store, before: int) -> list[Transaction]:

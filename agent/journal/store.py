@@ -3,7 +3,7 @@
 Whatever the caller was told is on disk before it is told. The journal is also the outbox: telemetry moves a cursor over it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ import msgspec
 
 from agent.core.accounts import Ledger
 from agent.core.change import Change, Decision
-from agent.core.event import DispositionGiven, Event, HostReply, IncidentResolved, JobFinished, Opened
+from agent.core.commandbook import CommandBook
+from agent.core.event import Event
 from agent.core.model import Agent, Display, Incident, Job, Line, Now, Printer, Reversal, Row, Streaks, Transaction
-from agent.core.settlementevent import RefundReported, SettlementImported
 from agent.core.state import State
-from agent.journal import idempotency, schema
+from agent.journal import idempotency, needed, schema
 from agent.journal.chain import GENESIS, Entry, canonical, link
 from agent.journal.database import Database, StorageFull
 from agent.journal.idempotency import Idempotency
@@ -24,6 +24,7 @@ from agent.journal.idempotency import Idempotency
 TABLES: dict[type, str] = {Transaction: "transactions", Reversal: "reversals", Incident: "incidents", Job: "jobs"}
 SINGLES: dict[str, type] = {
     "agent": Agent, "line": Line, "printer": Printer, "display": Display, "streaks": Streaks, "ledger": Ledger,
+    "commands": CommandBook,
 }
 DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind) for kind in (*TABLES, *SINGLES.values())
@@ -112,36 +113,7 @@ class Store:
 
     def missing(self, state: State, event: Event) -> list[Row]:
         """The closed families that this event needs and the state has forgotten."""
-        wanted: Iterable[str] = ()
-        if isinstance(event, Opened):
-            wanted = [*self.named(event.terminal_id, event.batch, event.stan), *([event.replaces] if event.replaces else [])]
-        elif isinstance(event, SettlementImported):
-            wanted = event.families
-        elif isinstance(event, HostReply):  # a doubled or late one may be about a closed reversal
-            wanted = [
-                key
-                for (key,) in self.database.execute(
-                    "SELECT id FROM transactions WHERE stan = ? AND terminal_id = ?", (event.f11, event.f41)
-                )
-            ]
-        elif isinstance(event, IncidentResolved) and event.transaction is None:
-            return [row for row in (self.incident(event.incident),) if row is not None and row.id not in state.incidents]
-        elif isinstance(event, JobFinished) and event.transaction is None:  # a late proof of a test page
-            query = self.database.execute(schema.JOB_BY_ID, (None, event.job))
-            return [DECODERS[Job].decode(body) for (body,) in query if event.job not in state.jobs]
-        else:
-            key = getattr(event, "transaction", None)
-            if key is not None and not (isinstance(event, JobFinished) and event.job in state.jobs):
-                wanted = (key,)
-        rows = [row for key in dict.fromkeys(wanted) if key not in state.transactions for row in self.family(key)]
-        return rows + self._linked(state, event, rows) if isinstance(event, DispositionGiven | RefundReported) else rows
-
-    def _linked(self, state: State, event: DispositionGiven | RefundReported, loaded: list[Row]) -> list[Row]:
-        """The families on which it depends what is owed."""
-        row = state.transactions.get(event.transaction) or next((row for row in loaded if isinstance(row, Transaction)), None)
-        said = event.disposition.replaced_by if isinstance(event, DispositionGiven) else None
-        links = {*(row.links if row is not None else ()), said or ""} - {event.transaction, "", *state.transactions}
-        return [row for key in sorted(links) for row in self.family(key)]
+        return needed.rows(self, state, event)
 
     def named(self, terminal_id: str, batch: str, stan: str) -> list[str]:
         """The ids of the transactions that carry this key of the field: one, beside those that were not sent."""

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from agent.config import Config, read_key
-from agent.core.event import CloneSeen, Event
+from agent.core.event import Event
+from agent.core.fleetevent import CloneSeen
+from agent.envelope import RULES, Channel
 from agent.journal.store import Store
 from agent.perform.host import HostLine
 from agent.perform.lease import LeasedLine, OwnLine
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from agent.perform.printer import PrinterThread
     from agent.perform.telemetry import Clock, Telemetry
     from agent.perform.wallet import WalletLine
+    from device.mqtt import Inbound
 
 MacState = Literal["good", "bad", "missing", "unchecked"]
 
@@ -161,9 +164,10 @@ def wallet_line(config: Config, clock: "Clock", tell: Callable[[Event], None]) -
 
 
 def telemetry(
-    config: Config, store: Store, clock: "Clock", boot: int, snapshot: Callable[[], dict[str, Any]], tell: Callable[[Event], None]
+    config: Config, store: Store, clock: "Clock", boot: int, snapshot: Callable[[], dict[str, Any]],
+    tell: Callable[[Event], None], on_command: "Callable[[Inbound], None] | None" = None,
 ) -> "Telemetry | None":
-    """The fleet's line, or None without a broker. Call on the event loop."""
+    """The fleet's line, or None without a broker. With commands the broker collects them while we are away. Call on the loop."""
     mqtt, terminal = config.mqtt, config.terminal
     if mqtt is None:
         return None
@@ -171,7 +175,8 @@ def telemetry(
     from device.broker import parse_broker
     from device.mqtt import MqttClient
 
-    client = MqttClient(parse_broker(mqtt.url, mqtt.ca, mqtt.cert, mqtt.key), terminal.sn)
+    kept_s = RULES[Channel.CMD].expiry_s or 0 if on_command is not None else 0
+    client = MqttClient(parse_broker(mqtt.url, mqtt.ca, mqtt.cert, mqtt.key), terminal.sn, kept_s=kept_s)
     return Telemetry(
         store,
         client,
@@ -180,4 +185,5 @@ def telemetry(
         ack=mqtt.ack,
         snapshot=snapshot,
         on_clone=lambda: tell(CloneSeen()),
+        on_command=on_command,
     )

@@ -98,6 +98,7 @@ class Courier:
         self._skipped: set[int] = set()
         self._done = self._saved = outbox.cursor()  # every row up to here is done; and so says the disk
         self._base: int | None = None  # the last published row among them; looked for when it is first needed
+        self._again_to = 0  # up to here rows go again because somebody ordered it
         self._go_back()
 
     def poke(self) -> None:
@@ -124,13 +125,26 @@ class Courier:
         if self._ack != "fleet" or ack.epoch != self._outbox.epoch:
             return
         base = self._last_published()
-        if ack.hwm > base:
-            self._confirm(ack.hwm)
+        hwm = self._proved(ack.hwm, base)
+        if hwm > base:
+            self._confirm(hwm)
         elif ack.hwm < base:
             self._report(f"the fleet holds less than it confirmed: sending again from {ack.hwm}")
             self._done = self._base = ack.hwm
             self._go_back()
             self.poke()
+
+    @_guarded
+    def rewind(self, seq: int) -> None:
+        """Everything after `seq` goes again, and what the fleet confirms meanwhile counts only as far as it has gone."""
+        if seq < self._done:
+            self._again_to = max(self._again_to, self._read)
+            self._cancel("cursor")
+            self._done, self._base, self._delivered = seq, None, False
+            self._outbox.move(seq)
+            self._saved = seq
+            self._go_back()
+        self.poke()
 
     def flush(self) -> None:
         """Write the cursor down."""
@@ -274,6 +288,17 @@ class Courier:
         self._ack_s = self._pace.ack_min_s
         self._cancel("ack")
         self.poke()
+
+    def _proved(self, hwm: int, base: int) -> int:
+        """How far a mark counts. While rows go again by an order, the fleet has them all and would confirm them unsent."""
+        if self._done >= self._again_to:
+            return hwm
+        taken = base
+        for row in self._sent:
+            if not row.taken:
+                return min(hwm, taken)
+            taken = row.seq
+        return hwm if self._read >= self._again_to else min(hwm, taken)
 
     def _finish(self, seq: int) -> None:
         self._done = max(self._done, seq)

@@ -15,14 +15,14 @@ from uuid import uuid4
 import msgspec
 
 from agent import envelope
-from agent.envelope import RULES, Ack, Beat, Channel, EnvelopeError, Event, Snap, State
+from agent.envelope import RULES, Ack, Beat, Channel, EnvelopeError, Response, Snap, State
 from agent.journal.chain import Entry
 from agent.perform.courier import Courier, Pace
 from agent.perform.outbox import Outbox
+from agent.perform.payloads import channel_of, correlation_of, payload_of
 from device.clock import Reading
-from device.mqtt import RETAIN_NOT_SUPPORTED, Ending, Message, MqttClient, Outcome, Session
+from device.mqtt import RETAIN_NOT_SUPPORTED, Ending, Inbound, Message, MqttClient, Outcome, Session
 
-LATE_MS: Final = 60_000  # an event sent later than this after it happened is no news
 GOODBYE_S: Final = 1.0  # how long `stop` waits for the broker to take our `offline`
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ class Clock(Protocol):
 class Telemetry:
     """One terminal's voice. Make it on the event loop, `poke` it after every journal commit, end it with `stop`.
 
-    `snapshot` gives what `snap` shows; `on_clone` is called when another client uses our id, at most once an hour.
+    `snapshot` gives what `snap` shows; `on_clone` is called when another client uses our id, at most once an hour;
+    `on_command` gets what comes on `cmd`, and must only hand it over.
     """
 
     def __init__(
@@ -67,12 +68,13 @@ class Telemetry:
         ack: Literal["broker", "fleet"] = "broker",
         snapshot: Callable[[], dict[str, Any]] = dict,
         on_clone: Callable[[], None] = lambda: None,
+        on_command: Callable[[Inbound], None] | None = None,
         pace: Pace | None = None,
         rhythm: Rhythm | None = None,
     ) -> None:
         self.problem = ""  # what a technician should know, "" when all is well
         self._client, self._identity, self._clock = client, identity, clock
-        self._ack, self._snapshot, self._on_clone = ack, snapshot, on_clone
+        self._ack, self._snapshot, self._on_clone, self._on_command = ack, snapshot, on_clone, on_command
         self._rhythm = rhythm or Rhythm()
         self._courier = Courier(outbox, ack, self._send, self._report, self._fail, pace or Pace())
         self._epoch = outbox.epoch
@@ -92,6 +94,8 @@ class Telemetry:
         topics = [self._topic(Channel.STATE)]  # our own: another's word on it is the sign of a clone
         if self._ack == "fleet":
             topics.append(self._topic(Channel.ACK))
+        if self._on_command is not None:
+            topics.append(self._topic(Channel.CMD))
         self._client.start(self, self._will, topics)
         await self._over
 
@@ -126,6 +130,20 @@ class Telemetry:
         if self._client.connected and self._snap is None:
             self._snap = self._loop.call_later(self._rhythm.snap_s, self._say_snap)
 
+    def answer(
+        self, command: str, name: str, status: Literal["running", "done", "rejected"], d: dict[str, Any],
+        correlation: bytes | None = None, done: Callable[[Outcome], None] | None = None,
+    ) -> bool:
+        """A word on a command that is no journal entry. False: nothing was sent, and whoever wants it asks again."""
+        if self._client.room < 2 <= self._client.window:  # the last place is for `state` and `snap`
+            return False
+        body = Response(**self._now(), id=command, name=name, status=status, d=d)
+        return self._publish(Channel.RSP, envelope.encode(body), done, correlation)
+
+    def rewind(self, seq: int) -> None:
+        """Send again what comes after `seq`, and then go on."""
+        self._courier.rewind(seq)
+
     # What the client tells.
 
     def on_connected(self, session: Session) -> None:
@@ -148,14 +166,17 @@ class Telemetry:
         self._report(f"{self._client.broker}: {ending.text}" if ending.kind != "closed" else "")
         self._courier.disconnected(ending)
 
-    def on_message(self, topic: str, payload: bytes) -> None:
+    def on_message(self, message: Inbound) -> None:
         """From the fleet, or our own `state` as the broker keeps it."""
+        topic, payload = message.topic, message.payload
         try:
             channel = envelope.parse_topic(topic).channel
-            if channel is Channel.ACK:
+            if channel is Channel.CMD and self._on_command is not None:
+                self._on_command(message)
+            elif channel is Channel.ACK:
                 self._courier.acknowledged(envelope.read(topic, payload, Ack))
             elif channel is Channel.STATE and payload:
-                self._look_for_clone(envelope.read(topic, payload, State))
+                self._look_for_clone(envelope.read(topic, payload, State), kept=message.retained)
         except EnvelopeError as error:
             self._report(f"a message for us is not to be used: {error}")
 
@@ -168,28 +189,10 @@ class Telemetry:
     def _send(self, entry: Entry, prev: int, done: Callable[[Outcome], None]) -> bool:
         if self._client.room < 2 <= self._client.window:
             return False  # the last place in the window is for `state` and `snap`
-        return self._publish(Channel.EV, envelope.encode(self._event(entry, prev)), done)
-
-    def _event(self, entry: Entry, prev: int) -> Event:
-        """As it stands in the journal: an entry with an untrusted clock is dated by who reads (boot, mono)."""
         now = self._clock.read()
-        late = entry.boot != self._identity.boot or now.boottime_ms - entry.mono_ms > LATE_MS
-        return Event(
-            sn=self._identity.sn,
-            fleet=self._identity.fleet,
-            epoch=self._epoch,
-            boot=entry.boot,
-            ts=None if entry.clk == "none" else entry.wall_ms,
-            clk=entry.clk,  # type: ignore[arg-type]
-            mono=entry.mono_ms,
-            seq=entry.seq,
-            prev=prev,
-            type=entry.type,
-            late=late,
-            inc=entry.incident,
-            tx=entry.transaction,
-            d=entry.data,
-        )
+        body = payload_of(entry, prev, self._who(), self._identity.boot, now.boottime_ms)
+        channel = channel_of(entry)
+        return self._publish(channel, envelope.encode(body), done, None if channel is Channel.EV else correlation_of(entry))
 
     def _say_state(self, state: Literal["online", "offline"], done: Callable[[Outcome], None] | None = None) -> bool:
         body = State(**self._now(), state=state, session=self._session)
@@ -217,22 +220,15 @@ class Telemetry:
 
     def _will(self, number: int) -> Message:
         """What the broker says for us when we are gone. It cannot know when, so it carries no time."""
-        lost = State(
-            sn=self._identity.sn,
-            fleet=self._identity.fleet,
-            epoch=self._epoch,
-            boot=self._identity.boot,
-            ts=None,
-            clk="none",
-            mono=0,
-            state="lost",
-            session=self._session_name(number),
-        )
+        session = self._session_name(number)
+        lost = State(**self._who(), boot=self._identity.boot, ts=None, clk="none", mono=0, state="lost", session=session)
         return Message(self._topic(Channel.STATE), envelope.encode(lost), qos=1, retain=self._keep_will)
 
-    def _publish(self, channel: Channel, payload: bytes, done: Callable[[Outcome], None] | None = None) -> bool:
+    def _publish(
+        self, channel: Channel, payload: bytes, done: Callable[[Outcome], None] | None = None, correlation: bytes | None = None
+    ) -> bool:
         rule = RULES[channel]
-        message = Message(self._topic(channel), payload, rule.qos, rule.retained, rule.expiry_s)
+        message = Message(self._topic(channel), payload, rule.qos, rule.retained, rule.expiry_s, correlation)
         return self._client.publish(message, done or self._answered)
 
     def _answered(self, _outcome: Outcome) -> None:
@@ -241,14 +237,15 @@ class Telemetry:
     def _now(self) -> dict[str, Any]:
         now = self._clock.read()
         return {
-            "sn": self._identity.sn,
-            "fleet": self._identity.fleet,
-            "epoch": self._epoch,
+            **self._who(),
             "boot": self._identity.boot,
             "ts": None if now.clk == "none" else now.wall_ms,
             "clk": now.clk,
             "mono": now.boottime_ms,
         }
+
+    def _who(self) -> dict[str, Any]:
+        return {"sn": self._identity.sn, "fleet": self._identity.fleet, "epoch": self._epoch}
 
     def _topic(self, channel: Channel) -> str:
         return envelope.topic(self._identity.fleet, self._identity.sn, channel)
@@ -266,10 +263,10 @@ class Telemetry:
             self._greeted = self._number
         self._courier.poke()
 
-    def _look_for_clone(self, state: State) -> None:
+    def _look_for_clone(self, state: State, *, kept: bool) -> None:
         """Few brokers tell that they gave our id to another, but one that keeps `state` betrays it: once it had our
         `online` and our line broke, it can only hold the word of another run if another run was there meanwhile."""
-        foreign = state.session.partition(".")[0] != self._run_id
+        foreign = kept and state.session.partition(".")[0] != self._run_id  # else it waited in our session, from before us
         if foreign and self._greeted is not None and self._greeted < self._number:
             self._clone()
 

@@ -72,8 +72,10 @@ def test_what_is_written_is_read_back(body: Event) -> None:
         State(sn="T1", fleet="demo", epoch="e", boot=1, ts=9, clk="ntp", mono=5, state="lost", session="s.1"),
         Beat(sn="T1", fleet="demo", epoch="e", boot=1, ts=9, clk="ntp", mono=5, session="s.1"),
         Snap(sn="T1", fleet="demo", epoch="e", boot=1, ts=9, clk="ntp", mono=5, d={"pending": 1}),
-        Command(sn="T1", id="c", name="replay", args={"from_seq": 1}, not_before=1, expires=2, sig="00"),
-        Response(sn="T1", id="c", status="done"),
+        Command(
+            fleet="demo", sn="T1", id="c", name="replay", args={"from_seq": 1}, not_before=1, expires=2, key="00", sig="00"
+        ),
+        Response(sn="T1", fleet="demo", epoch="e", boot=1, ts=9, clk="ntp", mono=5, id="c", name="query", status="done"),
     ],
 )
 def test_the_other_payloads_too(body: Any) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from agent.config import ConfigError, load
 from agent.core.calendar import following, number, settles
-from agent.daemon import policy_of
+from agent.policies import policy_of
 
 FILE = """\
 weekdays = ["mon", "tue", "wed", "thu", "fri"]

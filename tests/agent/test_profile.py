@@ -14,7 +14,7 @@ from agent.cli.check import command
 from agent.config import ConfigError, load
 from agent.core.model import Agent
 from agent.core.policy import Policy
-from agent.daemon import policy_of
+from agent.policies import policy_of
 from agent.profile import AcquirerProfile
 from device import datafiles
 from device.acquirer.message import Codec

@@ -8,7 +8,7 @@ import pytest
 from agent import walletrules
 from agent.config import ConfigError, file_problems, load
 from agent.core.wallets import ALIPAY, DEFAULTS, WECHAT
-from agent.daemon import policy_of
+from agent.policies import policy_of
 
 SHIPPED = Path(__file__).parents[2] / "packaging" / "wallets.toml"
 BASE = '[acquirer]\nhost = "127.0.0.1"\n'

@@ -12,7 +12,7 @@ import pytest
 from paho.mqtt.client import Client
 
 from device.broker import BrokerAddressError, parse_broker
-from device.mqtt import Backoff, Ending, Message, MqttClient, Outcome, Session
+from device.mqtt import Backoff, Ending, Inbound, Message, MqttClient, Outcome, Session
 from tests.support.broker import PROGRAM_VARIABLE, Mosquitto, MosquittoMissingError, find_mosquitto, free_port
 from tests.support.fakebroker import FakeBroker, Published, disconnect, packet
 
@@ -36,8 +36,8 @@ class Ear:
         self.endings.append(ending)
         self._news.set()
 
-    def on_message(self, topic: str, payload: bytes) -> None:
-        self.messages.append((topic, payload))
+    def on_message(self, message: Inbound) -> None:
+        self.messages.append((message.topic, message.payload))
         self._news.set()
 
     def on_unsubscribed(self, text: str) -> None:

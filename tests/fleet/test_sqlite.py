@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.envelope import Beat, Event, Snap, State
+from agent.envelope import Beat, Event, Response, Snap, State, as_event
 from fleet.errors import StorageError
 from fleet.sqlite import REJECTED_KEPT, SqliteStore
 from fleet.store import Batch, Mark, Rejected
@@ -165,3 +165,50 @@ def test_what_is_no_database_is_named(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none" / "fleet.db", tmp_path / "text"):
         with pytest.raises(StorageError, match=r"the database .* failed: "):
             SqliteStore(path)
+
+
+def response(status: str, **changes: Any) -> Response:
+    usual: dict[str, Any] = {"sn": "T1", "fleet": "demo", "epoch": "e", "boot": 1, "ts": NOW, "clk": "ntp", "mono": 5}
+    return Response(**(usual | {"id": "c-1", "name": "query", "status": status} | changes))
+
+
+def test_the_last_word_on_a_command_stays_whatever_comes_late_or_again(store: SqliteStore) -> None:
+    words = [response("accepted"), response("running", d={"entries": ["x" * 100]}), response("done", d={"result": {"a": 1}})]
+    for _ in range(2):
+        for word in (*words, response("running"), response("rejected", d={"why": "expired"})):
+            store.ingest(Batch(NOW, responses=[word]))
+    assert rows(store.path, "SELECT id, status, d FROM commands") == [("c-1", "done", '{"result":{"a":1}}')]
+
+
+def test_parts_of_a_log_are_not_kept(store: SqliteStore) -> None:
+    store.ingest(Batch(NOW, responses=[response("running", d={"entries": ["x"]})]))
+    assert rows(store.path, "SELECT status, d FROM commands") == [("running", "{}")]
+
+
+def test_a_word_on_a_command_stands_in_the_chain_of_events(store: SqliteStore) -> None:
+    said = as_event(response("done", seq=5, prev=3, d={"result": {}}))
+    assert said is not None
+    assert keep(store, event(3, 0), said, event(6, 5)) == (6, 6)
+    assert as_event(response("done")) is None, "a repeat is no entry"
+
+
+def test_a_database_of_the_version_before_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    store = SqliteStore(path)
+    keep(store, event(3, 0))
+    store.close()
+    old = sqlite3.connect(path)
+    old.executescript("DROP TABLE commands; PRAGMA user_version=1")
+    old.close()
+    store = SqliteStore(path)
+    store.ingest(Batch(NOW, responses=[response("done")]))
+    assert store.marks() == [Mark("demo", "T1", "e", 3, 3)]
+    store.close()
+
+
+def test_terminals_are_known_by_their_terminal_id_once_they_have_said_it(store: SqliteStore) -> None:
+    common: dict[str, Any] = {"epoch": "e", "boot": 1, "ts": NOW, "clk": "ntp", "mono": 5}
+    said = (("T1", "demo", "11111111"), ("T2", "demo", "22222222"), ("T3", "other", "33333333"))
+    snaps = [Snap(sn=sn, fleet=fleet, d={"terminal_id": name}, **common) for sn, fleet, name in said]
+    store.ingest(Batch(NOW, snaps=[*snaps, Snap(sn="T4", fleet="demo", d={}, **common)]))
+    assert store.terminal_ids("demo") == {"11111111": "T1", "22222222": "T2"}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from agent.envelope import Event, State, is_published
+from agent.envelope import Event, Response, State, is_published
 from agent.incident import FACTS
-from fleet.words import MAX_DETAILS, TITLES, event_line, state_line
+from fleet.words import MAX_DETAILS, TITLES, event_line, response_line, state_line
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +63,19 @@ def test_a_state_is_one_line_too() -> None:
 
 def test_every_kind_that_leaves_a_terminal_has_words_here() -> None:
     assert {kind for kind in FACTS if is_published(kind)} == set(TITLES)
+
+
+def test_a_word_on_a_command_is_one_line_in_each_language() -> None:
+    usual: dict[str, Any] = {"sn": "T0000001", "fleet": "demo", "epoch": "e", "boot": 3, "ts": 1_790_000_000_000, "clk": "ntp"}
+    usual |= {"mono": 1, "id": "0a1b2c3d-0000", "name": "recover"}
+    done = Response(**usual, seq=7, prev=3, status="done", d={"result": {"state": "unresolved", "amount_fen": 100}})
+    assert response_line(done, "zh") == (
+        "2026-09-21 22:13:20  T0000001  #7  命令:已执行  再次冲正  state=unresolved 1.00元  命令 0a1b2c3d"
+    )
+    refused = Response(**usual, status="rejected", d={"why": "clock-untrusted"})
+    assert response_line(refused, "en") == (
+        "2026-09-21 22:13:20  T0000001  command rejected  reverse again  "
+        "its clock is not trusted: nothing that moves money is taken  command 0a1b2c3d"
+    )
+    at_work = Response(**usual, status="running")
+    assert "命令:执行中" in response_line(at_work, "zh")

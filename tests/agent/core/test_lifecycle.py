@@ -6,6 +6,7 @@ from agent.core.lifecycle import JOB, REVERSAL, TABLES, TRANSACTION, Table, move
 
 FIRST = {
     "transaction": {"intent"}, "wallet": {"intent"}, "reversal": {"pending"}, "job": {"WAITING"}, "refund": {"wanted"},
+    "command": {"new"},
 }
 
 

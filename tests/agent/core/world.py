@@ -207,7 +207,7 @@ class World:
         """Everything that is, for comparing two worlds."""
         state = self.state
         rows = [*state.transactions.values(), *state.reversals.values(), *state.incidents.values(), *state.jobs.values()]
-        singles = (state.agent, state.line, state.printer, state.display, state.streaks, state.ledger)
+        singles = (state.agent, state.line, state.printer, state.display, state.streaks, state.ledger, state.commands)
         return {(type(row).__name__, row.id): row for row in (*rows, *singles)}
 
 

@@ -10,12 +10,12 @@ from typing import Any, Self
 
 import pytest
 
-from agent.envelope import Ack, Beat, Event, Snap, State, decode, encode
+from agent.envelope import Ack, Beat, Event, Response, Snap, State, decode, encode
 from agent.perform.courier import AHEAD, CURSOR_ROWS, Pace
 from agent.perform.telemetry import Identity, Rhythm, Telemetry
 from device.broker import parse_broker
 from device.clock import Reading
-from device.mqtt import Backoff, Message, MqttClient
+from device.mqtt import Backoff, Inbound, Message, MqttClient
 from tests.support.broker import Mosquitto
 from tests.support.fakebroker import PUBACK, PUBLISH, FakeBroker, Published, disconnect, packet
 from tests.support.outbox import MemoryOutbox, StillClock
@@ -53,7 +53,8 @@ class Fleet:
     def on_unsubscribed(self, text: str) -> None:
         raise AssertionError(text)
 
-    def on_message(self, topic: str, payload: bytes) -> None:
+    def on_message(self, message: Inbound) -> None:
+        topic, payload = message.topic, message.payload
         if topic.endswith("/ev"):
             self.events.append(decode(payload, Event))
         elif topic.endswith("/state"):
@@ -322,7 +323,7 @@ def test_while_nobody_subscribes_rows_wait_and_go_again(tmp_path: Path) -> None:
             assert outbox.moves == []
             async with Fleet(broker.url) as fleet:
                 await until(lambda: outbox.cursor() == 2)
-                assert fleet.seqs()[-2:] == [1, 2]
+                await fleet.until(lambda: fleet.seqs()[-2:] == [1, 2])
                 assert telemetry.problem == ""
 
     with Mosquitto(tmp_path) as broker:
@@ -649,7 +650,7 @@ def test_our_own_past_is_no_clone(tmp_path: Path) -> None:
 def test_what_the_broker_kept_of_our_past_may_come_after_it_heard_us() -> None:
     past = State(sn="T0000001", fleet="demo", epoch="e", boot=1, ts=None, clk="none", mono=0, state="lost", session="old.1")
     topic = f"{ROOT}/state".encode()
-    kept = packet(PUBLISH, len(topic).to_bytes(2, "big") + topic + b"\0" + encode(past))
+    kept = packet(PUBLISH, len(topic).to_bytes(2, "big") + topic + b"\0" + encode(past), flags=1)
 
     async def play(broker: FakeBroker) -> None:
         told: list[bool] = []
@@ -702,4 +703,47 @@ def test_with_no_trusted_clock_nothing_that_it_says_has_a_date(tmp_path: Path) -
             assert json.loads(encode(fleet.states[0]))["ts"] is None
 
     with Mosquitto(tmp_path) as broker:
+        asyncio.run(play(broker))
+
+
+@pytest.mark.parametrize("ack", ["broker", "fleet"])
+def test_what_is_ordered_again_goes_again_in_order_whatever_the_fleet_confirms_meanwhile(tmp_path: Path, ack: str) -> None:
+    async def play(broker: Mosquitto) -> None:
+        outbox = journal(*["reversal.sent"] * 60)
+        async with Fleet(broker.url) as fleet, terminal(broker.url, outbox, ack=ack) as telemetry:
+            await fleet.until(lambda: len(fleet.events) == 60)
+            fleet.acknowledge(60)
+            await until(lambda: outbox.cursor() == 60)
+            fleet.events.clear()
+            telemetry.rewind(10)
+            assert outbox.cursor() == 10, "on disk at once: a kill in the middle of it loses nothing"
+            fleet.acknowledge(60)  # it has them all; a reader beside it has not
+            await fleet.until(lambda: len(fleet.events) >= 50)
+            assert [(event.seq, event.prev) for event in fleet.events[:50]] == [(seq, seq - 1) for seq in range(11, 61)]
+            fleet.acknowledge(60)
+            await until(lambda: outbox.cursor() == 60)
+            outbox.add("reversal.sent")
+            telemetry.poke()
+            await fleet.until(lambda: fleet.seqs()[-1] == 61)
+
+    with Mosquitto(tmp_path) as broker:
+        asyncio.run(play(broker))
+
+
+def test_a_word_on_a_command_is_an_entry_of_the_same_chain_on_a_topic_of_its_own() -> None:
+    async def play(broker: FakeBroker) -> None:
+        outbox = journal("reversal.sent")
+        outbox.add("command.done", {"id": "c-1", "name": "query", "result": {"a": 1}, "correlation": b"c-1".hex()})
+        outbox.add("reversal.sent")
+        async with terminal(broker.url, outbox):
+            await until(lambda: outbox.cursor() == 3)
+        sent = {message.topic: message for message in broker.published}
+        answer = sent[f"{ROOT}/rsp"]
+        assert (answer.qos, answer.retain, answer.expiry_s) == (1, False, 86_400)
+        response = decode(answer.payload, Response)
+        assert (response.seq, response.prev, response.id, response.status) == (2, 1, "c-1", "done")
+        assert response.d == {"result": {"a": 1}}
+        assert decode(sent[f"{ROOT}/ev"].payload, Event).prev == 2
+
+    with FakeBroker() as broker:
         asyncio.run(play(broker))

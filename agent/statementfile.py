@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from agent.cli.layout import Field, Layout
-from agent.hooks.masking import masked
+from agent.statementlayout import Field, Layout
 
 FILE_BYTES_MAX = 32 << 20
 BAD_TOLD_MAX = 10
@@ -19,6 +18,7 @@ AMOUNT_FEN_MAX = 999_999_999_999
 _DATES = {"YYYY-MM-DD": "%Y-%m-%d", "YYYYMMDD": "%Y%m%d", "YYYY/MM/DD": "%Y/%m/%d"}
 _YUAN = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,2}))?")
 _FEN = re.compile(r"[0-9]{1,15}")
+_CARD_DIGITS_MIN = 13  # a column that was taken for another must not show what may be a card number
 _RRN = re.compile(r"[0-9A-Za-z]{1,12}")
 Row = dict[str, str | None]
 
@@ -52,13 +52,21 @@ class Booking(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Content(msgspec.Struct):
-    """What a file holds for one terminal. `dates` are those of all its lines, `others` counts other terminals' lines."""
+    """What a file holds: bookings by terminal id, under None those of a file that names no terminal.
 
-    bookings: list[Booking]
+    `dates` are those of all lines, `others` counts lines of terminals that were not asked for: nobody looked at those.
+    """
+
+    by_terminal: dict[str | None, list[Booking]]
     dates: set[str]
     others: int
     ignored: int
     bad: list[Bad]
+
+    @property
+    def bookings(self) -> list[Booking]:
+        """All of them, terminal by terminal."""
+        return [booking for bookings in self.by_terminal.values() for booking in bookings]
 
 
 class _Wrong(Exception):
@@ -69,15 +77,15 @@ class _Wrong(Exception):
         self.zh, self.en = zh, en
 
 
-def read(path: Path, layout: Layout, terminal_id: str) -> Content:
-    """Everything in the file. Raises BadFile, or OSError."""
+def read(path: Path, layout: Layout, terminal_id: str | None) -> Content:
+    """Everything in the file that is about this terminal, or about any for None. Raises BadFile, or OSError."""
     with path.open("rb") as source:
         data = source.read(FILE_BYTES_MAX + 1)
     if len(data) > FILE_BYTES_MAX:
         raise BadFile(f"大于 {FILE_BYTES_MAX >> 20} MiB,请按日拆分", f"is over {FILE_BYTES_MAX >> 20} MiB: split it by day")
     encoding = _encoding(data, layout)
     rows = _fixed(data, layout, encoding) if layout.kind == "fixed" else _separated(data, layout, encoding)
-    content = Content([], set(), 0, 0, [])
+    content = Content({}, set(), 0, 0, [])
     for number, row in rows:
         try:
             _take(content, layout, terminal_id, number, row)
@@ -158,7 +166,7 @@ def _slice(line: bytes, place: object, encoding: str) -> str | None:
         return "\ufffd"
 
 
-def _take(content: Content, layout: Layout, terminal_id: str, number: int, row: Row) -> None:
+def _take(content: Content, layout: Layout, terminal_id: str | None, number: int, row: Row) -> None:
     values = layout.values
     date = _date(row, values.date)
     said = row.get("direction")
@@ -166,21 +174,23 @@ def _take(content: Content, layout: Layout, terminal_id: str, number: int, row: 
         content.ignored += 1
         return
     content.dates.add(date)
-    if "terminal_id" in row and row["terminal_id"] != terminal_id:
+    if terminal_id is not None and row.get("terminal_id", terminal_id) != terminal_id:
         content.others += 1
         return
     amount_fen, minus = _amount(row, values.amount)
     direction = "credit" if minus else "debit"
     if said is not None:
         if said not in values.debit and said not in values.credit:
-            raise _Wrong(f"借贷方向 {masked(said)} 不认识", f"direction {masked(said)!r} is not known")
+            shown = said if sum(map(str.isdigit, said)) < _CARD_DIGITS_MIN else "…"
+            raise _Wrong(f"借贷方向 {shown} 不认识", f"direction {shown!r} is not known")
         direction = "debit" if (said in values.debit) != minus else "credit"
     batch, stan, rrn = _digits(row, "batch"), _digits(row, "stan"), row.get("rrn") or None
     if rrn is not None and not _RRN.fullmatch(rrn):
         raise _Wrong("参考号应为 1 到 12 位字母或数字", "rrn takes 1 to 12 letters or digits")
     if rrn is None and (batch is None or stan is None):
         raise _Wrong("需要参考号,或批次号加流水号", "needs an rrn, or batch and stan")
-    content.bookings.append(Booking(date, amount_fen, direction, number, batch, stan, rrn))
+    booking = Booking(date, amount_fen, direction, number, batch, stan, rrn)
+    content.by_terminal.setdefault(row.get("terminal_id"), []).append(booking)
 
 
 def _date(row: Row, pattern: str) -> str:

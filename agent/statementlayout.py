@@ -1,6 +1,7 @@
 """How a settlement file is laid out: which column means what, as a TOML file or as `--column field=name` pairs.
 
-CSV columns are named by their heading or by their number from 1; fixed-width ones by their first and last byte, from 1.
+Terminal and fleet read such files alike. CSV columns are named by their heading or by their number from 1, fixed-width ones
+by their first and last byte, from 1.
 """
 
 import tomllib
@@ -9,14 +10,15 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from agent.cli.base import Failure
-from agent.exits import USAGE
-
 FIELDS = ("date", "terminal_id", "batch", "stan", "rrn", "amount", "direction")
 LAYOUT_BYTES_MAX = 64 * 1024
 Field = Literal["date", "terminal_id", "batch", "stan", "rrn", "amount", "direction"]
 Span = Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=10_000)]], msgspec.Meta(min_length=2, max_length=2)]
 _Texts = tuple[str, ...]
+
+
+class LayoutError(Exception):
+    """The description is wrong: a mistake of whoever wrote the command or the file, which the text names."""
 
 
 class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,19 +47,22 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def load(path: Path | None, pairs: tuple[str, ...], encoding: str | None, lang: str) -> Layout:
-    """The layout in `path` (or the default), with the pairs and the encoding of the command line over it."""
+    """The layout in `path` (or the default), with the pairs and the encoding of the command line over it.
+
+    Raises LayoutError.
+    """
     written: dict[str, Any] = {}
     if path is not None:
         try:
             written = tomllib.loads(path.read_bytes()[:LAYOUT_BYTES_MAX].decode("utf-8-sig"))
         except (OSError, ValueError) as error:
-            raise Failure(USAGE, f"{path}: {_reason(error)}") from None
+            raise LayoutError(f"{path}: {_reason(error)}") from None
     columns = dict(written.get("columns", {}))
     for pair in pairs:
         name, equals, place = pair.partition("=")
         if not equals:
             wanted = "字段=列名" if lang == "zh" else "FIELD=COLUMN"
-            raise Failure(USAGE, f"--column {pair}: {wanted}")
+            raise LayoutError(f"--column {pair}: {wanted}")
         columns[name] = int(place) if place.isdigit() else place
     if columns:
         written["columns"] = columns
@@ -66,11 +71,11 @@ def load(path: Path | None, pairs: tuple[str, ...], encoding: str | None, lang: 
     try:
         layout = msgspec.convert(written, Layout)
     except msgspec.ValidationError as error:
-        raise Failure(USAGE, f"{path or '--column'}: {error}") from None
+        raise LayoutError(f"{path or '--column'}: {error}") from None
     for field, where in layout.columns.items():
         if (layout.kind == "fixed") != isinstance(where, list):
             wanted = "[first, last]" if layout.kind == "fixed" else "a heading or a number"
-            raise Failure(USAGE, f"{path or '--column'}: columns.{field} takes {wanted}")
+            raise LayoutError(f"{path or '--column'}: columns.{field} takes {wanted}")
     return layout
 
 

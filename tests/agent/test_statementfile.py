@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import layout as layouts
-from agent.cli.base import Failure
-from agent.cli.statementfile import BadFile, Booking, Content, fen_of, read
+from agent import statementlayout as layouts
+from agent.statementfile import BadFile, Booking, Content, fen_of, read
 
 TERMINAL = "12345678"
 PLAIN = "date,batch,stan,rrn,amount,direction\n2026-03-02,000001,123,261122000123,1.00,debit\n"
@@ -90,7 +89,7 @@ def test_fixed_width_is_counted_in_bytes(tmp_path: Path, encoding: str) -> None:
         ("2026-03-02,0000012,000123,,1.00,debit", "batch takes at most 6 digits"),
         ("2026-03-02,000001,,,1.00,debit", "needs an rrn, or batch and stan"),
         ("2026-03-02,000001,000123,26112200012345,1.00,debit", "rrn takes 1 to 12 letters or digits"),
-        ("2026-03-02,000001,000123,,1.00,6222021234567890128", "direction '622202*********0128' is not known"),
+        ("2026-03-02,000001,000123,,1.00,6222021234567890128", "direction '…' is not known"),
         ("2026-03-02", "amount must be more than zero, in yuan, 12.34"),
     ],
 )
@@ -122,9 +121,8 @@ def test_a_file_that_cannot_be_read_at_all_says_why(tmp_path: Path, data: str | 
     ],
 )
 def test_a_wrong_layout_says_why(tmp_path: Path, layout: str, pairs: tuple[str, ...], why: str) -> None:
-    with pytest.raises(Failure, match=why) as failed:
+    with pytest.raises(layouts.LayoutError, match=why):
         taken(tmp_path, PLAIN, *pairs, layout=layout)
-    assert failed.value.code == 64
 
 
 @pytest.mark.parametrize(("text", "fen"), [("1", 100), ("0.01", 1), ("12.3", 1230), ("9999999999.99", 999_999_999_999)])
