@@ -184,7 +184,8 @@ WHY: Final[dict[str, tuple[str, str]]] = {
 # All of these as vocabularies, with how a command stands.
 WORDS: Final = {
     "command": {
-        "new": ("已收到", "received"), "accepted": ("执行中", "at work"), "done": ("已执行", "done"), "rejected": ("未执行", "rejected"),
+        "new": ("已收到", "received"), "accepted": ("执行中", "at work"),
+        "done": ("已执行", "done"), "rejected": ("未执行", "rejected"),
     },
     "command_name": NAMES,
     "command_why": WHY,

@@ -49,6 +49,7 @@ class App:
         self.world.mine(100, self._next, 0)
         if self.world.faults.people:
             self.world.people.start()
+            self.world.orders.start()
 
     def die(self, *, reboot: bool) -> None:
         """It forgets what it was at; another customer comes when it is back."""

@@ -40,7 +40,7 @@ class Memory:
         """The state a new process starts with: rows alone, nothing else is remembered."""
         old = self.state
         old.rollback()
-        rows: list[Row] = [old.agent, old.line, old.printer, old.display, old.streaks, old.ledger]
+        rows: list[Row] = [old.agent, old.line, old.printer, old.display, old.streaks, old.ledger, old.commands]
         for table in (old.transactions, old.reversals, old.incidents, old.jobs):
             rows += table.values()
         self.state = State(rows)

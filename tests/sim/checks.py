@@ -6,6 +6,7 @@ from agent.core import playbook
 from agent.core.change import Change, Decision, SendReversal
 from agent.core.customer import Shown
 from agent.core.event import BatchChanged, Event, Opened
+from agent.core.fleetevent import Commanded
 from agent.core.model import Incident, Reversal, Transaction
 from agent.core.state import State
 from agent.journal.chain import Entry
@@ -65,8 +66,12 @@ class Checks:
         world = self.world
         now, log = world.now, world.log
         log.append((now, type(event).__name__, getattr(event, "transaction", None)))
+        if type(event) is Commanded:
+            world.orders.committed(event, change, machine.clock())
         for fact in change.facts:
             type_, key = fact.type, fact.transaction
+            if type_.startswith("command."):
+                world.orders.told(type_, fact.data)
             log.append((now, type_, key, fact.data.get("code")))
             if type_ in NOTED and key is not None:
                 self._fact(type_, key)
@@ -106,6 +111,7 @@ class Checks:
     def found(self, entries: list[Entry]) -> None:
         """A commit whose outcome was unknown turned out to be on disk."""
         for entry in entries:
+            self.world.orders.found(entry)
             if entry.transaction is not None:
                 self._fact(entry.type, entry.transaction)
                 if entry.type == "transaction.opened":

@@ -9,6 +9,7 @@ from agent.core.change import (
     AskReceipt,
     AskSignIn,
     AskWallet,
+    CarryOut,
     Change,
     Decision,
     PrintJob,
@@ -138,6 +139,7 @@ class Machine:
             self.world.pole.started()
         if self.submit(Booted(version="1", policy=self.policy)) == "full":  # the daemon leaves, and is started again
             self._fail()
+        self.world.orders.restarted()
 
     def _damaged(self, error: Exception) -> None:
         """It says so and does nothing; that is only right when bits flipped."""
@@ -280,6 +282,8 @@ class Machine:
             world.printer.watch(effect.wanted)
         elif kind is AskReceipt:
             world.app.hand(effect)
+        elif kind is CarryOut:
+            world.orders.carry_out(effect)
         elif kind is AskSignIn and not self.signing_in:
             self.signing_in = True
             world.mine(3_000 + int(world.chance() * 60_000), self.sign_in)

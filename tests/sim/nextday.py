@@ -104,6 +104,7 @@ class NextDay:
         decision = self.world.machine.submit(event)
         if not isinstance(decision, Decision) or decision.report is None:
             raise Violation("8", f"a settlement file was not taken: {decision}")
+        self.world.orders.settle(event)
         for attempt in attempts:
             self._owed(attempt)
         return decision.report

@@ -15,6 +15,7 @@ from tests.sim.checks import Checks
 from tests.sim.fleet import Fleet
 from tests.sim.line import Line
 from tests.sim.machine import CUTOFF_MS, Machine
+from tests.sim.orders import Orders
 from tests.sim.people import People
 from tests.sim.pole import EVERY, Pole
 from tests.sim.printer import Printer
@@ -57,6 +58,7 @@ class World:
         self.pole = Pole(self) if self.faults.glass else None
         self.fleet = Fleet(self)
         self.people = People(self)
+        self.orders = Orders(self)
         self.app = (Terminal if self.relayed else App)(self, size if baskets is None else baskets)
         self.wallets = Wallets(self)
 
