@@ -100,6 +100,7 @@ CAUSES = {
     "even": "the settlement files agree, nothing is owed", "wanted": "the settlement files prove it",
     "confirmed": "a person: no adjustment or chargeback runs", "part": "a part was refunded", "whole": "all of it was refunded",
     "cancelled": "the money goes back another way, or is not owed",
+    "begun": "taken; what it orders is done outside the core", "failed": "it could not be carried out",
     "start": "committed before its first byte leaves", "too_old": "it waited longer than a day",
 }
 
