@@ -16,9 +16,11 @@ import msgspec
 from agent import exits
 from agent.cli import simulated
 from agent.cli.base import Failure
+from agent.cli.hostrules import host_rules
+from agent.problem import ConfigError
+from agent.profile import AcquirerProfile, load
 from device.acquirer.mac import ALGORITHMS
 from device.acquirer.message import Codec
-from device.acquirer.profile import Profile
 from device.errors import MacError
 from device.simulator.acquirer import AcquirerServer, Line
 from device.simulator.acquirer_model import AcquirerModel
@@ -41,6 +43,8 @@ Examples:
       books every sale, and every answer is lost
   reversald simulate acquirer --scenario 0400=drop,96,00
       the first reversal gets no answer, the second 96, the third is accepted
+  reversald simulate acquirer --profile ascii-1987
+      plain ISO 8583:1987 in ASCII instead of UnionPay's
   reversald simulate acquirer --set 0200=late:5000 --ledger ledger.json
       answers 25 to the reversal, and books the late sale afterwards
   reversald simulate acquirer --control 127.0.0.1:8584
@@ -60,14 +64,16 @@ class Settings(NamedTuple):
 @click.command(epilog=_EPILOG)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8583, show_default=True, help="0: any free one, printed.")
-@click.option("--algorithm", type=click.Choice(ALGORITHMS), default="unionpay-ecb", show_default=True, help="MAC.")
+@click.option("--profile", "profile_name", default="unionpay", show_default=True, metavar="NAME|FILE.toml",
+              help="The acquirer whose host it plays, as in `acquirer.profile`.")
+@click.option("--algorithm", type=click.Choice(ALGORITHMS), help="MAC.  [default: the profile's]")
 @click.option("--key-file", type=click.Path(path_type=Path), help="MAC key as hex, mode 0600; else the public test key.")
-@click.option("--tpdu", default=Profile().tpdu, show_default=True, help="TPDU as hex; only its length matters here.")
-@click.option("--header", default=Profile().header, show_default=True, help="Header as hex; only its length matters.")
+@click.option("--tpdu", help="TPDU as hex; only its length matters here.  [default: the profile's]")
+@click.option("--header", help="Header as hex; only its length matters.  [default: the profile's]")
 @click.option("--set", "standing", multiple=True, metavar="MTI=FAULT", help="Standing fault; MTI may be *.")
 @click.option("--scenario", "scripts", multiple=True, metavar="MTI=FAULT,…", help="What the next messages meet, in turn.")
-@click.option("--no-original", type=click.Choice(["25", "12"]), default="25", show_default=True,
-              help="The answer to an unknown reversal.")
+@click.option("--no-original", type=click.Choice(["25", "12"]),
+              help="The answer to an unknown reversal.  [default: the profile's; unionpay: 25]")
 @click.option("--cutoff", type=click.IntRange(0, 24), default=23, show_default=True, metavar="HOUR",
               help="When the business day ends.")
 @click.option("--refuse", is_flag=True, help="Refuse connections until --control says otherwise.")
@@ -79,23 +85,29 @@ class Settings(NamedTuple):
 @click.option("--tls-ca", type=click.Path(path_type=Path), help="Ask terminals for a certificate of this authority.")
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines.")
 def acquirer(
-    host: str, port: int, algorithm: str, key_file: Path | None, tpdu: str, header: str, standing: tuple[str, ...],
-    scripts: tuple[str, ...], no_original: str, cutoff: int, refuse: bool, seed: int, ledger_file: Path | None,
-    control: str | None, tls_cert: Path | None, tls_key: Path | None, tls_ca: Path | None, as_json: bool,
+    host: str, port: int, profile_name: str, algorithm: str | None, key_file: Path | None, tpdu: str | None,
+    header: str | None, standing: tuple[str, ...], scripts: tuple[str, ...], no_original: str | None, cutoff: int, refuse: bool,
+    seed: int, ledger_file: Path | None, control: str | None, tls_cert: Path | None, tls_key: Path | None,
+    tls_ca: Path | None, as_json: bool,
 ) -> None:
     """Play the acquirer's host: it keeps a ledger, and goes wrong as it is told.
 
-    It answers sale, void, reversal, balance inquiry, echo test, sign-in and settlement as UnionPay's hosts do, checks
-    every MAC, and logs each message with the card number masked. SIGTERM and Ctrl-C end it.
+    It answers every kind of transaction of its profile, reversal, balance inquiry, echo test, sign-in and settlement as
+    such a host does, keeps holds and books, checks every MAC, and logs each message with the card number masked. SIGTERM
+    and Ctrl-C end it.
     """
+    spoken = _profile(profile_name)
+    line = spoken.line
     try:
         faults = Faults(random.Random(seed))  # noqa: S311  (no secret: a seed that anyone can repeat)
         faults.set(dict(_pair(text) for text in standing))
         faults.scenario({mti: texts.split(",") for mti, texts in map(_pair, scripts)})
         server = AcquirerServer(
-            AcquirerModel(faults, no_original=no_original, cutoff_hour=cutoff), host, port,
-            codec=Codec(Profile(tpdu=_hex("--tpdu", tpdu), header=_hex("--header", header))),
-            mac=simulated.software_mac(algorithm, key_file),
+            AcquirerModel(faults, rules=host_rules(spoken, no_original), cutoff_hour=cutoff), host, port,
+            codec=Codec(
+                msgspec.structs.replace(line, tpdu=_hex("--tpdu", tpdu, line.tpdu), header=_hex("--header", header, line.header))
+            ),
+            mac=simulated.software_mac(algorithm or spoken.mac.algorithm, key_file),
             tls=_tls(tls_cert, tls_key, tls_ca), on_line=_printer(as_json),
             on_change=_ledger_writer(ledger_file) if ledger_file else None,
         )
@@ -168,7 +180,16 @@ def _pair(text: str) -> tuple[str, str]:
     return mti.strip(), told
 
 
-def _hex(option: str, text: str) -> str:
+def _profile(name: str) -> AcquirerProfile:
+    try:
+        return load(name, Path(), "--profile")
+    except ConfigError as error:
+        raise Failure(exits.CONFIGURATION, "\n".join(problem.line("en") for problem in error.problems)) from None
+
+
+def _hex(option: str, text: str | None, otherwise: str) -> str:
+    if text is None:
+        return otherwise
     try:
         bytes.fromhex(text)
     except ValueError:

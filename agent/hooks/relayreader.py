@@ -16,6 +16,7 @@ from agent.core.policy import Policy
 from agent.core.profile import Kind
 from agent.vault import Sealed, Vault, mask
 from device.acquirer import chip
+from device.acquirer.composed import parts
 from device.acquirer.message import Codec, Message
 from device.acquirer.peek import Peek
 from device.errors import LocalMessageError, RemoteMessageError
@@ -23,7 +24,6 @@ from device.errors import LocalMessageError, RemoteMessageError
 ONLINE = frozenset({"0100", "0200", "0220"})  # requests that wait for pending reversals
 SIGN_IN = "0800"
 SIGN_INS = frozenset({"001", "003", "004"})  # F60.3 of an 0800 that brings new keys
-LENGTHS = {"type": 2, "batch": 6, "stan": 6, "date": 4}  # of what a composed field is made of
 Key = tuple[str | None, str | None]  # F41 and F11
 MacState = Literal["good", "bad", "missing", "unchecked"]
 
@@ -136,7 +136,7 @@ class RelayReader:
 
     def _watched(self, kind: Kind, message: Message, batch: str) -> Watched:
         said, pan, ref, policy = message.fields, message.pan, str(uuid4()), self._policy()
-        original = _parts(kind.f61, said.get(61, ""))
+        original = parts(kind.f61, said.get(61, ""))
         opened = Opened(
             transaction=str(uuid4()), rail="card", kind=kind.name, amount_fen=int(said[4]), currency=said.get(49, "156"),
             stan=said[11], batch=batch, terminal_id=said[41], merchant_id=said[42], ask=True,
@@ -157,7 +157,7 @@ class RelayReader:
 
     def _f60(self, message: Message) -> Mapping[str, str]:
         """Type and batch, where the profile's F60 has them."""
-        return _parts(self._policy().reversal.f60, message.fields.get(60, ""))
+        return parts(self._policy().reversal.f60, message.fields.get(60, ""))
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -179,21 +179,6 @@ class RelayReader:
             f3=said.get(3), f4=said.get(4), f11=said.get(11), f41=said.get(41), f42=said.get(42), code=said.get(39),
             mac=await self._prove(message), day=said.get(15), time=said.get(12),
         )
-
-
-def _parts(template: str, text: str) -> dict[str, str]:
-    """The parts of a composed field that a template like "{type}{batch}000" names, as far as the field reaches."""
-    found, at = {}, 0
-    while template:
-        if template[0] == "{":
-            name, _, template = template[1:].partition("}")
-            end = at + LENGTHS[name]
-            if end <= len(text):
-                found[name] = text[at:end]
-            at = end
-        else:
-            template, at = template[1:], at + 1
-    return found
 
 
 def _chip(text: str | None, policy: Policy) -> str | None:

@@ -150,8 +150,8 @@ class AcquirerServer:
             self.log(Line(_now_ms(), "unreadable", note=str(error)))
             return True
         mac = self._proved(message)
-        self.log(_line("in", message, "" if mac == "good" else f"MAC {mac}"))
-        envelope = _swapped(message.envelope)
+        self.log(self._line("in", message, "" if mac == "good" else f"MAC {mac}"))
+        envelope = _swapped(message.envelope) if self.model.rules.tpdu else message.envelope
         self._perform(self.model.handle(message.mti, message.fields, _now_ms(), mac), writer, envelope)
         return True
 
@@ -197,7 +197,7 @@ class AcquirerServer:
             self.log(Line(_now_ms(), "unreadable", note=f"no answer: {error}"))
             return
         note = "half of it" if answer.half else "" if answer.mac != "broken" else "MAC broken"
-        self.log(_line("out", Message(answer.mti, answer.fields), note))
+        self.log(self._line("out", Message(answer.mti, answer.fields), note))
         writer.write(frame[: len(frame) // 2] if answer.half else frame)
         if answer.half:
             self._end(writer, "close")
@@ -219,22 +219,21 @@ class AcquirerServer:
         else:
             writer.close()
 
+    def _line(self, what: Literal["in", "out"], message: Message, note: str) -> Line:
+        fields = message.fields
+        return Line(
+            _now_ms(), what, message.mti, fields.get(41, ""), self.model.rules.batch(fields.get(60, "")), fields.get(11, ""),
+            int(fields[4]) if 4 in fields else None, masked_pan(fields[2]) if 2 in fields else "", fields.get(39, ""), note,
+        )
+
     def log(self, line: Line) -> None:
         """Tell whoever listens."""
         if self.on_line:
             self.on_line(line)
 
 
-def _line(what: Literal["in", "out"], message: Message, note: str) -> Line:
-    fields = message.fields
-    return Line(
-        _now_ms(), what, message.mti, fields.get(41, ""), fields.get(60, "")[2:8], fields.get(11, ""),
-        int(fields[4]) if 4 in fields else None, masked_pan(fields[2]) if 2 in fields else "", fields.get(39, ""), note,
-    )
-
-
 def _swapped(envelope: bytes) -> bytes:
-    """The header of an answer: destination and source of the TPDU change places, the rest is repeated."""
+    """The envelope of an answer: destination and source of the TPDU change places, the rest is repeated."""
     return envelope[:1] + envelope[3:5] + envelope[1:3] + envelope[5:]
 
 

@@ -1,7 +1,7 @@
 """The acquirer's host as a pure model: a request and the time in, actions out. No I/O, no clock, no randomness of its own.
 
-A simulated world runs it through millions of requests; `device.simulator.acquirer` puts sockets around it. It answers as
-UnionPay's hosts do (`F39` 00, 12, 22, 25, 30, 64, 77, 94, 96, A0) and does wrong exactly what its `Faults` say.
+`device.simulator.acquirer` puts sockets around it. It answers as the hosts of its `HostRules` do (UnionPay's: F39 00, 12, 22,
+25, 30, 58, 64, 77, 94, 96, A0) and does wrong exactly what its `Faults` say. What kinds book stands in `booking`.
 """
 
 import time
@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from device.acquirer.message import reply_mti
-from device.simulator.faults import APPROVALS, NO_FAULT, Fault, Faults
+from device.simulator import booking
+from device.simulator.faults import NO_FAULT, Fault, Faults
+from device.simulator.hostrules import UNIONPAY_HOST, HostRules, first_sent
 from device.simulator.ledger import Entry, Ledger
 
 Fields = Mapping[int, str]
@@ -18,9 +20,6 @@ MacState = Literal["good", "broken", "absent"]
 ACQUIRER_ID = "01020000"
 BALANCE_FEN = 100_000
 CHINA_S = 8 * 3600
-
-# Message types whose requests must carry a MAC, and whose answers do.
-SIGNED = frozenset({"0100", "0200", "0220", "0400"})
 _REPEATED = (2, 3, 4, 11, 25, 41, 42, 49, 60)
 
 
@@ -54,39 +53,24 @@ class Later(NamedTuple):
 Action = Answer | Cut | Later
 
 
-class Kind(NamedTuple):
-    """One kind of transaction: its processing code, what it books, whether F61 names an original that it undoes."""
-
-    name: str
-    f3: str
-    direction: int
-    undoes: bool = False
-
-
-# By message type and F60.1 (the transaction type code of UnionPay terminals).
-KINDS = {
-    ("0200", "22"): Kind("sale", "000000", +1),
-    ("0200", "23"): Kind("void", "200000", -1, undoes=True),
-    ("0200", "01"): Kind("balance", "310000", 0),
-}
-
-
 class AcquirerModel:
     """One host. `faults` may be changed at any time; `ledger` is the truth.
 
-    `no_original` is what an unknown reversal is answered (25 or 12). `cutoff_hour` is when the business day (F15) ends, in
-    China's time.
+    `cutoff_hour` is when the business day (F15) ends, in China's time. `clock_ms` is how far the host's clock is ahead of the
+    time that it is given.
     """
 
-    def __init__(self, faults: Faults | None = None, *, no_original: str = "25", cutoff_hour: int = 23) -> None:
+    def __init__(self, faults: Faults | None = None, *, rules: HostRules = UNIONPAY_HOST, cutoff_hour: int = 23) -> None:
         self.faults = faults or Faults()
+        self.rules = rules
         self.ledger = Ledger()
-        self.no_original = no_original
+        self.clock_ms = 0
+        self._signed = rules.signed
         self._day_shift_s = (24 - cutoff_hour) * 3600
         self._count = 0
         self._handlers: dict[str, Callable[[Fields, dict[int, str]], str]] = {
-            "0200": self._transaction, "0400": self._reversal, "0500": self._settlement,
-            "0800": self._sign_in, "0820": _echo,
+            rules.reversal: self._reversal, rules.settlement: self._settlement, rules.echo: self._network,
+            rules.sign_in: self._network,
         }
 
     def handle(self, mti: str, fields: Fields, now_ms: int, mac: MacState = "good") -> list[Action]:
@@ -108,28 +92,29 @@ class AcquirerModel:
         return self._work(later.mti, later.fields, now_ms, later.mac, later.fault)
 
     def _work(self, mti: str, fields: Fields, now_ms: int, mac: MacState, fault: Fault) -> list[Action]:
-        reply = self._frame_of_reply(fields, now_ms)
-        if fault.code and fault.code not in APPROVALS and not fault.processed:
+        rules, kind = self.rules, first_sent(mti)
+        signed, reply = kind in self._signed, self._frame_of_reply(fields, now_ms)
+        if fault.code and fault.code not in rules.approvals and not fault.processed:
             code = fault.code
-        elif mti in SIGNED and mac != "good":
-            code = "A0"
+        elif signed and mac != "good":
+            code = rules.codes.key
         else:
-            handler = self._handlers.get(mti)
-            code = handler(fields, reply) if handler else "12"
-            if fault.processed or code in APPROVALS:
+            handler = self._handlers.get(kind)
+            code = handler(fields, reply) if handler else self._transaction(kind, fields, reply, fault)
+            if fault.processed or code in rules.approvals:
                 code = fault.code or code
         reply[39] = code
-        if code in APPROVALS and mti in SIGNED and mti != "0400":
+        if code in rules.approvals and signed and kind != rules.reversal:
             reply[38] = f"{self._count % 1_000_000:06d}"
         if fault is NO_FAULT:
-            return [Answer(0, reply_mti(mti), reply, "good" if mti in SIGNED else "absent")]
-        return self._answers(mti, reply, fault)
+            return [Answer(0, reply_mti(kind), reply, "good" if signed else "absent")]
+        return self._answers(kind, reply, fault)
 
     def _answers(self, mti: str, reply: dict[int, str], fault: Fault) -> list[Action]:
         if fault.drop_reply or fault.line in ("close", "reset"):
             return self._cut(fault)
         right = Answer(
-            fault.delay_ms, reply_mti(mti), reply, fault.mac if mti in SIGNED else "absent", half=fault.line == "half")
+            fault.delay_ms, reply_mti(mti), reply, fault.mac if mti in self._signed else "absent", half=fault.line == "half")
         answers: list[Action] = [right._replace(fields=_foreign(reply))] if fault.cross or fault.stray else []
         answers += [] if fault.cross else [right]
         return answers * 2 if fault.duplicate else answers
@@ -143,7 +128,7 @@ class AcquirerModel:
         """What every answer has: the identity repeated, the host's time and business day, a reference number."""
         self._count += 1
         reply = {number: fields[number] for number in _REPEATED if number in fields}
-        now_s = now_ms // 1000 + CHINA_S
+        now_s = (now_ms + self.clock_ms) // 1000 + CHINA_S
         _year, month, day, hour, minute, second, *_ = time.gmtime(now_s)
         reply[12] = f"{hour:02d}{minute:02d}{second:02d}"
         reply[13] = f"{month:02d}{day:02d}"
@@ -154,85 +139,56 @@ class AcquirerModel:
         reply[37] = f"{self._count:012d}"
         return reply
 
-    def _transaction(self, fields: Fields, reply: dict[int, str]) -> str:
-        f60 = fields.get(60, "")
-        kind = KINDS.get(("0200", f60[:2]))
+    def _transaction(self, mti: str, fields: Fields, reply: dict[int, str], fault: Fault) -> str:
+        rules = self.rules
+        if mti not in self._signed:
+            return rules.codes.unknown
+        kind = rules.kind(mti, fields.get(3, ""), fields.get(60, ""))
+        entry = self._entry(fields)
         if kind is None:
-            return "12"
-        name = _name(fields)
-        if name is None or fields.get(3) != kind.f3:
-            return "30"
-        if not kind.direction:
+            return rules.codes.unknown
+        if entry is None or fields.get(3) != kind.f3:
+            return rules.codes.unreadable
+        if kind.name == "balance":
             reply[54] = f"1002156C{BALANCE_FEN:012d}"
             return "00"
-        return self._book(kind, fields, name)
-
-    def _book(self, kind: Kind, fields: Fields, name: tuple[str, str, str, str]) -> str:
-        terminal_id, merchant_id, batch, stan = name
-        if self.ledger.is_settled(terminal_id, batch):
-            return "77"
-        if self.ledger.find(terminal_id, batch, stan):
-            return "94"
-        entry = Entry(terminal_id, merchant_id, batch, stan, kind.name, int(fields.get(4, "0")), kind.direction)
-        original = None
-        if kind.undoes:
-            f61 = fields.get(61, "")
-            original = self.ledger.find(terminal_id, f61[:6], f61[6:12])
-            if original is None or original.merchant_id != merchant_id or original.direction < 0:
-                return self.no_original
-            if original.reversed or original.voided:
-                return "22"
-            if original.amount_fen != entry.amount_fen:
-                return "64"
-            entry.original = (terminal_id, original.batch, original.stan)
-        if not self.ledger.open(entry):
-            return "96"
-        if original is not None:
-            original.voided = True
-        return "00"
+        entry.kind, entry.date = kind.name, reply[13]
+        if 0 < fault.partial_fen < entry.asked_fen:
+            entry.amount_fen = fault.partial_fen
+            reply[4] = f"{fault.partial_fen:012d}"
+        code = booking.book(self.ledger, rules, kind, entry)
+        return rules.codes.partial if code == "00" and entry.amount_fen < entry.asked_fen else code
 
     def _reversal(self, fields: Fields, _reply: dict[int, str]) -> str:
-        name = _name(fields)
-        if name is None:
-            return "30"
-        terminal_id, merchant_id, batch, stan = name
-        entry = self.ledger.find(terminal_id, batch, stan)
-        if entry is None or entry.merchant_id != merchant_id or self.ledger.is_settled(terminal_id, batch):
-            return self.no_original
-        if int(fields.get(4, "0")) != entry.amount_fen:
-            return "64"
-        if entry.voided:
-            return "22"
-        if entry.original and not entry.reversed:  # a void undone: its original stands again
-            original = self.ledger.find(*entry.original)
-            if original is not None:
-                original.voided = False
-        self.ledger.reverse(entry)
-        return "00"
+        asked = self._entry(fields)
+        if asked is None:
+            return self.rules.codes.unreadable
+        return booking.reverse(self.ledger, self.rules, asked, fields.get(3, ""))
+
+    def _entry(self, fields: Fields) -> Entry | None:
+        """Terminal, merchant, batch (F60.2) and STAN with what else a message says, or None when one of these is missing."""
+        terminal_id, merchant_id, stan = fields.get(41), fields.get(42), fields.get(11)
+        batch = self.rules.batch(fields.get(60, ""))
+        if not (terminal_id and merchant_id and stan and batch):
+            return None
+        amount_fen = int(fields.get(4, "0"))
+        return Entry(
+            terminal_id, merchant_id, batch, stan, "", amount_fen, amount_fen, f25=fields.get(25, ""), f61=fields.get(61, "")
+        )
 
     def _settlement(self, fields: Fields, reply: dict[int, str]) -> str:
         """Close the batch and say whether the terminal's totals agree (F48: 31 digits, the last one 1 even, 2 not)."""
-        batch = fields.get(60, "")[2:8]
-        if len(batch) != 6 or 41 not in fields:
-            return "30"
+        batch = self.rules.batch(fields.get(60, ""))
+        if not batch or 41 not in fields:
+            return self.rules.codes.unreadable
         totals = "{:012d}{:03d}{:012d}{:03d}".format(*self.ledger.settle(fields[41], batch))
         claimed = fields.get(48, "")
         reply[48] = totals + ("1" if claimed[:30] == totals else "2") + claimed[31:]
         return "00"
 
-    def _sign_in(self, fields: Fields, _reply: dict[int, str]) -> str:
-        return "00" if 41 in fields else "30"
-
-
-def _echo(_fields: Fields, _reply: dict[int, str]) -> str:
-    return "00"
-
-
-def _name(fields: Fields) -> tuple[str, str, str, str] | None:
-    """Terminal, merchant, batch (F60.2) and STAN, or None when a part is missing."""
-    terminal_id, merchant_id, stan = fields.get(41), fields.get(42), fields.get(11)
-    batch = fields.get(60, "")[2:8]
-    return (terminal_id, merchant_id, batch, stan) if terminal_id and merchant_id and stan and len(batch) == 6 else None
+    def _network(self, fields: Fields, _reply: dict[int, str]) -> str:
+        """An echo test or a sign-in."""
+        return "00" if 41 in fields else self.rules.codes.unreadable
 
 
 def _foreign(reply: Mapping[int, str]) -> dict[int, str]:

@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 
@@ -16,13 +16,14 @@ from device.simulator.script import FaultError
 LINE_BYTES_MAX = 64 * 1024
 CLIENTS_MAX = 8
 ASK_TIMEOUT_S = 10
+CLOCK_MS_MAX = 1_000_000_000_000  # thirty years
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may be asked. Several parts of one order are done in this sequence, `ledger` and `faults` last.
 
     `clear` all faults · `set` standing faults by message type · `scenario` scripts by message type · `refuse`
-    connections (true, false) · `cut` the connections there are.
+    connections (true, false) · `cut` the connections there are · `clock_ms` how far the host's clock is ahead of ours.
     """
 
     clear: bool = False
@@ -30,6 +31,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scenario: dict[str, list[str]] = {}
     refuse: bool | None = None
     cut: bool = False
+    clock_ms: Annotated[int, msgspec.Meta(ge=-CLOCK_MS_MAX, le=CLOCK_MS_MAX)] | None = None
     ledger: bool = False
     faults: bool = False
 
@@ -94,6 +96,8 @@ class ControlServer:
             return {"ok": False, "error": str(error)}
         if order.cut:
             server.cut()
+        if order.clock_ms is not None:
+            server.model.clock_ms = order.clock_ms
         answer: dict[str, object] = {"ok": True}
         if order.ledger:
             answer["ledger"] = server.model.ledger.rows()

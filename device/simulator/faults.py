@@ -8,10 +8,8 @@ import msgspec
 from device.simulator.script import FaultError, Orders
 
 DELAY_MS_MAX = 600_000
+PARTIAL_FEN_MAX = 999_999_999_999  # F4 has twelve digits
 ANY_MTI = "*"
-
-# Codes with which the host says that it did book (UnionPay's list, special and partial approvals included).
-APPROVALS = frozenset({"00", "10", "11", "16", "A2", "A4", "A5", "A6"})
 
 WORDS = {
     "ok": "work as it should",
@@ -22,6 +20,7 @@ WORDS = {
     "cross": "the answer of another transaction (another STAN) comes instead",
     "stray": "the answer of another transaction comes first, then the right one",
     "CODE": "answer these two characters: an approval code where the host approves, any other without processing",
+    "partial:FEN": "where more than that is asked for, approve that much and no more",
     "processed": "with CODE: process first whatever the code says",
     "bad-mac": "the answer's MAC is wrong",
     "no-mac": "the answer's MAC is missing",
@@ -45,6 +44,7 @@ class Fault(msgspec.Struct, frozen=True):
     processed: bool = False
     mac: Literal["good", "broken", "absent"] = "good"
     late_ms: int = 0
+    partial_fen: int = 0
     line: Literal["", "half", "close", "reset"] = ""
     chance: float = 1.0
     text: str = "ok"
@@ -78,6 +78,8 @@ def _meaning(word: str) -> dict[str, object]:
     name, _, number = word.partition(":")
     if name in ("delay", "late") and number.isascii() and number.isdecimal() and int(number) <= DELAY_MS_MAX:
         return {f"{name}_ms": int(number)}
+    if name == "partial" and number.isascii() and number.isdecimal() and 0 < int(number) <= PARTIAL_FEN_MAX:
+        return {"partial_fen": int(number)}
     if len(word) == 2 and word.isascii() and word.isalnum():
         return {"code": word.upper()}
     raise FaultError(f"unknown fault {word!r}: use {', '.join(WORDS)} (MS up to {DELAY_MS_MAX})")

@@ -17,20 +17,33 @@ class Entry(msgspec.Struct):
     batch: str
     stan: str
     kind: str
-    amount_fen: int
-    direction: int  # +1 takes from the customer, -1 gives back
+    amount_fen: int  # what was approved
+    asked_fen: int  # what was asked for
+    direction: int = 0  # +1 takes from the customer, -1 gives back
+    holds: bool = False  # the amount is only kept back
+    f25: str = ""
+    f61: str = ""
+    date: str = ""  # the host's date, MMDD
     authorisations: int = 0
     debits_fen: int = 0
     credits_fen: int = 0
     reversals: int = 0  # accepted ones; a repeated one counts and books nothing
+    repeats: int = 0  # the same message that came again and was answered again
     reversed: bool = False
     voided: bool = False
+    completed: bool = False
+    refunded_fen: int = 0
     original: Key | None = None
 
     @property
     def net_debit_fen(self) -> int:
         """What the customer has paid by this transaction alone; negative for a void that stands."""
         return self.debits_fen - self.credits_fen
+
+    @property
+    def held_fen(self) -> int:
+        """What is kept back from the customer and not taken yet."""
+        return 0 if self.reversed or self.voided or self.completed or not self.holds else self.amount_fen
 
     def book(self, direction: int) -> None:
         """Take the amount from the customer (+1) or give it back (-1)."""
@@ -76,6 +89,11 @@ class Ledger:
         entry.reversals += 1
         self.changes += 1
 
+    def repeat(self, entry: Entry) -> None:
+        """The same message came again: it was taken already, and books nothing."""
+        entry.repeats += 1
+        self.changes += 1
+
     def settle(self, terminal_id: str, batch: str) -> tuple[int, int, int, int]:
         """Close a batch. Debits in fen, their number, credits in fen, their number; what was undone does not count."""
         self._settled.add((terminal_id, batch))
@@ -97,9 +115,10 @@ class Ledger:
         return [
             {
                 "terminal_id": entry.terminal_id, "merchant_id": entry.merchant_id, "batch": entry.batch,
-                "stan": entry.stan, "kind": entry.kind, "amount_fen": entry.amount_fen,
+                "stan": entry.stan, "kind": entry.kind, "date": entry.date, "amount_fen": entry.amount_fen,
                 "authorisations": entry.authorisations, "debits_fen": entry.debits_fen,
-                "credits_fen": entry.credits_fen, "reversals": entry.reversals, "net_debit_fen": entry.net_debit_fen,
+                "credits_fen": entry.credits_fen, "reversals": entry.reversals, "repeats": entry.repeats,
+                "net_debit_fen": entry.net_debit_fen, "held_fen": entry.held_fen,
             }
             for entry in self
         ]

@@ -19,6 +19,21 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 @pytest.fixture
+def make_host(tmp_path: Path) -> Iterator[Callable[..., Host]]:
+    """Makes acquirers with options of their own."""
+    made: list[Host] = []
+
+    def make(*options: str) -> Host:
+        host = Host(tmp_path, *options)
+        made.append(host)
+        return host
+
+    yield make
+    for host in made:
+        host.stop()
+
+
+@pytest.fixture
 def make_agent(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
     """Makes agents that are killed at the end."""
     made: list[Agent] = []

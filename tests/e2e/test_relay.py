@@ -1,7 +1,6 @@
 """The relay as real processes: a lost answer, the turn of the next sale, and `kill -9` around each commit."""
 
 import json
-import socket
 import sys
 from collections.abc import Callable
 
@@ -9,18 +8,12 @@ import pytest
 
 from tests.support.agent import Agent
 from tests.support.app import until
+from tests.support.broker import free_port
 from tests.support.host import Host
 from tests.support.terminal import transact
 
 Make = Callable[..., Agent]
 FINAL = {"approved", "reversed", "no_original", "not_sent", "unresolved"}
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -29,12 +22,6 @@ def relayed(make_agent: Make, host: Host) -> tuple[Agent, int]:
     port = free_port()
     agent = make_agent(host.port, recovery={"mode": "relay", "hold_ms": 10_000}, relay={"listen": f"127.0.0.1:{port}"})
     return agent, port
-
-
-def key_of(agent: Agent, stan: str) -> str:
-    """The id of its transaction."""
-    opened = [line for line in agent.journal() if line["type"] == "transaction.opened" and line["data"]["stan"] == stan]
-    return str(opened[-1]["transaction"])
 
 
 def test_a_lost_answer_is_reversed_ahead_of_the_next_sale_which_is_held_meanwhile(
@@ -50,8 +37,8 @@ def test_a_lost_answer_is_reversed_ahead_of_the_next_sale_which_is_held_meanwhil
     seen = [(line["mti"], line["stan"]) for line in lines if line["what"] in {"in", "out"} and line["mti"] in {"0200", "0410"}]
     assert seen == [("0200", "000401"), ("0410", "000401"), ("0200", "000402")]
     assert (host.net_debit_fen("000401"), host.net_debit_fen("000402")) == (0, 250)
-    until(lambda: agent.app.state(key_of(agent, "000402")) == "approved")
-    assert agent.app.state(key_of(agent, "000401")) == "reversed"
+    until(lambda: agent.app.state(agent.key_of("000402")) == "approved")
+    assert agent.app.state(agent.key_of("000401")) == "reversed"
     assert agent.cli("verify").returncode == 0
 
 
@@ -63,9 +50,9 @@ def test_a_sale_that_is_held_too_long_is_not_sent_and_may_be_repeated(make_agent
     host.order(scenario={"0200": ["drop-reply"], "0400": ["drop-reply"]})
     assert transact(port, "000411", 100) is None
     assert transact(port, "000412", 100, timeout_ms=10_000) is None
-    assert agent.app.state(key_of(agent, "000412")) == "not_sent"
+    assert agent.app.state(agent.key_of("000412")) == "not_sent"
     assert [row["stan"] for row in host.requests("0200")] == ["000411"]
-    until(lambda: agent.app.state(key_of(agent, "000411")) == "reversed")
+    until(lambda: agent.app.state(agent.key_of("000411")) == "reversed")
     assert transact(port, "000412", 100, timeout_ms=10_000) == "00"
 
 
@@ -83,7 +70,7 @@ def test_a_sale_survives_a_kill_around_each_of_its_commits(
         assert heard is None
         assert not host.requests("0200")
         return
-    key = key_of(agent, "000421")
+    key = agent.key_of("000421")
     until(lambda: agent.app.state(key) in FINAL)
     state, net = agent.app.state(key), host.ledger().get("000421", {}).get("net_debit_fen", 0)
     if heard == "00":
@@ -107,7 +94,7 @@ def test_a_reversal_survives_a_kill_around_each_of_its_commits(
     assert transact(port, "000431", 100) is None
     agent.dead()
     agent.start()
-    until(lambda: agent.app.state(key_of(agent, "000431")) == "reversed")
+    until(lambda: agent.app.state(agent.key_of("000431")) == "reversed")
     assert host.net_debit_fen("000431") == 0
     assert {row["stan"] for row in host.requests("0400")} == {"000431"}
     assert agent.cli("verify").returncode == 0

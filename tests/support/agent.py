@@ -120,6 +120,11 @@ class Agent:
             [*program(), *words, "--config", str(self.config)], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
         )
 
+    def key_of(self, stan: str) -> str:
+        """The id of its newest transaction of this STAN."""
+        opened = [line for line in self.journal() if line["type"] == "transaction.opened" and line["data"]["stan"] == stan]
+        return str(opened[-1]["transaction"])
+
     def journal(self, after: int = 0) -> list[dict[str, Any]]:
         """The entries of its journal after a sequence number, read from disk beside the running agent."""
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as database:

@@ -10,7 +10,7 @@ from device.simulator.script import SCRIPT_MAX, FaultError
 
 def test_every_documented_word_is_understood() -> None:
     for word in WORDS:
-        fault(word.replace("MS", "5").replace("CODE", "96"))
+        fault(word.replace("MS", "5").replace("CODE", "96").replace("FEN", "5"))
 
 
 def test_words_add_up() -> None:

@@ -11,6 +11,7 @@ from device.acquirer.message import Codec, Message, matches
 from device.simulator import ledger as books
 from device.simulator.acquirer_model import AcquirerModel, Action, Answer, Cut, Later
 from device.simulator.faults import Faults
+from device.simulator.hostrules import Codes, HostRules
 
 NOW_MS = 1_795_392_000_000  # 2026-11-23 08:00 in China
 SALE = {
@@ -87,7 +88,7 @@ def test_a_reversal_that_names_something_else_gives_nothing_back(change: dict[in
 
 
 def test_an_unknown_reversal_may_be_answered_12() -> None:
-    assert code(AcquirerModel(no_original="12").handle("0400", REVERSAL, NOW_MS)) == "12"
+    assert code(AcquirerModel(rules=HostRules(codes=Codes(no_original="12"))).handle("0400", REVERSAL, NOW_MS)) == "12"
 
 
 def test_a_void_gives_back_and_its_reversal_takes_again() -> None:
@@ -260,7 +261,8 @@ def test_the_rows_are_plain_data() -> None:
     host.handle("0200", SALE, NOW_MS)
     assert host.ledger.rows() == [{
         "terminal_id": "12345678", "merchant_id": "898310148160001", "batch": "000001", "stan": "000123", "kind": "sale",
-        "amount_fen": 100, "authorisations": 1, "debits_fen": 100, "credits_fen": 0, "reversals": 0, "net_debit_fen": 100,
+        "date": "1123", "amount_fen": 100, "authorisations": 1, "debits_fen": 100, "credits_fen": 0, "reversals": 0,
+        "repeats": 0, "net_debit_fen": 100, "held_fen": 0,
     }]
 
 
