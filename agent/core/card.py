@@ -275,7 +275,7 @@ def _again(state: State, transaction: Transaction, event: ResultReported, cause:
 def deadline(state: State, transaction: Transaction) -> None:
     """An answer did not come, or an intent was left lying."""
     if transaction.answered:
-        reversal.astray(state, transaction)
+        _astray(state, transaction)
     elif transaction.state == "sent":
         if not asking.before_doubt(state, transaction):
             into_doubt(state, transaction, "timeout")
@@ -286,11 +286,25 @@ def deadline(state: State, transaction: Transaction) -> None:
 def restarted(state: State, transaction: Transaction, *, new_boot: bool) -> None:
     """The agent started again. An intent that never got `go` is proved not sent; `sent` is in doubt after a new boot."""
     if transaction.answered:
-        reversal.astray(state, transaction)
+        _astray(state, transaction)
     elif transaction.state == "intent":
         _intent_left(state, transaction, "restart")
     elif transaction.state == "sent" and (new_boot or state.agent.policy.mode == "relay"):
         into_doubt(state, transaction, "restart")
+
+
+def _astray(state: State, transaction: Transaction) -> None:
+    """Relay: the host's approval is on disk, whether the terminal heard it nobody knows. A repeat would only hear it again."""
+    if state.agent.policy.kind(transaction.kind).in_doubt != "repeat" or transaction.unproved:
+        reversal.astray(state, transaction)
+        return
+    result(
+        state,
+        ResultReported(
+            transaction=transaction.id, outcome="approved", response_code=transaction.response_code,
+            approved_fen=transaction.approved_fen, rrn=transaction.rrn, auth_code=transaction.auth_code,
+        ),
+    )
 
 
 def _intent_left(state: State, transaction: Transaction, cause: str) -> None:

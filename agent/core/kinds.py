@@ -8,6 +8,8 @@ from typing import Literal
 
 Family = Literal["sale", "undo", "preauth", "completion", "refund", "advice", "watched"]
 
+UNLISTED = "other"  # what passes by in the relay and is of no kind that the profile lists
+
 # 中文, English. A kind that is not here is called by its own name.
 NAMES: Mapping[str, tuple[str, str]] = {
     "sale": ("消费", "sale"),
@@ -22,6 +24,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "instalment": ("分期", "instalment sale"),
     "dcc": ("外币结算", "currency conversion sale"),
     "balance": ("余额查询", "balance inquiry"),
+    UNLISTED: ("其他交易", "transaction of another kind"),
 }
 
 _FAMILIES: Mapping[str, Family] = {

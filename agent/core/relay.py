@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from agent.core import adoption, card, hostdate, incidents, reversal
 from agent.core.change import Decision
 from agent.core.event import AnswerForwarded, AppReversed, RelayAnswered, RelayRefused, ResultReported
-from agent.core.fields import MATCHED
+from agent.core.fields import MATCHED, is_reversible
 from agent.core.lifecycle import TRANSACTION, move
 from agent.core.model import Transaction
 from agent.core.policy import Policy
@@ -26,7 +26,14 @@ def answered(state: State, event: RelayAnswered) -> Decision:
         state.tell("host.crossed_reply", None, code=event.code, stan=event.f11)
         incidents.open_one(state, "crossed_reply", None, "acquirer", "check_host")
         return _dropped(transaction, "it answers another request")
-    said = _result(state.agent.policy, event)
+    decision = _judged(state, transaction, event)
+    if is_reversible(state.agent.policy, transaction.kind):
+        return decision
+    return Decision(transaction=transaction.id, proceed="go")  # nobody undoes it: the app judges its answer as ever
+
+
+def _judged(state: State, transaction: Transaction, event: RelayAnswered) -> Decision:
+    said = _result(state.agent.policy, transaction, event)
     if transaction.state != "sent" or transaction.answered:
         return _late(state, transaction, said)
     if event.mac != "bad":
@@ -51,10 +58,16 @@ def _dropped(transaction: Transaction, why: str) -> Decision:
 
 
 def _is_answer(state: State, transaction: Transaction, event: RelayAnswered) -> bool:
-    """True when F3 F4 F11 F41 F42 are the request's; F4 of a partial approval may be less."""
+    """True when F3 F4 F11 F41 F42 are the request's; F4 of a partial approval may be less.
+
+    Of a kind that is only watched nobody knows what its F3 and F4 may become in an answer.
+    """
     policy = state.agent.policy
-    f3 = next((kind.f3 for kind in policy.kinds if kind.name == transaction.kind), None)
-    own = {"3": f3, "11": transaction.stan, "41": transaction.terminal_id, "42": transaction.merchant_id}
+    kind = policy.kind(transaction.kind)
+    if kind.in_doubt == "watch":
+        known = event.f42 in {None, transaction.merchant_id}
+        return known and (event.f11, event.f41) == (transaction.stan, transaction.terminal_id)
+    own = {"3": kind.f3, "11": transaction.stan, "41": transaction.terminal_id, "42": transaction.merchant_id}
     said = {"3": event.f3, "11": event.f11, "41": event.f41, "42": event.f42}
     assert set(own) | {"4"} == set(MATCHED)
     amount_fen = int(event.f4) if event.f4 is not None else None
@@ -63,7 +76,7 @@ def _is_answer(state: State, transaction: Transaction, event: RelayAnswered) -> 
     return own == said and (less or amount_fen == transaction.amount_fen)
 
 
-def _result(policy: Policy, event: RelayAnswered) -> ResultReported:
+def _result(policy: Policy, transaction: Transaction, event: RelayAnswered) -> ResultReported:
     """What the answer says, as a result: F64 counts whenever it is there, and is demanded on every approval."""
     approval = event.code in policy.answers.approval
     if event.mac == "bad" or (approval and event.mac == "missing" and policy.require_mac):
@@ -71,7 +84,8 @@ def _result(policy: Policy, event: RelayAnswered) -> ResultReported:
     if not approval:
         return ResultReported(transaction=event.transaction, outcome="declined", response_code=event.code)
     return ResultReported(
-        transaction=event.transaction, outcome="approved", response_code=event.code, approved_fen=int(event.f4 or "0"),
+        transaction=event.transaction, outcome="approved", response_code=event.code,
+        approved_fen=min(int(event.f4 or "0"), transaction.amount_fen),
         rrn=event.rrn, auth_code=event.auth_code,
     )
 

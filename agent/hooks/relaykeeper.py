@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import logging
-from typing import Literal
+from typing import Literal, NamedTuple
+
+import msgspec
 
 from agent.core.change import Decision, Internal, Overloaded, Rejected
-from agent.core.event import AnswerForwarded, Event, RelayRefused, ResultReported
+from agent.core.event import AnswerForwarded, Event, Opened, RelayRefused, ResultReported
+from agent.core.model import Transaction
 from agent.hooks.ports import Inbox
-from agent.hooks.relayreader import OwnReversal
+from agent.hooks.relayreader import Key, OwnReversal
 from agent.journal.database import StorageError
 from agent.vault import Sealed
 
@@ -16,7 +19,27 @@ log = logging.getLogger("reversald.relay")
 
 RETRY_S = 1.0
 FORWARDED_S = 0.005  # what became of an answer shares its commit with a request that follows so soon
+OPEN = frozenset({"sent", "in_doubt"})  # what is repeated until it is answered
 NOT_KEPT = (StorageError, Overloaded, Internal, Rejected)
+
+
+class Earlier(NamedTuple):
+    """What was sent under the same key before."""
+
+    again: str | None
+
+
+class Exchange(msgspec.Struct):
+    """One watched transaction on a connection.
+
+    new, held (on disk, waits for its turn), sent, answering (its answer is being kept), doubt (given up: an answer is
+    evidence), done.
+    """
+
+    transaction: str
+    mti: str
+    key: Key
+    phase: Literal["new", "held", "sent", "answering", "doubt", "done"] = "new"
 
 
 class Keeper:
@@ -77,10 +100,34 @@ class Keeper:
         return None if row is None else row.state
 
     def named(self, seen: OwnReversal) -> str | None:
-        """The transaction that this 0400 is for: the same key and amount; of several the one that may have been sent."""
-        found = []
-        for key in self._inbox.store.named(seen.terminal_id, seen.batch, seen.stan):
-            row = self._inbox.view(key).transactions[key]
-            if seen.amount_fen in {row.amount_fen, row.approved_fen}:
-                found.append((row.state != "not_sent", row.number, key))
+        """The transaction that this 0400 is for: the same key and amount; of several the one that may have been sent.
+
+        One of a kind that the profile does not reverse is the app's own affair.
+        """
+        found = [
+            (row.state != "not_sent", row.number, row.id) for row in self._rows(seen.terminal_id, seen.batch, seen.stan)
+            if seen.amount_fen in {row.amount_fen, row.approved_fen} and self._in_doubt(row.kind) == "reverse"
+        ]
         return max(found)[2] if found else None
+
+    def earlier(self, opened: Opened) -> Earlier | None:
+        """What was sent under this key before, for a kind that is never reversed: only such a message may come again.
+
+        None: it is new. Else `again` is the transaction that this repeats, or None for what is decided, or is something
+        else under the same number: that passes and nothing is learned of it.
+        """
+        if self._in_doubt(opened.kind) == "reverse":
+            return None
+        sent = [row for row in self._rows(opened.terminal_id, opened.batch, opened.stan) if row.state != "not_sent"]
+        if not sent:
+            return None
+        same = (row for row in sent if (row.kind, row.amount_fen) == (opened.kind, opened.amount_fen))
+        repeats = self._in_doubt(opened.kind) == "repeat"
+        return Earlier(next((row.id for row in same if repeats and row.state in OPEN), None))
+
+    def _rows(self, terminal_id: str, batch: str, stan: str) -> list[Transaction]:
+        keys = self._inbox.store.named(terminal_id, batch, stan)
+        return [self._inbox.view(key).transactions[key] for key in keys]
+
+    def _in_doubt(self, kind: str) -> str:
+        return self._inbox.state.agent.policy.kind(kind).in_doubt

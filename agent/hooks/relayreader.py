@@ -11,17 +11,19 @@ from uuid import uuid4
 import msgspec
 
 from agent.core.event import HostReply, Opened, RelayAnswered
+from agent.core.kinds import UNLISTED
 from agent.core.model import Original
 from agent.core.policy import Policy
 from agent.core.profile import Kind
 from agent.vault import Sealed, Vault, mask
 from device.acquirer import chip
 from device.acquirer.composed import parts
-from device.acquirer.message import Codec, Message
+from device.acquirer.message import Codec, Message, first_sent
 from device.acquirer.peek import Peek
 from device.errors import LocalMessageError, RemoteMessageError
 
 ONLINE = frozenset({"0100", "0200", "0220"})  # requests that wait for pending reversals
+INQUIRIES = "3"  # the first digit of their processing codes (F3): they move no money
 SIGN_IN = "0800"
 SIGN_INS = frozenset({"001", "003", "004"})  # F60.3 of an 0800 that brings new keys
 Key = tuple[str | None, str | None]  # F41 and F11
@@ -33,12 +35,12 @@ class Unreadable(Exception):
 
 
 class Watched(msgspec.Struct, frozen=True):
-    """A transaction that the agent would have to undo."""
+    """A transaction. `sealed` is what its reversal needs, None where there is never one; `mti` is that of its first send."""
 
     mti: str
     key: Key
     opened: Opened
-    sealed: Sealed
+    sealed: Sealed | None
 
 
 class OwnReversal(msgspec.Struct, frozen=True):
@@ -66,7 +68,7 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class Online(msgspec.Struct, frozen=True):
-    """An online request that is not watched: a balance inquiry, an advice, a kind the profile does not reverse."""
+    """An online request that moves no money: a balance inquiry."""
 
     terminal_id: str
 
@@ -103,11 +105,11 @@ class RelayReader:
         seen = self.glance(frame)
         if seen is None or seen.f41 is None:
             return None
-        policy = self._policy()
-        kinds = [kind for kind in policy.kinds if kind.mti == seen.mti and kind.f3 == seen.f3 and kind.in_doubt == "reverse"]
-        if kinds:
-            return self._money(seen.f41, kinds, frame)
+        policy, mti = self._policy(), first_sent(seen.mti)
+        kinds = [kind for kind in policy.kinds if kind.mti == mti and kind.f3 == seen.f3]
         try:
+            if mti in ONLINE or any(kind.mti == mti for kind in policy.kinds):
+                return self._money(seen.f41, mti, kinds, frame)
             if seen.mti == policy.messages.reversal:
                 return self._own_reversal(seen.f41, self.codec.read(frame))
             if seen.mti == policy.messages.settlement:
@@ -117,25 +119,31 @@ class RelayReader:
                 return SignIn(seen.mti) if self.codec.read(frame).fields.get(60, "")[8:11] in SIGN_INS else None
         except RemoteMessageError:
             return None  # whatever it is, it is none of ours
-        return Online(seen.f41) if seen.mti in ONLINE or any(kind.mti == seen.mti for kind in policy.kinds) else None
+        return None
 
-    def _money(self, terminal_id: str, kinds: list[Kind], frame: bytes) -> Meaning:
-        """A request whose type and F3 are those of a kind that is reversed; F60.1 says of which, if of any."""
+    def _money(self, terminal_id: str, mti: str, kinds: list[Kind], frame: bytes) -> Meaning:
+        """A request that may move money: `kinds` are those of its type and F3, F60.1 says which of them it is, if any."""
+        undone = any(kind.in_doubt == "reverse" for kind in kinds)
         try:
             message = self.codec.read(frame)
         except RemoteMessageError as error:
-            raise Unreadable(str(error)) from None
+            if undone:
+                raise Unreadable(str(error)) from None
+            return Online(terminal_id)
         said = self._f60(message)
         missing = next((number for number in (3, 4, 11, 41, 42) if number not in message.fields), None)
         if missing is not None or "batch" not in said:
-            raise Unreadable(f"it lacks field {60 if missing is None else missing}")
-        kind = next((kind for kind in kinds if kind.type == said.get("type", "")), None)
-        if kind is None or not int(message.fields[4]):
+            if undone:
+                raise Unreadable(f"it lacks field {60 if missing is None else missing}")
             return Online(terminal_id)
-        return self._watched(kind, message, said["batch"])
+        if not int(message.fields[4]) or message.fields[3].startswith(INQUIRIES):
+            return Online(terminal_id)
+        kind = next((kind for kind in kinds if kind.type == said.get("type", "")), Kind(name=UNLISTED))
+        return self._watched(kind, mti, message, said["batch"])
 
-    def _watched(self, kind: Kind, message: Message, batch: str) -> Watched:
-        said, pan, ref, policy = message.fields, message.pan, str(uuid4()), self._policy()
+    def _watched(self, kind: Kind, mti: str, message: Message, batch: str) -> Watched:
+        said, pan, policy = message.fields, message.pan, self._policy()
+        ref = str(uuid4()) if kind.in_doubt == "reverse" else None  # what is never reversed needs no secrets kept
         original = parts(kind.f61, said.get(61, ""))
         opened = Opened(
             transaction=str(uuid4()), rail="card", kind=kind.name, amount_fen=int(said[4]), currency=said.get(49, "156"),
@@ -145,9 +153,12 @@ class RelayReader:
             card_hmac=self._vault.card_hash(pan) if pan else None,
             original=Original(original["batch"], original["stan"], original.get("date")) if "stan" in original else None,
         )
+        key = (said[41], said[11])
+        if ref is None:
+            return Watched(mti, key, opened, None)
         secrets = {2: pan, 14: said.get(14), 55: _chip(said.get(55), policy)}
         sealed = {str(number): text for number, text in secrets.items() if text and number in policy.reversal.fields}
-        return Watched(message.mti, (said[41], said[11]), opened, Sealed(ref, self._vault.seal(ref, sealed)))
+        return Watched(mti, key, opened, Sealed(ref, self._vault.seal(ref, sealed)))
 
     def _own_reversal(self, terminal_id: str, message: Message) -> Meaning:
         said, batch = message.fields, self._f60(message).get("batch")

@@ -25,7 +25,7 @@ from agent.core.event import (
     TerminalChanged,
 )
 from agent.hooks.ports import Inbox
-from agent.hooks.relaykeeper import Keeper
+from agent.hooks.relaykeeper import Exchange, Keeper
 from agent.hooks.relayreader import Key, Online, OwnReversal, RelayReader, Settlement, SignIn, Unreadable, Watched
 from device.acquirer.hosts import Hosts
 from device.acquirer.message import reply_mti
@@ -39,18 +39,6 @@ IDLE_S = 3_600.0  # a terminal that says nothing for so long is hung up on
 LATE_S = 60.0  # how long the host is still listened to for answers that nobody waits for any more: they are evidence
 ANSWER_TRIES = 5  # an answer that cannot be kept now, because the disk is full, is tried so often
 EXCHANGES_MAX = 64  # remembered for late answers; the oldest is forgotten
-
-class Exchange(msgspec.Struct):
-    """One watched transaction on this connection.
-
-    new, held (on disk, waits for its turn), sent, answering (its answer is being kept), doubt (given up: an answer is
-    evidence), done.
-    """
-
-    transaction: str
-    mti: str
-    key: Key
-    phase: Literal["new", "held", "sent", "answering", "doubt", "done"] = "new"
 
 
 class Session:
@@ -130,11 +118,15 @@ class Session:
             asked = SettlementAsked(batch=meaning.batch, terminal_id=meaning.terminal_id)
             return await self._held(lambda: self._keeper.keep(asked)) and await self._pass(frame)
         if isinstance(meaning, Online):
-            online = OnlineAsked(terminal_id=meaning.terminal_id)
-            return await self._held(lambda: self._keeper.keep(online)) and await self._pass(frame)
+            return await self._unwatched(meaning.terminal_id, frame)
         if isinstance(meaning, SignIn):
             self._asked[reply_mti(meaning.mti)] = meaning
         return await self._pass(frame)
+
+    async def _unwatched(self, terminal_id: str, frame: bytes) -> bool:
+        """An online request of which nothing is learned: it waits for pending reversals like any other."""
+        online = OnlineAsked(terminal_id=terminal_id)
+        return await self._held(lambda: self._keeper.keep(online)) and await self._pass(frame)
 
     async def _pass(self, frame: bytes) -> bool:
         """Forward, byte for byte."""
@@ -145,20 +137,30 @@ class Session:
         return True
 
     async def _watched(self, seen: Watched, frame: bytes, *, reached: bool) -> bool:
-        """A request that the agent would have to undo: kept, held until its turn, forwarded."""
+        """A transaction: kept, held until its turn, forwarded. A message that is repeated as it is, is the same transaction."""
         while self._current is not None and not self._client.ended:
-            await self._wait(IDLE_S)  # one at a time: what stands behind it on this connection is not even looked at
+            if self._current.phase == "sent" and self._keeper.state(self._current.transaction) != "sent":
+                await self._over(self._current, "no_answer")  # its time is over, and the terminal goes on
+            else:
+                await self._wait(IDLE_S)  # one at a time: what stands behind it on this connection is not even looked at
         if self._client.ended:
             return False
+        earlier = self._keeper.earlier(seen.opened)
         if not reached or not self._host.is_open:
+            if earlier is not None:
+                return False
             unsent = msgspec.structs.replace(seen.opened, ask=False)
             if await self._keeper.keep(unsent, seen.sealed) is not None:
                 await self._keeper.report(seen.opened.transaction, "not_sent")
             return False
-        return await self._open_and_send(seen, frame)
-
-    async def _open_and_send(self, seen: Watched, frame: bytes) -> bool:
         exchange = Exchange(seen.opened.transaction, seen.mti, seen.key)
+        if earlier is not None and earlier.again is None:
+            return await self._unwatched(seen.opened.terminal_id, frame)
+        if earlier is not None and earlier.again is not None:
+            exchange = Exchange(earlier.again, seen.mti, seen.key, "held")
+        return await self._open_and_send(exchange, seen, frame)
+
+    async def _open_and_send(self, exchange: Exchange, seen: Watched, frame: bytes) -> bool:
         if not await self._held(lambda: self._may_leave(exchange, seen)):
             if self._keeper.state(exchange.transaction) == "intent":
                 await self._keeper.report(exchange.transaction, "not_sent")
@@ -177,10 +179,15 @@ class Session:
         return True
 
     async def _may_leave(self, exchange: Exchange, seen: Watched) -> Decision | None:
-        """Open and ask in one commit; after that only ask."""
+        """Open and ask in one commit; after that only ask. What another connection sent is waited for first."""
         if exchange.phase == "new":
             exchange.phase = "held"
             return await self._keeper.keep(seen.opened, seen.sealed)
+        again, state = exchange.transaction != seen.opened.transaction, self._keeper.state(exchange.transaction)
+        if again and state == "sent":
+            return Decision(transaction=exchange.transaction, proceed="wait", retry_after_ms=1_000)
+        if again and state != "in_doubt":  # it was decided meanwhile
+            return await self._keeper.keep(OnlineAsked(terminal_id=seen.opened.terminal_id))
         return await self._keeper.keep(SentAsked(transaction=exchange.transaction))
 
     def _remember(self, exchange: Exchange) -> None:
@@ -242,7 +249,7 @@ class Session:
     async def _answered(self, frame: bytes) -> None:
         seen = self._reader.glance(frame)
         exchange = None if seen is None else self._exchanges.get((seen.f41, seen.f11))
-        if seen is not None and exchange is not None and seen.mti == reply_mti(exchange.mti):
+        if seen is not None and exchange is not None and f"{seen.mti[:3]}0" == reply_mti(exchange.mti):
             await self._answer(exchange, frame)
             return
         if seen is None or await self._may_pass(seen, frame):

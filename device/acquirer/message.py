@@ -130,6 +130,11 @@ def reply_mti(mti: str) -> str:
     return f"{int(mti) + 10:04d}"
 
 
+def first_sent(mti: str) -> str:
+    """The type that a message had when it was sent first: 0221 repeats an 0220."""
+    return f"{mti[:3]}0" if mti[3:] == "1" else mti
+
+
 def matches(mti: str, request: Mapping[int, str], reply: Message) -> bool:
     """True when `reply` answers the request of type `mti` with the fields `request`.
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from device.acquirer.message import reply_mti
+from device.acquirer.message import first_sent, reply_mti
 from device.simulator import booking
 from device.simulator.faults import NO_FAULT, Fault, Faults
-from device.simulator.hostrules import UNIONPAY_HOST, HostRules, first_sent
+from device.simulator.hostrules import UNIONPAY_HOST, HostRules
 from device.simulator.ledger import Entry, Ledger
 
 Fields = Mapping[int, str]

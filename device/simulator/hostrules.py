@@ -91,8 +91,3 @@ class HostRules(msgspec.Struct, frozen=True):
 
 
 UNIONPAY_HOST = HostRules()
-
-
-def first_sent(mti: str) -> str:
-    """The type that a message had when it was sent first: 0221 repeats an 0220."""
-    return f"{mti[:3]}0" if mti[3:] == "1" else mti

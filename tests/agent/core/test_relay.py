@@ -6,6 +6,7 @@ import pytest
 
 from agent.core import event as e
 from agent.core.change import Decision, Rejected
+from agent.core.model import Original
 from tests.agent.core.world import MERCHANT, MINUTE, SECOND, TERMINAL, World
 
 
@@ -445,3 +446,58 @@ def test_a_request_that_cannot_be_read_is_told_to_the_technician_a_repeated_one_
     world.do(e.RelayRefused(why="unreadable", stan="000001"))
     assert world.incidents() == {"relay_unreadable"}
     assert [fact.data["why"] for fact in world.told("relay.refused")] == ["repeated", "unreadable"]
+
+
+# ── what is never reversed ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def passed(kind: str) -> World:
+    """A request of that kind that passed and waits for its answer."""
+    world = relayed()
+    world.open(kind=kind, original=Original("000001", "000000", "1231"))
+    return world
+
+
+@pytest.mark.parametrize(("kind", "state"), [("refund", "approved"), ("other", "unresolved")])
+def test_an_approval_that_nobody_heard_stands_where_a_repeat_will_hear_it(kind: str, state: str) -> None:
+    world = passed(kind)
+    assert answer(world, f3=world.policy.kind(kind).f3).proceed == "go"
+    forward(world, left=False)
+    assert world.states() == (state, "-")
+    assert world.sends() == []
+
+
+@pytest.mark.parametrize("how", ["restart", "time"])
+@pytest.mark.parametrize(("kind", "mac", "state"), [
+    ("refund", "good", "approved"), ("refund", "unchecked", "unresolved"), ("other", "good", "unresolved"),
+])
+def test_an_agent_that_stopped_while_it_forwarded_believes_the_host_where_nothing_can_be_undone(
+    kind: str, mac: str, state: str, how: str
+) -> None:
+    world = passed(kind)
+    answer(world, f3=world.policy.kind(kind).f3, mac=mac)
+    if how == "restart":
+        world.boot()
+    else:
+        world.go_to(MINUTE + 5 * SECOND)
+    assert world.states() == (state, "-")
+
+
+@pytest.mark.parametrize("kind", ["refund", "other"])
+def test_a_wrong_mac_leaves_a_doubt_and_the_answer_passes(kind: str) -> None:
+    world = passed(kind)
+    assert answer(world, f3=world.policy.kind(kind).f3, mac="bad").proceed == "go"
+    assert world.transaction().state == ("in_doubt" if kind == "refund" else "unresolved")
+    assert answer(world, f3=world.policy.kind(kind).f3).proceed == "go", "the second one is the right one"
+    assert world.transaction().state == ("approved" if kind == "refund" else "unresolved")
+
+
+def test_a_crossed_answer_to_a_repeat_is_dropped_and_to_what_is_only_watched_there_is_none() -> None:
+    world = passed("refund")
+    assert answer(world, f3="000000").proceed == "refuse"
+    assert world.incidents() == {"crossed_reply"}
+    other = passed("other")
+    assert answer(other, f3="190000", f4="000000099999", f42=None).proceed == "go"
+    forward(other)
+    assert (other.transaction().state, other.transaction().approved_fen) == ("approved", 100)
+    assert other.incidents() == set()

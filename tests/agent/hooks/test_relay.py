@@ -155,6 +155,18 @@ async def test_a_late_answer_is_kept_and_not_forwarded(relay: RelayHouse) -> Non
     assert await terminal.asks(balance()) == "00"  # the next thing the terminal hears is the answer to its next request
 
 
+@relayed()
+async def test_a_terminal_that_stays_connected_after_its_time_goes_on_with_its_next_sale(relay: RelayHouse) -> None:
+    relay.fault("0200", "drop-reply")
+    terminal = await relay.terminal()
+    terminal.send(sale())
+    await relay.until(lambda: relay.at_host("0200"))
+    await relay.house.pass_time(65_000)
+    await relay.becomes("reversed")
+    assert await terminal.asks(sale("000202")) == "00"
+    await relay.becomes("approved", "000202")
+
+
 @pytest.mark.parametrize("fault", ["bad-mac", "no-mac"])
 @relayed()
 async def test_an_approval_without_a_good_mac_does_not_reach_the_terminal(relay: RelayHouse, fault: str) -> None:

@@ -74,9 +74,8 @@ def test_every_kind_that_is_reversed_is_known_by_type_processing_code_and_f60(
     ("mti", "changed", "kind"),
     [
         ("0200", {3: "310000", 60: "01000001000"}, Online),
-        ("0200", {60: "55000001000"}, Online),  # an instalment: the profile does not list it
         ("0200", {4: "000000000000"}, Online),  # no money
-        ("0220", {3: "200000", 60: "25000001000"}, Online),
+        ("0220", {3: "200000", 4: "000000000000", 60: "25000001000"}, Online),
         ("0400", {39: "98"}, OwnReversal),
         ("0500", {60: "00000001201"}, Settlement),
         ("0800", {60: "00000001003"}, SignIn),
@@ -87,6 +86,29 @@ def test_every_kind_that_is_reversed_is_known_by_type_processing_code_and_f60(
 )
 def test_what_is_not_reversed_is_told_apart(mti: str, changed: dict[int, str], kind: type) -> None:
     assert type(meaning(mti, SALE | changed)) is kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "mti", "changed"),
+    [
+        ("refund", "0220", {3: "200000", 60: "25000001000", 61: "0000010002001231"}),
+        ("refund", "0221", {3: "200000", 60: "25000001000", 61: "0000010002001231"}),  # the same, sent again
+        ("offline", "0220", {60: "36000001000"}),
+        ("other", "0200", {60: "54000001000"}),  # an instalment: the profile does not list it
+        ("other", "0200", {3: "900000"}),
+    ],
+)
+def test_what_is_never_reversed_is_watched_and_no_secret_of_it_is_kept(kind: str, mti: str, changed: dict[int, str]) -> None:
+    seen = meaning(mti, SALE | changed)
+    assert isinstance(seen, Watched)
+    assert (seen.opened.kind, seen.opened.vault, seen.sealed, seen.mti) == (kind, None, None, f"{mti[:3]}0")
+
+
+@pytest.mark.parametrize("missing", [4, 11, 42, 60])
+def test_what_is_never_reversed_and_lacks_a_field_only_passes(missing: int) -> None:
+    said = SALE | {3: "200000", 60: "25000001000"}
+    del said[missing]
+    assert type(meaning("0220", said)) is Online
 
 
 @pytest.mark.parametrize("missing", [4, 11, 42, 60])
@@ -126,10 +148,14 @@ async def test_a_preauthorization_passes_and_its_reversal_is_one_of_a_preauthori
 
 
 @relayed(kinds=tuple(msgspec.structs.replace(kind, in_doubt="watch") for kind in Policy().kinds))
-async def test_where_nothing_is_reversed_everything_only_passes(relay: RelayHouse) -> None:
+async def test_where_nothing_is_reversed_everything_passes_and_is_watched(relay: RelayHouse) -> None:
     terminal = await relay.terminal()
     assert await terminal.asks(sale()) == "00"
-    assert relay.state() is None
+    await relay.becomes("approved")
+    relay.fault("0200", "close")
+    assert await terminal.asks(sale("000202")) is None
+    await relay.becomes("unresolved", "000202")
+    assert relay.at_host("0400") == []
 
 
 def test_tls_towards_the_terminal_and_only_terminals_that_show_a_certificate(tmp_path: Path) -> None:
