@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.agent import Agent
 from tests.support.host import Host
+from tests.support.lender import Lender
 
 
 @pytest.fixture
@@ -52,3 +53,19 @@ def make_agent(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
 def agent(make_agent: Callable[..., Agent], host: Host) -> Agent:
     """A real agent on the real acquirer."""
     return make_agent(host.port).start()
+
+
+@pytest.fixture
+def lender() -> Iterator[Lender]:
+    """The app's own port."""
+    made = Lender()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def pin_pad(make_agent: Callable[..., Agent], host: Host, lender: Lender) -> Agent:
+    """An agent without a key: the app makes every MAC."""
+    made = make_agent(host.port, mac={"source": "payapp"}, payapp={"url": lender.url})
+    (made.folder / "mac.key").unlink()
+    return made.start()

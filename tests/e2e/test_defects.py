@@ -2,7 +2,6 @@
 
 import contextlib
 import sqlite3
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +52,7 @@ def test_T2_a_record_of_another_calendar_day_is_kept_and_sent(clock: str, agent:
     key = lose(agent, host, "000402")
     agent.kill()
     host.order(clear=True)
-    agent.start([sys.executable, "-m", "tests.support.otherclock", clock, "another-boot"])
+    agent.start_with_clock(clock)
     until(lambda: agent.app.state(key) == "reversed")
     assert host.net_debit_fen("000402") == 0
 

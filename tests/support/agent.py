@@ -82,6 +82,10 @@ class Agent:
             self.ready()
         return self
 
+    def start_with_clock(self, offset_ms: str) -> "Agent":
+        """Start it with a wall clock that is ahead, none, or as a file says (`@PATH`), as if the machine had started anew."""
+        return self.start([sys.executable, "-m", "tests.support.otherclock", offset_ms, "another-boot"])
+
     def ready(self, seconds: float = 20.0) -> None:
         """Wait until it answers; its log is in the error when it does not."""
         end = time.monotonic() + seconds
