@@ -1,8 +1,11 @@
 """Defects seen in shipped terminal apps, each played against the real agent over real sockets."""
 
 import contextlib
+import os
+import resource
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +72,63 @@ def test_T3_the_record_outlives_the_retry_limit_with_an_incident(agent: Agent, h
     assert "in_doubt" not in incidents(agent)
 
 
+def test_T4_a_sale_that_could_not_be_saved_does_not_go_out(agent: Agent, host: Host) -> None:
+    assert agent.process is not None
+    unlimited = resource.prlimit(agent.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(agent.process.pid, resource.RLIMIT_FSIZE, (0, unlimited[1]))  # not a byte more fits into any file
+    with contextlib.suppress(OSError):
+        status, answer = agent.app.open("000431")
+        assert status >= 500
+        assert answer.get("proceed") != "go"
+    agent.kill()
+    agent.start()
+    assert "000431" not in {entry["data"].get("stan") for entry in agent.journal()}
+    status, answer = agent.app.open("000431")
+    assert (status, answer["proceed"]) == (201, "go"), "the number was never used"
+
+
+def test_T5_a_new_doubt_takes_nothing_from_the_earlier_one(agent: Agent, host: Host) -> None:
+    host.order(set={"0400": "drop-request"})
+    first = lose(agent, host, "000432")
+    until(lambda: detail(agent, first)["reversal"]["state"] == "exhausted")
+    second = until(lambda: agent.app.open("000433")[1].get("proceed") == "go" and agent.key_of("000433"))
+    assert transact(host.port, "000433", 100) is None
+    agent.app.result(second, "no_answer")
+    agent.kill()
+    agent.start()
+    assert agent.app.get("/v1/status")["pending_reversals"] == 2
+    host.order(clear=True)
+    until(lambda: {agent.app.state(first), agent.app.state(second)} == {"reversed"})
+    assert (host.net_debit_fen("000432"), host.net_debit_fen("000433")) == (0, 0)
+
+
+def test_T6_what_never_got_go_is_proved_not_sent_and_what_got_it_is_on_disk(agent: Agent, host: Host) -> None:
+    _, held = agent.app.open("000434", sent=False)
+    agent.kill()
+    agent.start()
+    assert agent.app.state(held["id"]) == "not_sent"
+    _, sale = agent.app.open("000435")
+    agent.kill()  # the very moment after its go
+    assert transact(host.port, "000435", 100) == "00", "the app sends, and dies with the power"
+    agent.start_with_clock("0")
+    until(lambda: agent.app.state(sale["id"]) == "reversed")
+    assert host.net_debit_fen("000435") == 0
+    assert {row["stan"] for row in host.requests("0400")} == {"000435"}
+
+
+def test_T8_half_a_write_after_a_crash_costs_nothing_that_was_told(agent: Agent, host: Host) -> None:
+    host.order(set={"0400": "drop-request"})
+    key = lose(agent, host, "000436")
+    agent.kill()
+    with Path(f"{agent.database}-wal").open("ab") as wal:
+        wal.write(os.urandom(2_500))  # a page that was being written when the power went
+    agent.start()
+    host.order(clear=True)
+    until(lambda: agent.app.state(key) == "reversed")
+    assert host.net_debit_fen("000436") == 0
+    assert agent.cli("verify").returncode == 0
+
+
 @pytest.mark.parametrize("fault", ["cross", "stray"])
 def test_T7_a_reply_for_another_transaction_settles_nothing(fault: str, agent: Agent, host: Host) -> None:
     host.order(scenario={"0400": [fault]})
@@ -130,6 +190,18 @@ def test_T11_a_record_that_cannot_be_packed_is_kept_for_a_technician(agent: Agen
     assert found["in_doubt"]["next_action"] == "check_profile"
     assert found["unpackable"]["owner"] == "technician"
     assert agent.app.state(key) == "unresolved"
+
+
+def test_T12_a_settlement_clears_no_record(agent: Agent, host: Host) -> None:
+    host.order(set={"0400": "drop-request"})
+    key = lose(agent, host, "000437")
+    until(lambda: detail(agent, key)["reversal"]["state"] == "exhausted")
+    for event, batch in (("settling", "000001"), ("settled", "000001"), ("changed", "000002")):
+        assert agent.app.call("POST", "/v1/batch", {"batch": batch, "event": event})[0] == 200
+    agent.kill()
+    agent.start()
+    assert (agent.app.state(key), detail(agent, key)["reversal"]["state"]) == ("unresolved", "expired")
+    assert incidents(agent)["in_doubt"]["next_action"] == "compare_settlement"
 
 
 def test_T13_codes_are_compared_whole(agent: Agent, host: Host) -> None:
@@ -211,3 +283,8 @@ def test_whatever_the_line_does_to_the_answer_the_customer_gets_the_money_back(f
     key = lose(agent, host, "000421")
     until(lambda: agent.app.state(key) == "reversed")
     assert host.net_debit_fen("000421") == 0
+
+
+def test_every_defect_is_played_here() -> None:
+    played = {name.split("_")[1] for name in globals() if name.startswith("test_T")}
+    assert played == {f"T{number}" for number in range(1, 17)}
