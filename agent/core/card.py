@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from agent.core import asking, defects, evidence, gate, incidents, receipt, reversal, settlement, wallet
 from agent.core.change import Decision, Rejected
 from agent.core.event import Opened, ResultReported, SentAsked
+from agent.core.kinds import checked_by
 from agent.core.lifecycle import move, table_of
 from agent.core.model import Transaction
 from agent.core.state import State, find
@@ -212,7 +213,7 @@ def _decline(state: State, transaction: Transaction, event: ResultReported, caus
     state.tell(f"transaction.{cause}", transaction.id, code=event.response_code)
     wallet.ended(state, state.transactions[transaction.id])
     if cause == "declined_uncertain":
-        incidents.open_one(state, "declined_uncertain", transaction.id, "operator", "compare_settlement")
+        incidents.open_one(state, "declined_uncertain", transaction.id, "operator", checked_by(transaction.kind))
     return Decision(transaction=transaction.id)
 
 

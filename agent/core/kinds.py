@@ -31,6 +31,8 @@ _FAMILIES: Mapping[str, Family] = {
     "sale": "sale", "void": "undo", "preauth": "preauth", "preauth_void": "undo", "completion": "completion",
     "completion_void": "undo", "refund": "refund", "offline": "advice", "tip": "advice",
 }
+# These only hold and let go: no settlement file ever has a line of them, so a missing one proves nothing.
+MONEYLESS = frozenset({"preauth", "preauth_void", "balance"})
 # An approval of these means that money, or a hold on it, is the merchant's: goods may go.
 RELEASES = frozenset({"sale", "preauth", "completion", "advice", "watched"})
 
@@ -38,6 +40,11 @@ RELEASES = frozenset({"sale", "preauth", "completion", "advice", "watched"})
 def family(kind: str) -> Family:
     """Which texts and rules a kind shares with others; what nobody knows is only watched."""
     return _FAMILIES.get(kind, "watched")
+
+
+def checked_by(kind: str) -> str:
+    """The next action where only the acquirer's side can tell what became of it."""
+    return "call_acquirer" if kind in MONEYLESS else "compare_settlement"
 
 
 def name(kind: str) -> tuple[str, str]:

@@ -47,10 +47,10 @@ TEXTS: dict[str, tuple[str, str, str, str]] = {
         "it was booked; the manager decides what to do meanwhile."),
     ),
     "P5p": (
-        "冲正不成功,请店长决定", "预授权{amount}(尾号{last4})可能仍冻结额度;店长确认后可换卡或收押金,次日核对后解冻。",
+        "冲正不成功,请店长决定", "预授权{amount}(尾号{last4})可能仍冻结额度;店长确认后可换卡或收押金,请收单机构核实解冻。",
         "Not reversed, manager",
         ("{amount} (card …{last4}) may still be held on the card. The manager decides on another card or a deposit; "
-        "tomorrow's comparison shows whether the hold must be lifted."),
+        "the acquirer says whether the hold must be lifted."),
     ),
     "P5r": (
         "结果不明,次日核对", "{kind}{amount}(尾号{last4})是否入账由次日对账核实,请勿重复操作。",
@@ -58,9 +58,9 @@ TEXTS: dict[str, tuple[str, str, str, str]] = {
         "Do not repeat it."),
     ),
     "P6p": (
-        "冻结短信不算授权成功", "以本机冲正结果或次日对账为准,请勿凭短信办理{amount}(尾号{last4})。",
+        "冻结短信不算授权成功", "以本机冲正结果或收单机构答复为准,请勿凭短信办理{amount}(尾号{last4})。",
         "Message is no proof", ("A message about a hold of {amount} (card …{last4}) is no pre-authorization: this terminal's "
-        "reversal or tomorrow's settlement decides."),
+        "reversal or the acquirer's word decides."),
     ),
     "N3o": (
         "交易成功,请取小票", "这笔{kind}{amount}(尾号{last4})已成功。",

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from agent.core import asking, fields, incidents, slips
 from agent.core.change import Rejected
+from agent.core.kinds import checked_by
 from agent.core.lifecycle import REVERSAL, TRANSACTION, move
 from agent.core.model import Reversal, Transaction
 from agent.core.state import State
@@ -50,7 +51,9 @@ def _repeat(state: State, transaction: Transaction) -> None:
 
 
 def not_undone(state: State, transaction: Transaction, owner: str, next_action: str) -> None:
-    """The transaction stays open for a person and the next day's settlement; never forgotten."""
+    """The transaction stays open for a person and the next day's settlement; never forgotten. Of a hold no file tells."""
+    if next_action == "compare_settlement":
+        next_action = checked_by(transaction.kind)
     if transaction.state != "unresolved":
         transaction = state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "not_undone")))
         state.tell("transaction.unresolved", transaction.id, next_action=next_action)
@@ -200,8 +203,8 @@ def late_approval(state: State, transaction: Transaction) -> None:
             expire(state, row)
     else:
         state.put(replace(transaction, state=move(TRANSACTION, transaction.state, "late_approval_after_wipe")))
-        state.tell("transaction.unresolved", transaction.id, next_action="compare_settlement")
-        incidents.open_one(state, "in_doubt", transaction.id, "operator", "compare_settlement")
+        state.tell("transaction.unresolved", transaction.id, next_action=checked_by(transaction.kind))
+        incidents.open_one(state, "in_doubt", transaction.id, "operator", checked_by(transaction.kind))
 
 
 def fence(state: State, key: str) -> None:

@@ -205,6 +205,8 @@ def refund_reported(state: State, event: RefundReported) -> Decision:
 # ── what the till itself shows ───────────────────────────────────────────────────────────────────────────────────────
 
 DOUBTFUL = frozenset({"in_doubt", "reversing", "approved_not_completed", "unresolved", "declined_uncertain"})
+# What undoes another transaction past the agent, and what that one is then.
+UNDO_BY_HAND = {"void": "voided", "preauth_void": "voided", "completion_void": "voided", "refund": "refunded"}
 
 
 def repeated(state: State, new: Transaction) -> None:
@@ -237,13 +239,13 @@ def _note_repeat(state: State, row: Transaction, new: Transaction) -> None:
 
 def undone_by(state: State, approved: Transaction) -> None:
     """A void or refund was approved: when what it undoes is in doubt, the customer must get one credit only."""
-    if approved.original is None or approved.kind not in {"void", "refund"}:
+    if approved.original is None or approved.kind not in UNDO_BY_HAND:
         return
     key = (approved.terminal_id, approved.original.batch, approved.original.stan)
     for name in state.keys.get(key, ()):
         row = state.open_transactions.get(name)
         if row is not None and row.state in DOUBTFUL and row.by_hand is None:
-            undone_by_hand(state, row, "voided" if approved.kind == "void" else "refunded", approved.id)
+            undone_by_hand(state, row, UNDO_BY_HAND[approved.kind], approved.id)
 
 
 def undone_by_hand(state: State, row: Transaction, how: str, by: str | None = None) -> None:

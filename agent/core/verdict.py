@@ -9,11 +9,11 @@ from collections.abc import Iterable
 
 from agent.core.accounts import Account, BookedLine
 from agent.core.calendar import following, grace_day, needed
+from agent.core.kinds import MONEYLESS
 from agent.core.model import Transaction
 from agent.core.state import State
 
 CREDITS = frozenset({"void", "refund", "completion_void"})  # their own line is a credit
-MONEYLESS = frozenset({"preauth", "preauth_void", "balance"})  # they never appear in a settlement file
 NOT_PAID = frozenset({"declined", "declined_uncertain", "not_sent", "no_original", "reversed", "closed", "refunded", "resolved"})
 # The agent itself is still at it: nobody else is asked.
 BUSY = frozenset(
@@ -73,10 +73,10 @@ def whole_day(day: str | None) -> int | None:
 
 
 def last_day(state: State, row: Transaction) -> int | None:
-    """The settlement date whose file will make the verdict final, as far as can be told; None with an unknown day."""
+    """The settlement date whose file will make the verdict final; None with an unknown day, and for what stands in no file."""
     if row.account is not None and row.account.lines:
         return following(state.agent.policy, max(line.day for line in row.account.lines))
-    day = day_of(row)
+    day = None if row.kind in MONEYLESS else day_of(row)
     return None if day is None else grace_day(state.agent.policy, day, row.kind)
 
 
@@ -84,7 +84,7 @@ def next_check(state: State, row: Transaction) -> int | None:
     """The settlement date whose file tells the next thing about it: the final one once something is booked."""
     if row.account is not None and row.account.lines:
         return last_day(state, row)
-    today = whole_day(state.business_day())
+    today = None if row.kind in MONEYLESS else whole_day(state.business_day())
     return None if today is None else following(state.agent.policy, today)
 
 

@@ -13,12 +13,13 @@ from aiohttp import web
 from agent.core.accounts import Settled
 from agent.core.calendar import number
 from agent.core.change import Report
+from agent.core.kinds import MONEYLESS
 from agent.core.matching import agrees
 from agent.core.model import Transaction
 from agent.core.settlementevent import SettlementImported
 from agent.core.state import State
 from agent.core.step import step
-from agent.core.verdict import CREDITS, MONEYLESS, day_of
+from agent.core.verdict import CREDITS, day_of
 from agent.hooks.masking import masked
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem

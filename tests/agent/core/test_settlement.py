@@ -470,6 +470,37 @@ def test_an_approved_void_of_a_sale_in_doubt_fences_its_reversal() -> None:
     assert (account(world).case, world.transaction().state) == ("even", "resolved")
 
 
+@pytest.mark.parametrize(("kind", "undo"), [("preauth", "preauth_void"), ("completion", "completion_void")])
+def test_an_approved_void_of_the_pre_authorization_family_fences_the_reversal_of_what_it_undid(kind: str, undo: str) -> None:
+    world = World(sends_per_opportunity=1)
+    world.doubt(kind=kind, original=Original("000001", "000000", "1231"))
+    world.connect()
+    world.go_to(31 * SECOND)
+    world.open("v", stan="000002", kind=undo, original=Original("000001", "000001", "0302"))
+    world.result("approved", "v")
+    assert world.states() == ("unresolved", "fenced"), "one credit only"
+    assert (world.transaction().undone_by, world.advice().code) == ("v", "P20")
+
+
+@pytest.mark.parametrize("goods", [None, "held", "released"])
+@pytest.mark.parametrize("kind", ["preauth", "preauth_void"])
+def test_no_file_says_anything_about_a_hold_so_it_stays_somebodys_until_a_person_closes_it(kind: str, goods: str | None) -> None:
+    world = World()
+    world.doubt(kind=kind, original=Original("000001", "000000", "1231"))
+    world.connect()
+    world.reply("94")
+    if goods is not None:
+        say(world, goods=goods)
+    final(world)
+    world.go_to(30 * DAY)
+    assert world.states() == ("unresolved", "refused")
+    incident = world.incident("in_doubt")
+    assert (incident.open, incident.owner, incident.next_action) == (True, "operator", "call_acquirer")
+    assert not world.told("settlement.reminder"), "no file is missing"
+    close(world, "no_action")
+    assert world.transaction().state == "resolved"
+
+
 def test_a_void_by_hand_that_was_not_booked_is_a_refund() -> None:
     world = World(sends_per_opportunity=1)
     world.doubt()
