@@ -35,12 +35,15 @@ class BookedLine(msgspec.Struct, frozen=True, array_like=True):
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the settlement files say of one transaction, and what is owed because of it (`case`, see `verdict`).
 
-    `amounts_fen` may stand in a file (with tips and adjustments); `undone_fen` is what was booked for its undoing by hand.
+    `amounts_fen` may stand in a file (with tips and adjustments); `undone_fen` is what was booked for its undoing by hand;
+    `other_day`: of the last line that has its number and an amount that nobody here knows of, as after a partial approval that
+    was lost.
     """
 
     lines: tuple[BookedLine, ...] = ()
     amounts_fen: tuple[int, ...] = ()
     undone_fen: int = 0
+    other_day: int | None = None
     verdict: Literal["awaited", "settled", "not_settled", "uneven"] = "awaited"
     final: bool = False
     case: str = "wait"

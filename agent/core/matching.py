@@ -18,6 +18,7 @@ class Match(NamedTuple):
 
     row: Transaction | None
     why: Literal["unknown", "amount", "rrn", "ambiguous", "full"] = "unknown"
+    numbered: Transaction | None = None  # the one whose number it has, when only the amount is another
 
 
 class Families:
@@ -42,7 +43,7 @@ class Families:
         """The transaction that a line is about."""
         if line.named is not None and line.named in self._mine:
             row = self._current[line.named]
-            return Match(row) if line.amount_fen in self.amounts(row) else Match(None, "amount")
+            return Match(row) if line.amount_fen in self.amounts(row) else Match(None, "amount", row)
         keyed = [self._current[key] for key in self._keyed.get((line.batch, line.stan), ())]
         if len(keyed) > 1:
             keyed = [row for row in keyed if row.state != "not_sent"] or keyed[-1:]
@@ -55,7 +56,7 @@ class Families:
         row = keyed[0]
         if line.rrn is not None and row.rrn is not None and line.rrn != row.rrn:
             return Match(None, "rrn")
-        return Match(row) if line.amount_fen in self.amounts(row) else Match(None, "amount")
+        return Match(row) if line.amount_fen in self.amounts(row) else Match(None, "amount", row)
 
     def amounts(self, row: Transaction) -> tuple[int, ...]:
         """The amounts that may stand in a file for it, with the tips and adjustments among these families."""

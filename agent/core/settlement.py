@@ -51,6 +51,10 @@ def imported(state: State, event: SettlementImported) -> Decision:
                 state.put(replace(row, account=replace(account, lines=(*account.lines, booked))))
                 continue
             match = Match(None, "full")
+        if match.numbered is not None:
+            row = match.numbered
+            account = row.account or Account(amounts_fen=families.amounts(row))
+            state.put(replace(row, account=replace(account, other_day=max(line.day, account.other_day or line.day))))
         unmatched.append(Unmatched(line.number, match.why))
         if len(unmatched) <= UNMATCHED_TOLD_MAX and event.statement not in state.ledger.statements:
             state.tell(

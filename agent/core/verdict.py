@@ -51,6 +51,8 @@ def booked_fen(row: Transaction, account: Account) -> int:
 def verdict(state: State, row: Transaction, account: Account) -> tuple[str, bool]:
     """(awaited | settled | not_settled | uneven, is it final)."""
     policy, days = state.agent.policy, state.ledger.days
+    if not account.lines and account.other_day is not None:
+        return "uneven", following(policy, account.other_day) in days
     if not account.lines:
         last = last_day(state, row)
         day = day_of(row)

@@ -1,6 +1,10 @@
 """The host with its ledger: books what it takes, reverses what it knows, and answers as hosts of different kinds do."""
 
 from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.sim.attempt import Attempt
 
 LATER = ("68", "90", "91", "92", "96", "98", "ZZ")
 PERMANENT = ("03", "13", "14", "30", "58", "64", "97")
@@ -11,14 +15,19 @@ Key = tuple[str, str]
 
 
 class Entry:
-    """One booked transaction: +1 takes money, -1 gives it back. The same key is never booked twice."""
+    """One booked transaction: +1 takes or holds money, -1 gives it back or lets go. The same key is never booked twice."""
 
-    __slots__ = ("amount_fen", "day", "direction", "original", "reversed")
+    __slots__ = ("amount_fen", "asked_fen", "day", "direction", "f3", "f25", "f61", "kind", "original", "reversed", "reversible")
 
-    def __init__(self, direction: int, amount_fen: int, original: Key | None, day: int) -> None:
-        self.direction = direction
-        self.amount_fen = amount_fen
-        self.original = original
+    def __init__(self, attempt: "Attempt", day: int) -> None:
+        rules = attempt.rules
+        self.kind = attempt.kind
+        self.direction = rules.direction
+        self.amount_fen = attempt.approved_fen
+        self.asked_fen = attempt.amount_fen
+        self.original = None if attempt.original is None else attempt.original.key
+        self.f3, self.f25, self.f61 = rules.f3, rules.f25, attempt.f61
+        self.reversible = rules.in_doubt == "reverse"
         self.reversed = False
         self.day = day
 
@@ -37,18 +46,22 @@ class Acquirer:
         self.repeated = ("00", "00", "25", "22", "94")[int(random.random() * 5)]
         self.unknown = ("25", "12")[int(random.random() * 2)]
 
-    def take(self, key: Key, kind: str, amount_fen: int, original: Key | None, decline: str | None) -> str:
-        """A request arrives: its response code."""
-        if key in self.book or key[0] in self.closed:
+    def take(self, attempt: "Attempt", decline: str | None, partial_fen: int = 0) -> str:
+        """A request arrives: its response code. What may be repeated was taken already when it comes again."""
+        key, booked = attempt.key, self.book.get(attempt.key)
+        if booked is not None and attempt.rules.in_doubt == "repeat":
+            return "00"
+        if booked is not None or key[0] in self.closed:
             return "94"
         if decline is not None:
             return decline
-        if original is not None:
-            sold = self.book.get(original)
+        if attempt.original is not None:
+            sold = self.book.get(attempt.original.key)
             if sold is None or sold.reversed:
                 return "25"
-        self.book[key] = Entry(-1 if kind == "void" else 1, amount_fen, original, self.day)
-        return "00"
+        attempt.approved_fen = partial_fen or attempt.amount_fen
+        self.book[key] = Entry(attempt, self.day)
+        return "10" if partial_fen else "00"
 
     def reverse(self, fields: dict[str, str]) -> str:
         """An 0400 arrives: its response code."""
@@ -58,14 +71,24 @@ class Acquirer:
         entry = self.book.get((batch, stan))
         if entry is None or (batch in self.closed) or (self.forgets and entry.day != self.day):
             return self.unknown
-        if entry.amount_fen != int(fields["4"]):
+        if (entry.f3, entry.f25, entry.f61) != (fields["3"], fields["25"], fields.get("61", "")):
+            return self.unknown
+        if not entry.reversible:
+            return "58"
+        if entry.asked_fen != int(fields["4"]):
             return "64"
         if entry.reversed:
             return self.repeated
+        if any(other.original == (batch, stan) and not other.reversed for other in self.book.values()):
+            return "22"
         entry.reversed = True
         return "00"
 
+    def booked(self, key: Key) -> bool:
+        """True when it was ever booked."""
+        return key in self.book
+
     def net(self, key: Key) -> int:
-        """What this transaction has moved at the end: fen taken from the customer, negative when given back."""
+        """What this transaction has moved at the end: fen taken or held, negative when given back or let go."""
         entry = self.book.get(key)
         return 0 if entry is None or entry.reversed else entry.direction * entry.amount_fen

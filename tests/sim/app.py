@@ -8,6 +8,7 @@ from agent.core.event import Opened, ReceiptAskFailed, ReceiptGiven, ResultRepor
 from agent.core.model import Document, DocumentLine, Original
 from tests.sim.acquirer import DECLINES
 from tests.sim.attempt import Attempt
+from tests.sim.kinds import APPROVALS, FRESH, KINDS
 from tests.sim.settlement import Settlement
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ RECEIPT = Document((DocumentLine("x"),))
 ANSWER_MS = 60_000  # the app's own time-out, shorter than the agent's
 GIVE_UP_MS = 400_000
 ATTEMPTS_MAX = 3  # payments tried for one basket
+UNANSWERED = frozenset({"no_answer", "bad_mac"})
+REPEATS_MAX = 4  # while things go wrong
 
 
 class App:
@@ -88,12 +91,26 @@ class App:
 
     def _basket(self) -> Attempt:
         chance = self.world.chance
+        if self.world.faults.kinds and chance() < 0.7:
+            return self._other()
         sold = [a for a in self.attempts if a.kind == "sale" and a.shown == "approved" and a.key[0] == self.batch_no()]
         if sold and chance() < 0.3:
             original = sold[int(chance() * len(sold))]
             if not any(a.original is original for a in self.attempts):
-                return Attempt(-self.begun, "void", original.amount_fen, original, None)
+                return Attempt(-self.begun, "void", original.approved_fen, original, None)
         return Attempt(self.begun, "sale", (100, 100, 1, 12_345)[int(chance() * 4)], None, None)
+
+    def _other(self) -> Attempt:
+        """Any kind, or something about what was approved before; nothing is referred to twice."""
+        chance = self.world.chance
+        used = [attempt.original for attempt in self.attempts if attempt.original is not None]
+        free = [attempt for attempt in self.attempts if attempt.shown == "approved" and attempt not in used]
+        about = [(kind, each) for each in free for kind, rules in KINDS.items() if each.kind in rules.of and kind != "void"]
+        if about and chance() < 0.7:
+            kind, original = about[int(chance() * len(about))]
+            amount_fen = {"completion": 480, "refund": max(1, original.approved_fen // 2)}.get(kind, original.approved_fen)
+            return Attempt(-self.begun, kind, amount_fen, original, None)
+        return Attempt(-self.begun, FRESH[int(chance() * len(FRESH))], (500, 100)[int(chance() * 2)], None, None)
 
     def find(self, key: str) -> Attempt:
         """The attempt of this id."""
@@ -162,8 +179,9 @@ class App:
             transaction=attempt.id, rail="card", kind=attempt.kind, amount_fen=attempt.amount_fen, currency="156",
             stan=attempt.stan, batch=attempt.key[0], terminal_id=TERMINAL, merchant_id=MERCHANT, ask=True, line_down=down,
             basket_id=str(attempt.basket), entry_mode="051", sequence="001", masked_pan="622202*********0128",
-            last4=f"{attempt.stan[2:]}", vault=f"v{attempt.id}", replaces=attempt.replaces,
-            original=None if original is None else Original(original.key[0], original.stan),
+            last4=f"{attempt.stan[2:]}", condition=attempt.rules.f25, replaces=attempt.replaces,
+            vault=f"v{attempt.id}" if attempt.rules.in_doubt == "reverse" else None,
+            original=None if original is None else Original(original.key[0], original.stan, original.date),
         )
 
     def _wait(self, attempt: Attempt, ms: int) -> None:
@@ -221,13 +239,13 @@ class App:
 
     def _arrived(self, value: tuple[int, Attempt]) -> None:
         epoch, attempt = value
-        world, original = self.world, value[1].original
-        decline = None
+        world, decline, partial_fen = self.world, None, 0
         if world.faults.declines and world.chance() < 0.4:
             decline = DECLINES[int(world.chance() * len(DECLINES))]
-        code = world.host.take(
-            attempt.key, attempt.kind, attempt.amount_fen, None if original is None else original.key, decline
-        )
+        rules = attempt.rules
+        if world.faults.partial and rules.goods and not rules.of and rules.in_doubt != "repeat" and world.chance() < 0.5:
+            partial_fen = attempt.amount_fen * 3 // 5  # nothing of one fen
+        code = world.host.take(attempt, decline, partial_fen)
         world.log.append((world.now, "host took", attempt.id, code))
         mac = "bad" if world.faults.badmac and world.chance() < 0.2 else "good"
         if world.line.down or (world.faults.loss and world.chance() < 0.3):
@@ -243,8 +261,8 @@ class App:
             attempt.unheard = True
             return
         if attempt.heard is not None:
-            if attempt.heard == "no_answer" and mac == "good" and code == "00":
-                self._tell(attempt, "approved", "00")
+            if attempt.heard == "no_answer" and mac == "good" and code in APPROVALS:
+                self._tell(attempt, "approved", code)
             else:
                 attempt.unheard = True
             return
@@ -254,7 +272,7 @@ class App:
             self._finish(attempt)
         elif mac == "bad":
             self._report(attempt, "bad_mac", None)
-        elif code != "00":
+        elif code not in APPROVALS:
             self._report(attempt, "declined", code)
         elif self.world.faults.gac and self.world.chance() < 0.5:
             self._report(attempt, "approved_not_completed", code)
@@ -277,7 +295,8 @@ class App:
         withheld = self.world.faults.withheld and self.world.chance() < 0.7
         event = ResultReported(
             transaction=attempt.id, outcome=outcome, response_code=code, rrn="1" if approved else None,  # type: ignore[arg-type]
-            auth_code="111111" if code == "00" else None, receipt=RECEIPT if approved and not withheld else None,
+            auth_code="111111" if code in APPROVALS else None, approved_fen=attempt.approved_fen if code == "10" else None,
+            receipt=RECEIPT if approved and not withheld else None,
             job=f"r{attempt.id}" if approved and not withheld else None,
         )
         self._tell_again((self.epoch, attempt, event))
@@ -305,6 +324,8 @@ class App:
                     world.checks.promise(attempt)
             self._twice(attempt, event)
         self._finish(attempt)
+        if event.outcome in UNANSWERED:
+            self._repeat_later(attempt)
 
     def _twice(self, attempt: Attempt, event: ResultReported) -> None:
         """A defect of the app's: it reports again, or even something else."""
@@ -314,6 +335,26 @@ class App:
             other = ("declined", "no_answer", "approved", event.outcome)[int(world.chance() * 4)]
             if other != "approved" or event.outcome in ("approved", "no_answer"):
                 self._tell(attempt, other, "00" if other == "approved" else None)
+
+    def _repeat_later(self, attempt: Attempt) -> None:
+        if attempt.rules.in_doubt == "repeat" and attempt.repeats < REPEATS_MAX:
+            self.world.mine(10_000 + int(self.world.chance() * 60_000), self.repeat, (self.epoch, attempt))
+
+    def repeat(self, value: tuple[int, Attempt]) -> None:
+        """Advice that nobody answered goes again as it is, when the agent says so."""
+        epoch, attempt = value
+        row = self.world.machine.state.transactions.get(attempt.id)
+        if epoch != self.epoch or attempt.rules.in_doubt != "repeat" or row is None or row.state != "in_doubt":
+            return
+        attempt.repeats += 1
+        attempt.heard = attempt.shown = attempt.hung_at = attempt.life = None
+        attempt.asked_at = self.world.now
+        self._ask(value)
+
+    def finish_repeats(self, _arg: object = None) -> None:
+        """Nothing goes wrong any more: what it still has to say is said."""
+        for attempt in self.attempts:
+            self.repeat((self.epoch, attempt))
 
     def hand(self, wish: AskReceipt) -> None:
         """The agent wants a receipt: it comes after a while or never, or the app does not take the wish."""

@@ -1,18 +1,21 @@
 """One payment that the app tries: what it asked, did, heard, reported and showed."""
 
 from tests.sim.acquirer import Key
+from tests.sim.kinds import KINDS, Kind, f61
 
 
 class Attempt:
     """`released`: the cashier gave the goods away. `unheard`: nobody will ever report the host's answer.
 
+    `approved_fen` is what the host approved, as far as it did. `repeats`: how often the same message went again.
+
     In the relay: `life` of the agent that has its connection, `hung_at` when that ended, `own`: the app reverses it itself.
     """
 
     __slots__ = (
-        "amount_fen", "answer", "asked_at", "basket", "contradicted", "eager", "go_at", "heard", "hung_at", "id", "key", "kind",
-        "life", "opened", "original", "own", "own_done", "released", "replaces", "reported", "shown", "stan", "tardy", "tries",
-        "unheard",
+        "amount_fen", "answer", "approved_fen", "asked_at", "basket", "contradicted", "eager", "go_at", "heard", "hung_at", "id",
+        "key", "kind", "life", "opened", "original", "own", "own_done", "released", "repeats", "replaces", "reported", "shown",
+        "stan", "tardy", "tries", "unheard",
     )
 
     def __init__(self, basket: int, kind: str, amount_fen: int, original: "Attempt | None", replaces: str | None) -> None:
@@ -31,3 +34,34 @@ class Attempt:
         self.life: int | None = None
         self.hung_at: int | None = None
         self.own = self.own_done = False
+        self.approved_fen = amount_fen
+        self.repeats = 0
+
+    @property
+    def rules(self) -> Kind:
+        """What its kind is."""
+        return KINDS[self.kind]
+
+    @property
+    def date(self) -> str:
+        """The day that its answer says (F13, MMDD): each has its own, so that nobody can work it out."""
+        number = int(self.stan)
+        return f"{1 + number % 12:02d}{1 + number % 28:02d}"
+
+    @property
+    def f61(self) -> str:
+        """What it says of its original."""
+        return "" if self.original is None else f61(self.kind, self.original.key, self.original.date)
+
+    @property
+    def full_fen(self) -> int:
+        """What it moves when the host booked it: fen taken or held, negative when given back or let go."""
+        return self.rules.direction * self.approved_fen
+
+    def reversal(self) -> dict[str, str]:
+        """The fields of its 0400 that name it."""
+        fields = {
+            "3": self.rules.f3, "4": f"{self.amount_fen:012d}", "11": self.stan, "25": self.rules.f25,
+            "41": "12345678", "42": "898310148160001", "60": f"{self.rules.type}{self.key[0]}000",
+        }
+        return fields | ({"61": self.f61} if self.f61 else {})

@@ -10,6 +10,7 @@ from agent.core.fleetevent import Commanded
 from agent.core.model import Incident, Reversal, Transaction
 from agent.core.state import State
 from agent.journal.chain import Entry
+from tests.sim.kinds import KINDS
 
 if TYPE_CHECKING:
     from tests.sim.attempt import Attempt
@@ -114,7 +115,7 @@ class Checks:
             self.world.orders.found(entry)
             if entry.transaction is not None:
                 self._fact(entry.type, entry.transaction)
-                if entry.type == "transaction.opened":
+                if entry.type == "transaction.opened" and self.world.app.find(entry.transaction).rules.in_doubt == "reverse":
                     self.sealed[f"v{entry.transaction}"] = None
                 if entry.type.startswith("incident."):
                     self.incidents.add(entry.transaction)
@@ -129,7 +130,7 @@ class Checks:
         if row.disposition is not None and row.disposition.accepts_risk:
             self.risk.add(row.id)
         _, hold_goods, may_pay_again = playbook.judge(machine.state, row)
-        if not hold_goods and row.state not in {"approved", "paid"} and row.kind != "void":
+        if not hold_goods and row.state not in {"approved", "paid"} and (row.rail != "card" or KINDS[row.kind].goods):
             raise Violation("7", f"goods of {row.id} go out in {row.state}")
         if may_pay_again and row.id not in self.risk and row.state not in PAYABLE:
             raise Violation("7", f"{row.id} may be paid again in {row.state}")
@@ -162,6 +163,8 @@ class Checks:
         world, key = self.world, effect.transaction
         state = world.machine.state
         transaction, row = state.transactions[key], state.reversals[key]
+        if world.app.find(key).rules.in_doubt != "reverse":
+            raise Violation("3", f"0400 for {key}, a {transaction.kind}")
         if key in self.ended:
             raise Violation("12", f"0400 for {key} after it was {self.ended[key]}")
         if row.sends > self.closing.get(key, row.sends):
@@ -184,11 +187,9 @@ class Checks:
         key, fields = effect.transaction, dict(effect.fields)
         reason = fields.pop("39")
         attempt = self.world.app.find(key)
-        own = {"4": f"{attempt.amount_fen:012d}", "11": attempt.stan, "41": "12345678", "42": "898310148160001"}
-        if any(fields.get(name) != text for name, text in own.items()) or fields["60"][2:8] != attempt.key[0]:
-            raise Violation("3", f"the 0400 of {key} does not name its transaction: {fields}")
-        if (fields["3"], "61" in fields) != (("200000", True) if attempt.kind == "void" else ("000000", False)):
-            raise Violation("3", f"the 0400 of {key} has the wrong kind: {fields}")
+        own = attempt.reversal()
+        if any(fields.get(name) != text for name, text in own.items()) or ("61" in fields) != ("61" in own):
+            raise Violation("3", f"the 0400 of {key} does not name its transaction: {fields}, not {own}")
         if self.first.setdefault(key, fields) != fields:
             raise Violation("3", f"a resend of {key} has another identity")
         if effect.vault != f"v{key}":
@@ -215,12 +216,13 @@ class Checks:
     def answered(self, attempt: "Attempt", decision: Decision) -> None:
         """go, wait or refuse: only for a reason."""
         state, key = self.world.machine.state, attempt.id
-        bypassed, self.bypassed = self.bypassed, False
+        bypassed = self.bypassed or any(row.transaction == key for row in state.incidents_by_age("gate_bypassed"))
+        self.bypassed = False
         sent = [row.id for row in state.open_transactions.values() if row.state == "sent" and row.id != key]
         turns = [
             row.id
             for row in state.open_transactions.values()
-            if row.state in DOUBTFUL and not state.reversals[row.id].waiting_sign_in
+            if row.state in DOUBTFUL and not row.repeats and not state.reversals[row.id].waiting_sign_in
         ]
         settling = state.agent.batch_state == "settling" and state.agent.batch == attempt.key[0]
         if decision.proceed == "go":
@@ -265,6 +267,10 @@ class Checks:
         if isinstance(answer, Decision) and answer.proceed == "go":
             raise Violation("5", f"a crossed answer was forwarded as that of {attempt.id}")
 
+    def kept_back(self, attempt: "Attempt") -> None:
+        """An answer to what is never reversed did not reach the terminal."""
+        raise Violation("2", f"the answer to {attempt.id}, a {attempt.kind}, was kept from the terminal")
+
     def promise(self, attempt: "Attempt") -> None:
         """The agent answered `approved`: the app prints."""
         self.promised[attempt.id] = "approved"
@@ -278,7 +284,7 @@ class Checks:
         if row is None:
             return False
         _, hold_goods, may_pay_again = playbook.judge(self.world.machine.state, row)
-        if row.kind == "sale" and not hold_goods:
+        if attempt.rules.goods and not hold_goods:
             attempt.released = True
         return may_pay_again
 

@@ -76,6 +76,8 @@ def _attempt(world: "World", attempt: "Attempt", rows: list[Row], secrets: dict[
     if state in KEEP_SECRETS:
         secrets[f"v{key}"] = None
     _ledger(world, attempt, state)
+    if state == "approved" and not attempt.contradicted and transaction.approved_fen != attempt.approved_fen:
+        raise Violation("9", f"{key} is approved for {transaction.approved_fen} fen, the host says {attempt.approved_fen}")
     _prompt(world, attempt, transaction)
     if not world.drawn.names and any(isinstance(row, Incident | Reversal) for row in rows):
         raise Violation("9", f"{key} has an incident or a reversal though nothing went wrong")
@@ -83,7 +85,7 @@ def _attempt(world: "World", attempt: "Attempt", rows: list[Row], secrets: dict[
 
 def _shown(world: "World", attempt: "Attempt", state: str) -> None:
     """Relay: what the terminal showed and what the agent says are one, unless a person or the app undid it, or has to look."""
-    if not world.relayed or state in {*NEED_SOMEBODY, "resolved"}:
+    if not world.relayed or state in {*NEED_SOMEBODY, "resolved"} or attempt.rules.in_doubt == "repeat":
         return
     if state == "approved" and attempt.shown != "approved" and not attempt.contradicted:
         raise Violation("2", f"{attempt.id} is approved and the terminal showed {attempt.shown}")
@@ -95,8 +97,7 @@ def _shown(world: "World", attempt: "Attempt", state: str) -> None:
 
 def _ledger(world: "World", attempt: "Attempt", state: str) -> None:
     """net = expected(kind, final state)."""
-    net = world.host.net(attempt.key)
-    full = attempt.amount_fen if attempt.kind == "sale" else -attempt.amount_fen
+    net, full = world.host.net(attempt.key), attempt.full_fen
     if state == "approved":  # an app that says "approved" of what was not is told of, and cannot be seen through
         allowed = net == full or (attempt.contradicted and attempt.id in world.checks.incidents)
     elif state in NEED_SOMEBODY or state == "resolved":
@@ -106,9 +107,11 @@ def _ledger(world: "World", attempt: "Attempt", state: str) -> None:
     else:
         # A request that the host takes more than a minute late, and whose answer nobody hears, is beyond the protocol.
         allowed = net == 0 or (state == "no_original" and attempt.tardy and attempt.unheard)
+        # Nothing of advice is undone, so a wrong word of the app's about it is its word.
+        allowed = allowed or (attempt.contradicted and attempt.rules.in_doubt == "repeat")
     if not allowed:
         raise Violation("9", f"{attempt.id} ({attempt.kind}) is {state} and the ledger says {net} fen")
-    if attempt.released and attempt.kind == "sale" and net != full and not attempt.contradicted:
+    if attempt.released and net != full and not attempt.contradicted:
         raise Violation("9", f"the goods of {attempt.id} went out and the ledger says {net} fen")
 
 

@@ -57,6 +57,9 @@ NAMES = (
     "batch",
     "people",
     "glass",
+    # what is bought
+    "kinds",
+    "partial",
 )
 MEANING = {
     "loss": "messages between host and terminal are lost",
@@ -103,6 +106,8 @@ MEANING = {
     "withheld": "the payment app reports without the receipt, and hands it over when asked, later or never",
     "fleet": "the broker loses, doubles and reorders",
     "batch": "the batch is settled in the middle",
+    "kinds": "customers bring every kind: pre-authorizations, completions, their voids, refunds, advice, instalments",
+    "partial": "the host approves less than was asked for",
     "people": "people reprint, show messages, order reversals, take risks, close cases",
     "glass": "there is a customer display, slow or unplugged now and then",
 }

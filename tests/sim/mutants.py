@@ -17,6 +17,7 @@ from agent.core import (
     card,
     commands,
     customer,
+    fields,
     gate,
     hostdate,
     model,
@@ -33,6 +34,7 @@ from agent.core import (
     verdict,
     wallet,
 )
+from agent.core.policy import Policy
 from agent.journal.database import Database
 from agent.journal.pruning import Pruner
 from agent.journal.store import Store
@@ -76,7 +78,8 @@ MUTANTS: tuple[Mutant, ...] = (
            'not_undone(state, state.transactions[row.id], "operator", "decide_and_compare_settlement")',
            'incidents.close_one(state, "in_doubt", row.id, "given_up")'),
     Mutant("T4", "the save failed, the sale went out anyway", Database.transaction.__wrapped__,  # type: ignore[attr-defined]
-           "raise classify(error) or error from error", "return", journal=True),
+           "raise classify(error) or error from error", "return", journal=True,
+           only=("full",)),
     Mutant("T5", "a new doubt takes the only slot", reversal.begin,
            'incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")',
            'incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")\n'
@@ -226,6 +229,30 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("7", "goods go out while the wallet is asked", playbook._hold_goods,
            'row.state not in {"approved", "paid"}', 'row.state not in {"approved", "paid", "querying"}',
            only=("scan", "deaf_app")),
+    # ── kinds ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    Mutant("3", "F61 is left out", fields.reversal_fields, '"61": _original(kind.f61, transaction),', '"61": None,',
+           only=("kinds", "loss")),
+    Mutant("3", "F61 has today's date", fields._original, 'original.date or ""', '"0302" if original.date else ""',
+           only=("kinds", "loss")),
+    Mutant("3", "F25 is that of a sale", fields.reversal_fields, '"25": transaction.condition,', '"25": "00",',
+           only=("kinds", "loss")),
+    Mutant("3", "a refund is reversed by a 0400", Policy.kind, "(kind for kind in self.kinds if",
+           '(msgspec.structs.replace(kind, in_doubt="reverse") for kind in self.kinds if', only=("kinds", "loss")),
+    Mutant("3", "what is only watched is reversed", fields.is_reversible, '== "reverse"', '!= "repeat"', only=("kinds", "loss")),
+    Mutant("3", "a completion is reversed by the amount of its pre-authorization", reversal.begin,
+           "fields=fields.reversal_fields(policy, transaction)",
+           'fields=fields.reversal_fields(policy, replace(transaction, amount_fen=500 if transaction.kind == "completion" else '
+           "transaction.amount_fen))", only=("kinds", "loss")),
+    Mutant("8", "a refund without an answer is given up", card.sent_asked, "if transaction.repeats and", "if False and",
+           only=("kinds", "loss")),
+    Mutant("9", "a partial approval counts in full", card._approve, "if event.approved_fen is None else", "if True else",
+           only=("partial",)),
+    Mutant("9", "a lost partial approval is not settled", verdict.verdict, "account.other_day is not None", "False",
+           only=("partial", "loss", "codes")),
+    Mutant("9", "a hold is judged by files that never have it", verdict.last_day, "if row.kind in MONEYLESS else",
+           "if False else", only=("kinds", "loss", "codes")),
+    Mutant("2", "what is never reversed is kept from the terminal", relay.answered,
+           "if is_reversible(state.agent.policy, transaction.kind):", "if True:", only=("relay", "kinds", "badmac")),
     # ── the relay ────────────────────────────────────────────────────────────────────────────────────────────────────
     Mutant("2", "an answer that nobody heard counts", relay.forwarded, '"approved" if event.left else "approved_not_completed"',
            '"approved"', only=("relay", "hangup", "full", "delay")),

@@ -10,6 +10,7 @@ from agent.core.change import Decision, Rejected
 from agent.core.event import AnswerForwarded, AppReversed, Event, HostReply, RelayAnswered, ResultReported
 from tests.sim.app import ANSWER_MS, MERCHANT, TERMINAL, App
 from tests.sim.attempt import Attempt
+from tests.sim.kinds import APPROVALS
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -97,10 +98,11 @@ class Terminal(App):
         if not machine.up or machine.life != attempt.life or gone:
             attempt.unheard = True
             return
-        if world.faults.crossed and world.chance() < 0.3:
+        if world.faults.crossed and attempt.rules.in_doubt != "watch" and world.chance() < 0.3:
             crossed = machine.submit(self._answer(attempt, code, mac, attempt.amount_fen + 1))
             world.checks.dropped(attempt, crossed)
-        answer = machine.submit(self._answer(attempt, code, mac, attempt.amount_fen))
+        amount_fen = attempt.approved_fen if code == "10" else attempt.amount_fen
+        answer = machine.submit(self._answer(attempt, code, mac, amount_fen))
         attempt.unheard = attempt.unheard or mac == "bad"  # it says nothing that may be believed
         if answer == "full" and attempt.tries < TRIES_MAX:
             attempt.tries += 1
@@ -109,32 +111,38 @@ class Terminal(App):
             attempt.unheard = True
         elif answer.proceed == "go":
             left = attempt.hung_at is None
-            if left:
+            if left and mac == "good":  # a sound app believes no other
                 self._terminal_hears(attempt, code)
             machine.insist(AnswerForwarded(transaction=attempt.id, left=left))
             if world.faults.double and world.chance() < 0.3:
                 world.mine(1 + int(world.chance() * 5_000), self._heard, value)
+        elif attempt.rules.in_doubt != "reverse":
+            world.checks.kept_back(attempt)
 
     @staticmethod
     def _answer(attempt: Attempt, code: str, mac: str, amount_fen: int) -> Event:
         return RelayAnswered(
-            transaction=attempt.id, f3="200000" if attempt.kind == "void" else "000000", f4=f"{amount_fen:012d}",
+            transaction=attempt.id, f3=attempt.rules.f3, f4=f"{amount_fen:012d}",
             f11=attempt.stan, f41=TERMINAL, f42=MERCHANT, code=code, mac=mac, rrn="1",  # type: ignore[arg-type]
-            auth_code="111111" if code == "00" else None,
+            auth_code="111111" if code in APPROVALS else None,
         )
 
     def _terminal_hears(self, attempt: Attempt, code: str) -> None:
         if attempt.heard is not None:
             return
         attempt.reported = True
-        if code != "00":
+        if code not in APPROVALS:
             attempt.heard = attempt.shown = "declined"
-        elif self.world.faults.own and self.world.faults.gac and self.world.chance() < 0.5:
+        elif self._reverses(attempt) and self.world.faults.gac and self.world.chance() < 0.5:
             attempt.heard, attempt.shown, attempt.contradicted = "approved_not_completed", "failure", True
             self.world.mine(1, self._own, Own(self.epoch, attempt, "96"))
         else:
             attempt.heard = attempt.shown = "approved"
         self._finish(attempt)
+
+    def _reverses(self, attempt: Attempt) -> bool:
+        """True where the app sends a 0400 of its own for it."""
+        return self.world.faults.own and attempt.rules.in_doubt == "reverse"
 
     # ── giving up ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,7 +152,7 @@ class Terminal(App):
         if epoch != self.epoch or attempt.heard is not None:
             return
         self._close(attempt)
-        if self.world.faults.own:
+        if self._reverses(attempt):
             self.world.mine(1_000, self._own, Own(self.epoch, attempt, "98"))
         self._failed(attempt)
 
@@ -163,6 +171,7 @@ class Terminal(App):
         """It shows failure."""
         attempt.heard = attempt.shown = attempt.heard or "failure"
         self._finish(attempt)
+        self._repeat_later(attempt)
 
     # ── its own 0400 ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -188,9 +197,7 @@ class Terminal(App):
 
     def _own_arrived(self, own: Own) -> None:
         world, attempt = self.world, own.attempt
-        code = world.host.reverse(
-            {"4": f"{attempt.amount_fen:012d}", "11": attempt.stan, "60": f"22{attempt.key[0]}000"}
-        )
+        code = world.host.reverse(attempt.reversal())
         world.log.append((world.now, "host reversed for the app", attempt.id, code))
         if not world.line.down and not (world.faults.loss and world.chance() < 0.3):
             world.mine(20, self._own_answered, own._replace(code=code, tries=0))
@@ -200,9 +207,8 @@ class Terminal(App):
         machine, attempt = self.world.machine, own.attempt
         if not machine.up or machine.life != own.life:
             return
-        void = attempt.kind == "void"
         event = HostReply(
-            f3="200000" if void else "000000", f4=f"{attempt.amount_fen:012d}", f11=attempt.stan, f41=TERMINAL, f42=MERCHANT,
+            f3=attempt.rules.f3, f4=f"{attempt.amount_fen:012d}", f11=attempt.stan, f41=TERMINAL, f42=MERCHANT,
             code=own.code, mac="good",
         )
         answer = machine.submit(event)

@@ -45,9 +45,6 @@ RARE |= {
     ("wallet", "cancel_unknown", "not_undone"),
 }
 
-# Of messages that are repeated: worlds have sales and voids only; `tests/agent/core/test_kinds.py` takes each of these.
-RARE |= {("transaction", "in_doubt", cause) for cause in ("repeat", "approved", "declined", "declined_uncertain", "resolved")}
-
 
 def test_a_thousand_worlds_of_the_core_keep_every_promise() -> None:
     assert [found for seed in range(1, 1_001) if isinstance(found := play(seed, journal=False), Failure)] == []

@@ -252,3 +252,5 @@ class World:
         self.line.mac_until = 0
         self.line.came_back()
         self.fleet.pump()
+        self.app.finish_repeats()
+        self.after(2 * MINUTE, self.app.finish_repeats)  # what nobody reported is in doubt by then

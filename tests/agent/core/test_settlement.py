@@ -35,8 +35,19 @@ def test_a_line_that_differs_is_unmatched(wrong: dict[str, object], why: str) ->
     world = stuck()
     report = bring(world, line(**wrong))  # type: ignore[arg-type]
     assert [found.why for found in report.unmatched] == [why]
-    assert world.transaction().account is None
+    kept = Account(amounts_fen=(100,), other_day=D0, verdict="uneven")
+    assert world.transaction().account == (kept if why == "amount" else None)
     assert world.told("settlement.unmatched")[0].data["why"] == why
+
+
+@pytest.mark.parametrize("goods", ["held", "released"])
+def test_a_line_of_another_amount_may_be_a_partial_approval_that_was_lost_so_a_person_compares(goods: str) -> None:
+    world = stuck()
+    say(world, goods=goods)
+    final(world, line(amount_fen=60))
+    found = account(world)
+    assert (found.verdict, found.final, found.case) == ("uneven", True, "uneven"), "neither not settled nor to be collected"
+    assert (world.transaction().state, world.incident("in_doubt").next_action) == ("unresolved", "compare_by_hand")
 
 
 def test_a_wrong_clock_does_not_hide_the_line() -> None:
