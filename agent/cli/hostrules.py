@@ -11,11 +11,11 @@ def host_rules(profile: AcquirerProfile, no_original: str | None = None) -> Host
     answers, listed = profile.answers, {kind.name for kind in profile.kinds}
     kinds = [HostKind(kind.name, kind.mti, kind.f3, kind.type, kind.f61, kind.in_doubt) for kind in profile.kinds]
     kinds += [kind for kind in WATCHED if kind.name not in listed]
-    usual = Codes()
+    usual, messages = Codes(), profile.messages
     return HostRules(
-        kinds=tuple(kinds), reversal=profile.messages.reversal,
+        kinds=tuple(kinds), reversal=messages.reversal,
         reversal_fields=UNIONPAY_HOST.reversal_fields & set(profile.reversal.fields), reversal_amount=profile.reversal.amount,
-        echo=profile.messages.echo, settlement=profile.messages.settlement, f60=profile.reversal.f60,
+        echo=messages.echo, sign_in=messages.sign_in, settlement=messages.settlement, f60=profile.reversal.f60,
         tpdu=bool(profile.line.tpdu), approvals=frozenset(answers.approval) | frozenset(answers.accepted),
         codes=Codes(
             key=_of(answers.key, usual.key), no_original=no_original or answers.no_original[-1],

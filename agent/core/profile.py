@@ -37,13 +37,25 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
 
 class Messages(_Section, frozen=True, kw_only=True):
-    """Message types (MTI) of the requests; an answer's is the request's plus 10. An empty `echo_…` is not sent."""
+    """Message types (MTI) of the requests; an answer's is the request's plus 10. An empty `echo_…` is not sent.
+
+    A sign-in that passes in the relay is known by its type and, where they are not empty, by its F3 and its F60.3.
+    """
 
     reversal: Mti = "0400"
     echo: Mti = "0820"
     echo_f3: Annotated[str, says("six digits, or empty", "六位数字，或留空", pattern=r"^([0-9]{6})?\Z")] = ""
     echo_f60: Annotated[str, _BATCH] = "00{batch}301"
     settlement: Mti = "0500"
+    sign_in: Mti = "0800"
+    sign_in_f3: Annotated[str, says("six digits, or empty", "六位数字，或留空", pattern=r"^([0-9]{6})?\Z")] = ""
+    sign_in_f60: Annotated[
+        tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9]{3}\Z")], ...],
+        says(
+            'a list of network codes (F60.3), like ["001"]; empty: any', '网络管理码(F60.3)列表，如 ["001"]；留空则不限',
+            max_length=20,
+        ),
+    ] = ("001", "003", "004")
 
 
 class Kind(_Section, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from agent.core.event import HostReply, Opened, RelayAnswered
 from agent.core.kinds import UNLISTED
 from agent.core.model import Original
 from agent.core.policy import Policy
-from agent.core.profile import Kind
+from agent.core.profile import Kind, Messages
 from agent.vault import Sealed, Vault, mask
 from device.acquirer import chip
 from device.acquirer.composed import parts
@@ -24,8 +24,7 @@ from device.errors import LocalMessageError, RemoteMessageError
 
 ONLINE = frozenset({"0100", "0200", "0220"})  # requests that wait for pending reversals
 INQUIRIES = "3"  # the first digit of their processing codes (F3): they move no money
-SIGN_IN = "0800"
-SIGN_INS = frozenset({"001", "003", "004"})  # F60.3 of an 0800 that brings new keys
+F60_OF_NETWORK = "{type}{batch}{network}"  # of network management
 Key = tuple[str | None, str | None]  # F41 and F11
 MacState = Literal["good", "bad", "missing", "unchecked"]
 
@@ -115,8 +114,8 @@ class RelayReader:
             if seen.mti == policy.messages.settlement:
                 batch = self._f60(self.codec.read(frame)).get("batch")
                 return Settlement(seen.mti, seen.f41, batch) if batch else None
-            if seen.mti == SIGN_IN:
-                return SignIn(seen.mti) if self.codec.read(frame).fields.get(60, "")[8:11] in SIGN_INS else None
+            if seen.mti == policy.messages.sign_in:
+                return self._sign_in(policy.messages, self.codec.read(frame))
         except RemoteMessageError:
             return None  # whatever it is, it is none of ours
         return None
@@ -159,6 +158,14 @@ class RelayReader:
         secrets = {2: pan, 14: said.get(14), 55: _chip(said.get(55), policy)}
         sealed = {str(number): text for number, text in secrets.items() if text and number in policy.reversal.fields}
         return Watched(mti, key, opened, Sealed(ref, self._vault.seal(ref, sealed)))
+
+    @staticmethod
+    def _sign_in(messages: Messages, message: Message) -> Meaning:
+        """Network management of the type that brings new keys, or something else of that type."""
+        said = message.fields
+        code = parts(F60_OF_NETWORK, said.get(60, "")).get("network")
+        named = not messages.sign_in_f3 or said.get(3) == messages.sign_in_f3
+        return SignIn(message.mti) if named and (not messages.sign_in_f60 or code in messages.sign_in_f60) else None
 
     def _own_reversal(self, terminal_id: str, message: Message) -> Meaning:
         said, batch = message.fields, self._f60(message).get("batch")

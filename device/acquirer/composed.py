@@ -1,6 +1,6 @@
 """Fields that are made of parts, as F60 and F61 are: what a field has of a template like `{type}{batch}000`."""
 
-LENGTHS = {"type": 2, "batch": 6, "stan": 6, "date": 4}  # of each part, in digits
+LENGTHS = {"type": 2, "batch": 6, "stan": 6, "date": 4, "network": 3}  # of each part, in digits
 
 
 def parts(template: str, text: str) -> dict[str, str]:

@@ -165,3 +165,15 @@ def test_the_apps_own_0420_beside_the_agents_is_an_incident_and_one_credit(relay
     until(lambda: agent.app.state(agent.key_of("000203")) == "reversed")
     assert "both_reversed" in incidents(agent)
     assert ascii_host.net_debit_fen("000203") == 0
+
+
+def test_a_sign_in_that_passes_brings_what_waited_for_keys_on_its_way(relayed: tuple[Agent, int], ascii_host: Host) -> None:
+    agent, port = relayed
+    ascii_host.order(scenario={"0200": ["drop-reply"], "0420": ["63"]})
+    assert ASCII.transact(port, "sale", "000204", 100) is None
+    until(lambda: "sign_in_needed" in incidents(agent))
+    reply = ASCII.ask(port, "0800", {3: "920000", 11: "000001", 41: "12345678", 42: "898310148160001"}, 10_000)
+    assert reply is not None
+    assert reply.fields[39] == "00"
+    until(lambda: agent.app.state(agent.key_of("000204")) == "reversed")
+    assert {row["stan"] for row in ascii_host.requests("0420")} == {"000204"}
