@@ -128,7 +128,7 @@ def _no_original(state: State, row: Reversal, code: str, day: str | None) -> Non
     same_window = _batch_is_open(state, row) and state.is_today(sent) and not hostdate.has_changed(state, row, day)
     left = row.began or sent  # an app's kernel may reverse others first: its request left at the latest when the doubt began
     age_ms = state.age_ms(left)
-    if row.silent_since_ms is not None and not row.adopted:  # it may answer the first send that nothing has answered yet
+    if row.silent_since_ms is not None and not row.adopted:  # it may answer the first send: no answer says which one it is to
         age_ms -= state.now.boottime_ms - row.silent_since_ms
     if same_window and age_ms >= policy.no_original_after_ms and not _was_approved(transaction):
         state.put(
@@ -196,8 +196,8 @@ def key_refused(state: State, row: Reversal, code: str | None, why: str | None) 
     state.put(
         replace(
             row, state=move(REVERSAL, row.state, _kept(row)), response_code=code, key_answers=row.key_answers + 1,
-            sends_left=row.sends_left + 1, waiting_sign_in=True, mac_gone=False, backoff_ms=backoff_ms, silent_since_ms=None,
-            due_ms=state.now.boottime_ms + backoff_ms,
+            sends_left=row.sends_left + 1, waiting_sign_in=True, mac_gone=False, backoff_ms=backoff_ms,
+            silent_since_ms=silence_before(row), due_ms=state.now.boottime_ms + backoff_ms,
         )
     )
     state.tell("reversal.key_refused", row.id, code=code, mac=why)
@@ -225,7 +225,6 @@ def failed(state: State, row: Reversal, code: str | None) -> None:
     """Silence, a closed line or a later-class answer: one send of the opportunity is used up."""
     reason = row.reason if code is None else state.agent.policy.reasons.refused
     if code is not None:
-        row = replace(row, silent_since_ms=None)
         state.tell("reversal.later", row.id, code=code, sends=row.sends)
     else:
         state.tell("reversal.unanswered", row.id, sends=row.sends)

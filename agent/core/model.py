@@ -138,8 +138,8 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The 0400 of one transaction (same `id`). `fields` is committed once: every resend differs only in F39 and F64.
 
     `sends` counts all sends, `sends_left` those of the open opportunity; `due_ms` is the reply deadline while `sending`,
-    else the moment from which the next opportunity may open; `silent_since_ms` is the first send since the last answer, which
-    the next answer may belong to. `adopted`: the payment app sends this one itself, seen in the
+    else the moment from which the next opportunity may open; `silent_since_ms` is the earliest send
+    that the next answer may belong to. `adopted`: the payment app sends this one itself, seen in the
     relay, and the agent does not; `due_ms` is then how long its answer is awaited. `waiting_sign_in`: it waits for keys and
     holds up nobody; with `mac_gone` for whoever makes the MAC, and then whatever opens an opportunity tries again. A
     settlement that was asked for waits until `settle_at` opportunities were used. In mode

@@ -115,7 +115,7 @@ class Checks:
             self.world.orders.found(entry)
             if entry.transaction is not None:
                 self._fact(entry.type, entry.transaction)
-                if entry.type == "transaction.opened" and self.world.app.find(entry.transaction).rules.in_doubt == "reverse":
+                if entry.type == "transaction.opened" and KINDS[str(entry.data["kind"])].in_doubt == "reverse":
                     self.sealed[f"v{entry.transaction}"] = None
                 if entry.type.startswith("incident."):
                     self.incidents.add(entry.transaction)

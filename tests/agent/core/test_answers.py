@@ -131,6 +131,21 @@ def test_T16_no_original_that_may_answer_an_early_send_is_not_believed() -> None
     assert world.states() == ("no_original", "no_original")
 
 
+def test_T16_no_original_may_answer_an_early_send_though_a_later_one_was_answered_meanwhile() -> None:
+    world = World()
+    world.connect()
+    world.open()
+    world.at(40 * SECOND)
+    world.result("no_answer")  # sent at 40 s, before the host took the request, and answered late
+    world.go_to(71 * SECOND)
+    world.reply("92")  # to the second send, or to the first: an answer does not say which
+    world.go_to(80 * SECOND)
+    world.reply("12")
+    assert world.states()[0] == "reversing"
+    world.reply("12")
+    assert world.states() == ("no_original", "no_original")
+
+
 def test_T16_no_original_is_not_believed_against_a_late_approval() -> None:
     world = World()
     world.doubt()
