@@ -262,3 +262,22 @@ def test_through_the_relay_a_settlement_closes_the_batch_and_clears_no_record(re
     until(lambda: detail(agent, agent.key_of(STAN))["reversal"]["state"] == "expired")
     assert agent.app.state(agent.key_of(STAN)) == "unresolved"
     assert books(host)[STAN] == (0, 500), "the hold stands: the settlement tells"
+
+
+def test_through_the_relay_a_partial_approval_passes_and_the_apps_own_reversal_of_it_is_adopted(
+    relayed: tuple[Agent, int], host: Host
+) -> None:
+    agent, port = relayed
+    host.order(scenario={"0200": ["partial:60"]})
+    reply = UNIONPAY.transact(port, "sale", STAN, 100, timeout_ms=10_000)
+    assert reply is not None
+    assert (reply.fields[39], reply.fields[4]) == ("10", "000000000060")
+    key = agent.key_of(STAN)
+    until(lambda: agent.app.state(key) == "approved")
+    assert detail(agent, key)["advice"]["code"] == "N11"
+    own = {number: text for number, text in UNIONPAY.fields("sale", STAN, 100).items() if number != 55} | {39: "96"}
+    reply = UNIONPAY.ask(port, "0400", own, 10_000)
+    assert reply is not None
+    assert reply.fields[39] == "00"
+    until(lambda: agent.app.state(key) == "reversed")
+    assert (books(host)[STAN], len(host.requests("0400"))) == ((0, 0), 1)

@@ -177,3 +177,20 @@ def test_a_sign_in_that_passes_brings_what_waited_for_keys_on_its_way(relayed: t
     assert reply.fields[39] == "00"
     until(lambda: agent.app.state(agent.key_of("000204")) == "reversed")
     assert {row["stan"] for row in ascii_host.requests("0420")} == {"000204"}
+
+
+def test_a_completion_is_an_advice_here_and_passes_until_it_is_answered(relayed: tuple[Agent, int], ascii_host: Host) -> None:
+    agent, port = relayed
+    reply = ASCII.transact(port, "preauth", "000205", 500, timeout_ms=10_000)
+    assert reply is not None
+    until(lambda: agent.app.state(agent.key_of("000205")) == "approved")
+    ascii_host.order(scenario={"0220": ["drop-reply"]})
+    assert ASCII.transact(port, "completion", "000206", 480, "000205") is None
+    until(lambda: agent.app.state(agent.key_of("000206")) == "in_doubt")
+    reply = ASCII.transact(port, "completion", "000206", 480, "000205", timeout_ms=10_000)
+    assert reply is not None
+    assert (reply.mti, reply.fields[39]) == ("0230", "00")
+    until(lambda: agent.app.state(agent.key_of("000206")) == "approved")
+    row = ascii_host.ledger()["000206"]
+    assert (row["net_debit_fen"], row["repeats"], ascii_host.ledger()["000205"]["held_fen"]) == (480, 1, 0)
+    assert ascii_host.requests("0420") == []

@@ -61,6 +61,7 @@ async def test_a_refund_that_comes_again_while_its_answer_is_waited_for_waits_fo
     assert heard.fields[39] == "00"
     await relay.becomes("approved", "000301")
     assert relay.net("000301") == -60
+    assert [line.mti for line in relay.lines if line.mti in {"0220", "0230"}] == ["0220", "0230", "0220", "0230"]
 
 
 @relayed()
