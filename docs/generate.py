@@ -148,7 +148,7 @@ def profiles() -> str:
         "Made by `./dev docs` from `packaging/profiles`; do not edit it here. `acquirer.profile` names one of these, or a",
         "TOML file of your own: copy `unionpay.toml` and change it. What a file leaves out is UnionPay's, except the kinds: a",
         "file that has any section of kinds lists every kind there is. `reversald check-config` names every mistake with",
-        "file and key.",
+        "file and key; `reversald simulate acquirer --profile NAME` plays such an acquirer's host, to try a profile against.",
         "收单规范：报文格式、交易种类、应答码分类、冲正原因与时限均为数据，见下表。",
     ]
     for name in profile.SECTIONS:
