@@ -217,6 +217,9 @@ class Machine:
             state.rollback()
             self.kill()
             return "down"
+        if loaded and not change.facts:  # as the inbox does: it stands in no entry, so nothing later may rest on it
+            state.forget(loaded)
+            loaded = []
         outcome = self.books.commit(event, now, change, loaded)
         if outcome == "kept":  # it is on disk, though nobody is told
             self._kept(event, now, change)
