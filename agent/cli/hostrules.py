@@ -3,6 +3,7 @@
 from agent.profile import AcquirerProfile
 from device.simulator.hostrules import UNIONPAY_HOST, WATCHED, Codes, HostKind, HostRules
 
+_NONE = ("25",)  # to an unknown reversal, where the profile has no code for it
 _UNDONE, _AMOUNT, _REFUSED = ("22", "94"), ("64", "13"), ("58", "12", "14")  # the first one that has its class is answered
 
 
@@ -18,7 +19,7 @@ def host_rules(profile: AcquirerProfile, no_original: str | None = None) -> Host
         echo=messages.echo, sign_in=messages.sign_in, settlement=messages.settlement, f60=profile.reversal.f60,
         tpdu=bool(profile.line.tpdu), approvals=frozenset(answers.approval) | frozenset(answers.accepted),
         codes=Codes(
-            key=_of(answers.key, usual.key), no_original=no_original or answers.no_original[-1],
+            key=_of(answers.key, usual.key), no_original=no_original or (*_NONE, *answers.no_original)[-1],
             undone=_one_of(_UNDONE, answers.done_elsewhere), amount=_one_of(_AMOUNT, answers.permanent),
             refused=_one_of(_REFUSED, answers.permanent), partial=_of(answers.partial, usual.partial),
         ),

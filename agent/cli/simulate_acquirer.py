@@ -184,7 +184,7 @@ def _profile(name: str) -> AcquirerProfile:
     try:
         return load(name, Path(), "--profile")
     except ConfigError as error:
-        raise Failure(exits.CONFIGURATION, "\n".join(problem.line("en") for problem in error.problems)) from None
+        raise Failure(exits.CONFIGURATION, "\nreversald: ".join(problem.line("en") for problem in error.problems)) from None
 
 
 def _hex(option: str, text: str | None, otherwise: str) -> str:

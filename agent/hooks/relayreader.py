@@ -109,7 +109,7 @@ class RelayReader:
         try:
             if mti in ONLINE or any(kind.mti == mti for kind in policy.kinds):
                 return self._money(seen.f41, mti, kinds, frame)
-            if seen.mti == policy.messages.reversal:
+            if mti == policy.messages.reversal:
                 return self._own_reversal(seen.f41, self.codec.read(frame))
             if seen.mti == policy.messages.settlement:
                 batch = self._f60(self.codec.read(frame)).get("batch")
@@ -171,7 +171,7 @@ class RelayReader:
         said, batch = message.fields, self._f60(message).get("batch")
         if batch is None or 4 not in said or 11 not in said:
             return None
-        return OwnReversal(message.mti, terminal_id, batch, said[11], int(said[4]), said.get(39))
+        return OwnReversal(first_sent(message.mti), terminal_id, batch, said[11], int(said[4]), said.get(39))
 
     def _f60(self, message: Message) -> Mapping[str, str]:
         """Type and batch, where the profile's F60 has them."""

@@ -45,10 +45,10 @@ def sale(stan: str = "000201", amount_fen: int = 100, **more: Any) -> bytes:
     return request("0200", fields(stan, amount_fen, **more))
 
 
-def own_0400(stan: str = "000201", amount_fen: int = 100, reason: str = "98") -> bytes:
+def own_0400(stan: str = "000201", amount_fen: int = 100, reason: str = "98", mti: str = "0400") -> bytes:
     """The payment app's own reversal of that sale."""
     said = {number: text for number, text in fields(stan, amount_fen).items() if number != 61}
-    return request("0400", {**said, 39: reason})
+    return request(mti, {**said, 39: reason})
 
 
 def balance(stan: str = "000299") -> bytes:

@@ -336,17 +336,18 @@ async def test_a_host_that_cannot_be_reached_makes_it_not_sent(relay: RelayHouse
 # ── the app's own 0400 ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("mti", ["0400", "0401"])
 @relayed()
-async def test_P21_the_apps_own_reversal_passes_is_adopted_and_the_agent_sends_none(relay: RelayHouse) -> None:
+async def test_P21_the_apps_own_reversal_passes_is_adopted_and_the_agent_sends_none(relay: RelayHouse, mti: str) -> None:
     relay.fault("0200", "drop-reply")
     terminal = await relay.terminal()
     terminal.send(sale())
     await relay.until(lambda: relay.at_host("0200"))
-    assert await terminal.asks(own_0400()) == "00"
+    assert await terminal.asks(own_0400(mti=mti)) == "00"
     assert relay.state() == "reversed"
     detail = await relay.house.get(f"/v1/transactions/{relay.key()}")
     assert detail["advice"]["code"] == "P21"
-    assert relay.at_host("0400") == ["000201"]
+    assert relay.at_host(mti) == ["000201"]
     assert relay.house.sends() == []
     assert relay.net("000201") == 0
 

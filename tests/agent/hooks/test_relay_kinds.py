@@ -77,6 +77,7 @@ def test_every_kind_that_is_reversed_is_known_by_type_processing_code_and_f60(
         ("0200", {4: "000000000000"}, Online),  # no money
         ("0220", {3: "200000", 4: "000000000000", 60: "25000001000"}, Online),
         ("0400", {39: "98"}, OwnReversal),
+        ("0401", {39: "98"}, OwnReversal),  # the same, sent again
         ("0500", {60: "00000001201"}, Settlement),
         ("0800", {60: "00000001003"}, SignIn),
         ("0800", {60: "00000001002"}, type(None)),  # a sign-off

@@ -1,5 +1,6 @@
 """The simulated host's books, kind by kind: holds, captures, debits and credits, and what a reversal puts back."""
 
+import msgspec
 import pytest
 
 from agent.cli.hostrules import host_rules
@@ -185,3 +186,9 @@ def test_the_plain_ascii_host_has_its_own_kinds_types_and_codes() -> None:
 
 def test_unionpays_profile_and_the_hosts_defaults_are_one() -> None:
     assert host_rules(load("unionpay", SHIPPED, "")) == UNIONPAY_HOST
+
+
+def test_a_profile_without_a_code_for_no_original_gives_the_usual_one() -> None:
+    bare = msgspec.structs.replace(ASCII, answers=msgspec.structs.replace(ASCII.answers, no_original=()))
+    assert host_rules(bare).codes.no_original == "25"
+    assert host_rules(ASCII, "12").codes.no_original == "12"
