@@ -145,6 +145,8 @@ class NextDay:
         expected = "settled" if net == attempt.full_fen else "not_settled"
         if attempt.approved_fen != known and self.world.host.booked(attempt.key) and not (self.netted and net == 0):
             expected = "uneven"  # a partial approval that never came here
+        elif row.undone_by is not None and net not in {0, attempt.full_fen}:
+            expected = "uneven"  # refunded in part while it was in doubt
         if (row.account.verdict, row.account.final) != (expected, True):
             raise Violation("9", f"{attempt.id}: the files come to {row.account.verdict}, the books to {net} fen")
         owed = row.account.case not in {"even", "wait"}
