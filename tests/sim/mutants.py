@@ -35,6 +35,7 @@ from agent.core import (
     wallet,
 )
 from agent.core.policy import Policy
+from agent.journal import needed
 from agent.journal.database import Database
 from agent.journal.pruning import Pruner
 from agent.journal.store import Store
@@ -192,7 +193,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("T2", "the host's date is passed over", hostdate.heard, "if day is None or", "if True or",
            only=("clock", "forgets", "loss")),
     Mutant("8", "a refusal by a person's order is lost", people.resolved, "reversal.fence(state, row.id)", "pass"),
-    Mutant("5", "a closed reversal is not found again", Store.missing, "elif isinstance(event, HostReply):",
+    Mutant("5", "a closed reversal is not found again", needed.rows, "elif isinstance(event, HostReply):",
            "elif isinstance(event, HostReply):\n        wanted = ()\n    elif False:", journal=True,
            only=("double", "loss", "delay")),
     # ── the next day ─────────────────────────────────────────────────────────────────────────────────────────────────
