@@ -64,6 +64,7 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "货款去向[:{goods:goods}][;替代付款 {replaced_by:replaced_by}][;{accepts_risk:accepts_risk}]",
         "Goods and payment[: {goods:goods}][; replaced by: {replaced_by:replaced_by}][; {accepts_risk:accepts_risk}]",
     ),
+    "transaction.acknowledged": ("{by} 已阅提示 {code}", "{by} has read {code}"),
     "transaction.resolved": ("结案:{resolution:resolution},经办 {by}", "Settled by {by}: {resolution:resolution}"),
     "transaction.repeated": ("顾客又付一笔(交易号 {by})", "The customer paid again (transaction {by})"),
     "transaction.undone_by_hand": (

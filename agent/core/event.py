@@ -11,7 +11,7 @@ from agent.core.fleetevent import FleetEvent
 from agent.core.happening import Happening as _Event
 from agent.core.model import ByHand, Disposition, Document, Evidence, Original, Outcome, Rail
 from agent.core.policy import Policy
-from agent.core.settlementevent import RefundReported, SettlementImported
+from agent.core.settlementevent import Acknowledged, RefundReported, SettlementImported
 
 
 class Booted(_Event, frozen=True):
@@ -319,8 +319,7 @@ Event = (
     | GuaranteeAsked
     | EvidenceGiven
     | DispositionGiven
-    | SettlementImported
-    | RefundReported
+    | SettlementImported | RefundReported | Acknowledged
     | BatchChanged
     | SettlementAsked
     | TerminalChanged

@@ -105,6 +105,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     resolution: str | None = None
     account: Account | None = None
     refund: Refund | None = None
+    acknowledged: str | None = None  # the advice that a person has read once the day was over
     asks: int = 0  # requests made of the payment app about it: the last one's ordinal
     request: str | None = None  # the question that is open at the app before the doubt is committed
     trigger: bool = False  # a sale of one fen that only set the app's reversal off (P22): it replaces nothing

@@ -30,7 +30,7 @@ _BY_STATE: Mapping[str, str] = {
     "in_doubt": "reversing", "reversing": "reversing", "approved_not_completed": "reversing",
     "unresolved": "unresolved", "declined_uncertain": "unresolved",
 }
-_NO_RISK = frozenset({"approved", "paid", "sent", "intent"})  # there is nothing yet, or nothing any more, to take a risk on
+NO_RISK = frozenset({"approved", "paid", "sent", "intent"})  # there is nothing yet, or nothing any more, to take a risk on
 
 
 def judged(row: Transaction) -> tuple[bool, str]:
@@ -42,7 +42,7 @@ def judged(row: Transaction) -> tuple[bool, str]:
         return False, "repeated" if row.repeats and row.state == "in_doubt" else _BY_STATE.get(row.state, "repeated")
     if row.state in PAYABLE:
         return True, row.state
-    if row.disposition is not None and row.disposition.accepts_risk and row.state not in _NO_RISK:
+    if row.disposition is not None and row.disposition.accepts_risk and row.state not in NO_RISK:
         return True, "risk"
     if row.repeats and row.state == "in_doubt":
         return False, "repeated"

@@ -1,4 +1,4 @@
-"""What people add: evidence, where the goods went, and closing a case. None of it turns doubt into success."""
+"""What people add: evidence, where the goods went, that they read it, closing a case. None of it turns doubt into success."""
 
 from msgspec.structs import replace
 
@@ -7,6 +7,8 @@ from agent.core.change import Decision, Rejected
 from agent.core.event import DispositionGiven, EvidenceGiven, IncidentResolved
 from agent.core.lifecycle import move, table_of
 from agent.core.model import Reversal, Transaction
+from agent.core.playbook import judge
+from agent.core.settlementevent import Acknowledged
 from agent.core.state import State, find
 
 
@@ -42,6 +44,20 @@ def disposition_given(state: State, event: DispositionGiven) -> Decision:
         settlement.undone_by_hand(state, row, event.by_hand)
     if row.account is not None:
         settlement.judge(state, state.transactions[row.id])
+    return Decision(transaction=row.id)
+
+
+def acknowledged(state: State, event: Acknowledged) -> Decision:
+    """A person has read what is left to do: it is not shown to them again unless it changes. The case stays as open as it was."""
+    row = find(state, event.transaction)
+    if row.state not in settlement.OWN_INCIDENT and not row.owes:
+        raise Rejected(409, "nothing-left-open", f"the transaction is {row.state}: there is nothing to acknowledge")
+    code = judge(state, row)[0]
+    if event.code != code:
+        raise Rejected(409, "advice-changed", f"the advice is {code} now: read it, then acknowledge that")
+    if row.acknowledged != code:
+        state.put(replace(row, acknowledged=code))
+        state.tell("transaction.acknowledged", row.id, code=code, by=event.by)
     return Decision(transaction=row.id)
 
 

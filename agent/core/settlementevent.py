@@ -1,4 +1,4 @@
-"""What happens on the next day: a settlement file is imported, and a person speaks of a refund."""
+"""What happens on the next day: a settlement file is imported, a person speaks of a refund, or has read what it came to."""
 
 from agent.core.accounts import Settled
 from agent.core.happening import Happening
@@ -30,3 +30,11 @@ class RefundReported(Happening, frozen=True):
     by: str
     confirmed: bool = False
     amount_fen: int | None = None
+
+
+class Acknowledged(Happening, frozen=True):
+    """A person has read what was left open: `code` is the advice they read, `by` their name or number."""
+
+    transaction: str
+    code: str
+    by: str

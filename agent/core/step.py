@@ -31,7 +31,7 @@ from agent.core import fleetevent as f
 from agent.core.change import Change, Decision
 from agent.core.displayevent import DisplaySeen, DisplayTestAsked
 from agent.core.model import Line, Now, Transaction
-from agent.core.settlementevent import RefundReported, SettlementImported
+from agent.core.settlementevent import Acknowledged, RefundReported, SettlementImported
 from agent.core.state import State, find
 
 NOTHING = Decision()
@@ -202,6 +202,7 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     e.SettlementAsked: batch.asked,
     SettlementImported: settlement.imported,
     RefundReported: settlement.refund_reported,
+    Acknowledged: people.acknowledged,
     e.TerminalChanged: _terminal_changed,
     e.ReversalOrdered: _ordered,
     e.IncidentResolved: people.resolved,

@@ -82,6 +82,7 @@ def events(draw: st.DrawFn) -> tuple[str, Any]:
                         e.NoiseReceived(what="unasked"),
                         e.ReprintAsked(transaction=key, job=f"copy-{key}-{draw(st.integers(0, 99))}"),
                         e.PrinterSeen(fault="none"),
+                        e.Acknowledged(transaction=key, code=draw(st.sampled_from(("P5", "P7a", "P15", "P16a"))), by="Li"),
                     )
                 )
             )
