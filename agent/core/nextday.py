@@ -34,22 +34,22 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "{amount} was booked although the goods came back or it was voided: refund STAN {stan} (card …{last4}), once.",
     ),
     "P15": (
-        "款已到账,请联系顾客", "{day}{amount}已入账;未取货请通知取货,已另付则原路退款。",
+        "款已到账,请联系顾客", "{day}的{amount}已入账;未取货请通知取货,已另付则原路退款。",
         "Paid, call customer",
         "{amount} was booked on {day}: call the customer to fetch the goods; if they were paid for in another way, refund it.",
     ),
     "P15a": (
-        "款已到账,请通知取货", "{day}{amount}已入账,货还在店;请通知顾客(尾号{last4})取货,或原路退款。",
+        "款已到账,请通知取货", "{day}的{amount}已入账,货还在店;请通知顾客(尾号{last4})取货,或原路退款。",
         "Paid, goods are here",
         "{amount} was booked on {day} and the goods are still here: call the customer (card …{last4}) to fetch them, or refund.",
     ),
     "P16": (
-        "未到账,请向顾客补收", "{day}{amount}未入账且货已交付,请联系顾客补付。",
+        "未到账,请向顾客补收", "{day}的{amount}未入账且货已交付,请联系顾客补付。",
         "Not paid, collect",
         "{amount} of {day} was never booked and the goods are gone: ask the customer to pay.",
     ),
     "P16a": (
-        "未到账,请核对货物", "{day}{amount}未入账;货已交付请联系顾客补付,未交付则无需处理。",
+        "未到账,请核对货物", "{day}的{amount}未入账;货已交付请联系顾客补付,未交付则无需处理。",
         "Not paid, check goods",
         "{amount} of {day} was never booked. If the goods went out, ask the customer to pay; if not, nothing is owed.",
     ),

@@ -259,7 +259,7 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
         "amount": amount + "元", "approved": approved + "元", "rest": rest + "元", "kind": kind,
         "last4": transaction.last4 or "----", "rrn": transaction.rrn or transaction.stan, "stan": transaction.stan,
         "date": "次日" if final is None else text(final)[5:],
-        "day": text(booked)[5:] if booked is not None else "", "hotline": state.agent.policy.hotline or "收单客服",
+        "day": text(booked)[5:] if booked is not None else "当日", "hotline": state.agent.policy.hotline or "收单客服",
         "n": sum(row.state in _UNSETTLED for row in state.open_transactions.values()),
     }
     values["seconds"] = walletadvice.seconds_left(state.agent.policy, transaction)
