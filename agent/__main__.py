@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "gate": Entry("agent.cli.gate", "gate", "May it be updated, settled, sent away? 现在可以升级、结算、送修吗?"),
     "settle": Entry("agent.cli.settle", "settle", "Settlement files, refunds. 对账文件与退款。"),
     "resolve": Entry("agent.cli.resolve", "resolve", "Close a case. 人工结案。"),
+    "page": Entry("agent.cli.page", "page", "A link to the cashier's screen or the technician's page. 网页链接。"),
     "check-config": Entry("agent.cli.check", "command", "Check a configuration file. 检查配置文件。"),
     "simulate": Entry("agent.cli.simulate", "simulate", "Simulated peers to try against. 模拟对端。"),
     "completion": Entry("agent.cli.completion", "completion", "Completion for your shell. 命令补全。"),

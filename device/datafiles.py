@@ -1,4 +1,4 @@
-"""Where the files are that come with the program: profiles of printers and of acquirers, texts; TOML, one file each.
+"""Where the files are that come with the program: profiles of printers and of acquirers, texts, pages; one file each.
 
 They stand in `packaging/`; an installed copy has them in `share/reversald`, a frozen one in its own folder.
 """

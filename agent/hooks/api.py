@@ -15,11 +15,13 @@ from agent.core.change import Decision
 from agent.core.displayevent import DisplayTestAsked
 from agent.core.model import Disposition
 from agent.core.playbook import advise
-from agent.core.settlementevent import RefundReported
+from agent.core.settlementevent import Acknowledged, RefundReported
 from agent.core.state import State
 from agent.hooks import body as b
 from agent.hooks import intake, statements, walletintake
+from agent.hooks import screenbody as c
 from agent.hooks import settlementbody as s
+from agent.hooks.access import FROM_PAGE, not_for_pages
 from agent.hooks.masking import masked
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, http_problem, respond
@@ -38,8 +40,9 @@ JSON = "application/json"
 _BODIES: tuple[type, ...] = (
     b.Open, b.Empty, b.Result, b.Receipt, b.EvidenceBody, b.DispositionBody, b.Batch, b.TerminalBody, b.Link, b.Resolve,
     b.Recover, b.Reprint, b.Guarantee, b.ReversalBody, b.RequestAnswer, s.Statement, s.RefundBody,
+    c.AcknowledgeBody, c.LinkBody, c.SessionBody,
 )
-BODILESS: frozenset[type] = frozenset({b.Empty, b.Reprint, b.Guarantee})  # an empty body means: all defaults
+BODILESS: frozenset[type] = frozenset({b.Empty, b.Reprint, b.Guarantee, c.LinkBody})  # an empty body means: all defaults
 PAYLOADS: dict[type, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(kind) for kind in _BODIES}
 
 
@@ -223,11 +226,21 @@ async def give_disposition(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/disposition."""
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.DispositionBody)
+    if body.by_hand is not None and request.get(FROM_PAGE):
+        raise not_for_pages()  # it ends the reversal
     said = Disposition(
         body.goods, body.replaced_by and masked(body.replaced_by), body.accepts_risk,
         body.contact and masked(body.contact),
     )
     event = e.DispositionGiven(transaction=key, disposition=said, by_hand=body.by_hand)
+    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+
+
+async def acknowledge(request: web.Request) -> web.StreamResponse:
+    """POST /v1/transactions/{id}/acknowledge."""
+    house, key = request.app[HOUSE], id_of(request)
+    body, raw = await read(request, c.AcknowledgeBody)
+    event = Acknowledged(transaction=key, code=body.code, by=masked(body.by))
     return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
 
 

@@ -1,17 +1,23 @@
 """Every call of the local API in one table; the server and the OpenAPI description are both made from it."""
 
-from typing import Any, NamedTuple
+import re
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from aiohttp import web
 
-from agent.hooks import api, stream, views
+from agent.hooks import api, assets, cashier, page, stream, views
 from agent.hooks import body as b
+from agent.hooks import screenbody as c
 from agent.hooks import settlementbody as s
 
 
 class Route(NamedTuple):
-    """One call: what is posted, what comes back with which status and media type, and what it is for."""
+    """One call: what is posted, what comes back with which status and media type, what it is for, and who may call.
+
+    `access` on the loopback port: "token", "page" (a page token will do), or "open" (no token; it gives away nothing). The
+    Unix socket knows its callers by uid.
+    """
 
     method: str
     path: str
@@ -21,6 +27,7 @@ class Route(NamedTuple):
     status: int
     summary: str
     media: str = api.JSON
+    access: Literal["token", "page", "open"] = "token"
 
 
 async def get_openapi(request: web.Request) -> web.StreamResponse:
@@ -33,14 +40,25 @@ ROUTES = (
     Route("POST", "/v1/transactions/{id}/sent", api.ask_sent, b.Empty, b.Answer, 200, "may the first byte leave?"),
     Route("POST", "/v1/transactions/{id}/result", api.report_result, b.Result, b.Answer, 200, "what the app heard from the host"),
     Route("POST", "/v1/transactions/{id}/receipt", api.give_receipt, b.Receipt, b.JobAnswer, 202, "print the genuine receipt"),
-    Route("POST", "/v1/transactions/{id}/reprint", api.order_reprint, b.Reprint, b.JobAnswer, 202, "print a marked copy"),
     Route(
-        "POST", "/v1/transactions/{id}/guarantee", api.order_guarantee, b.Guarantee, b.JobAnswer, 202, "print the guarantee note"
+        "POST", "/v1/transactions/{id}/reprint", api.order_reprint, b.Reprint, b.JobAnswer, 202, "print a marked copy",
+        access="page",
     ),
-    Route("POST", "/v1/transactions/{id}/evidence", api.give_evidence, b.EvidenceBody, b.Answer, 200, "what the customer shows"),
+    Route(
+        "POST", "/v1/transactions/{id}/guarantee", api.order_guarantee, b.Guarantee, b.JobAnswer, 202, "print the guarantee note",
+        access="page",
+    ),
+    Route(
+        "POST", "/v1/transactions/{id}/evidence", api.give_evidence, b.EvidenceBody, b.Answer, 200, "what the customer shows",
+        access="page",
+    ),
     Route(
         "POST", "/v1/transactions/{id}/disposition", api.give_disposition, b.DispositionBody, b.Answer, 200,
-        "where goods and money went",
+        "where goods and money went", access="page",
+    ),
+    Route(
+        "POST", "/v1/transactions/{id}/acknowledge", api.acknowledge, c.AcknowledgeBody, b.Answer, 200,
+        "a person has read what is left open", access="page",
     ),
     Route("POST", "/v1/transactions/{id}/refund", api.report_refund, s.RefundBody, b.Answer, 200, "confirmed or made"),
     Route("POST", "/v1/settlements", api.import_settlement, s.Statement, s.StatementAnswer, 200, "what the settlement file says"),
@@ -50,7 +68,11 @@ ROUTES = (
         "what became of the app's own 0400",
     ),
     Route("POST", "/v1/requests/{id}", api.answer_request, b.RequestAnswer, b.Answer, 200, "the answer to a request of ours"),
-    Route("GET", "/v1/transactions/{id}", views.get_transaction, None, b.Detail, 200, "one transaction"),
+    Route("GET", "/v1/transactions/{id}", views.get_transaction, None, b.Detail, 200, "one transaction", access="page"),
+    Route(
+        "GET", "/v1/transactions/{id}/timeline", page.get_timeline, None, c.Story, 200, "the story of one transaction, in words",
+        access="page",
+    ),
     Route("POST", "/v1/batch", api.change_batch, b.Batch, b.BatchAnswer, 200, "the app settles or changes its batch"),
     Route("POST", "/v1/terminal", api.change_terminal, b.TerminalBody, b.Done, 200, "sign-in, key change, reboot"),
     Route("POST", "/v1/link", api.report_link, b.Link, b.Done, 200, "the platform's word on the network"),
@@ -63,21 +85,42 @@ ROUTES = (
     Route("GET", "/v1/ready", views.get_ready, None, b.Ready, 200, "may a sale begin?"),
     Route(
         "GET", "/v1/events", stream.get_events, None, None, 200, "server-sent events, resumable by Last-Event-ID",
-        "text/event-stream",
+        "text/event-stream", "page",
     ),
+    Route("GET", "/v1/cashier", cashier.get_cashier, None, c.Till, 200, "what the cashier's screen shows", access="page"),
+    Route("GET", "/v1/overview", page.get_overview, None, c.Overview, 200, "what the technician's page shows", access="page"),
+    Route("POST", "/v1/pages/link", assets.make_link, c.LinkBody, c.LinkAnswer, 201, "an address for a browser, good for once"),
+    Route(
+        "POST", "/v1/pages/session", assets.begin_session, c.SessionBody, c.SessionAnswer, 201,
+        "the page hands in its link and gets a page token", access="open",
+    ),
+    Route("GET", "/", assets.technician_page, None, None, 200, "the technician's page", "text/html", "open"),
+    Route("GET", "/cashier", assets.cashier_page, None, None, 200, "the cashier's screen", "text/html", "open"),
+    Route("GET", "/pages/{name}", assets.page_part, None, None, 200, "a part of the pages", "*/*", "open"),
     Route("GET", "/v1/openapi.json", get_openapi, None, None, 200, "this description"),
     Route("GET", "/healthz", views.get_health, None, b.Health, 200, "alive"),
     Route("GET", "/metrics", views.get_metrics, None, None, 200, "Prometheus text", "text/plain"),
 )
 
 
-_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": api.ID_MAX}}
+_IN_PATH: dict[str, dict[str, Any]] = {
+    "id": {"type": "string", "maxLength": api.ID_MAX},
+    "name": {"type": "string", "enum": list(assets.PARTS)},
+}
+_LANG = {
+    "name": "lang", "in": "query", "description": "by default the terminal's own",
+    "schema": {"type": "string", "enum": ["zh", "en"]},
+}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key", "in": "header",
     "description": "the same key and body get the first answer, for 24 hours; with another body 409",
     "schema": {"type": "string", "minLength": 1, "maxLength": api.KEY_MAX, "pattern": "^[ -~]+$"},
 }
 _PARAMETERS: dict[str, list[dict[str, Any]]] = {
+    "/v1/overview": [_LANG],
+    "/v1/transactions/{id}/timeline": [_LANG],
+    "/": [_LANG],
+    "/cashier": [_LANG],
     "/v1/incidents": [
         {"name": "open", "in": "query", "description": "true: only open ones", "schema": {"type": "boolean"}},
         {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": views.PAGE_MAX, "default": 50}},
@@ -113,7 +156,10 @@ def openapi(version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _portable(dict(sorted(components.items()))),
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "on loopback TCP only"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "on loopback TCP only"},
+                "page": {"type": "http", "scheme": "bearer", "description": "a page token, for the calls of the pages"},
+            },
         },
         "security": [{}, {"token": []}],
     }
@@ -141,14 +187,18 @@ def _operation(route: Route) -> dict[str, Any]:
             },
         },
     }
+    if route.access != "token":
+        operation["security"] = [{}] if route.access == "open" else [{}, {"token": []}, {"page": []}]
+    placed = re.findall(r"{(\w+)}", route.path)
     parameters = [
-        *([_ID] if "{id}" in route.path else []), *([_IDEMPOTENCY_KEY] if route.method == "POST" else []),
+        *({"name": name, "in": "path", "required": True, "schema": _IN_PATH[name]} for name in placed),
+        *([_IDEMPOTENCY_KEY] if route.method == "POST" and not route.path.startswith("/v1/pages/") else []),
         *_PARAMETERS.get(route.path, []),
     ]
     if parameters:
         operation["parameters"] = parameters
     if route.takes is not None:
-        required = route.takes is not b.Empty
+        required = route.takes not in api.BODILESS
         operation["requestBody"] = {"required": required, "content": {api.JSON: {"schema": _ref(route.takes)}}}
     return operation
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from agent.core.change import Internal, Overloaded, Rejected
+from agent.hooks.access import ACCESS, FROM_PAGE, Access, not_for_pages
 from agent.hooks.api import HOUSE, Handler, uid_of
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, respond
@@ -23,6 +24,7 @@ BODY_BYTES_MAX = 64 * 1024
 BACKLOG = 128
 SHUTDOWN_S = 1.0
 BEARER = {"WWW-Authenticate": "Bearer"}
+_ACCESS: dict[object, str] = {route.handler: route.access for route in ROUTES}
 
 
 class Door:
@@ -37,6 +39,7 @@ class Door:
         self._app[BELL] = self.bell
         self._pullers = self._app[PULLERS] = Pullers(house.inbox)
         self._app[DESK] = Desk()
+        self._access = self._app[ACCESS] = Access(token, house.boottime_ms)
         for route in ROUTES:
             self._app.router.add_route(route.method, route.path, route.handler)
         # A caller that hangs up ends its call, so that a listener's place is free again at once; what it posted is committed.
@@ -61,6 +64,7 @@ class Door:
             server = await loop.create_server(self._wire, host, port, backlog=BACKLOG)
             self._listening.append(server)
             self.port = server.sockets[0].getsockname()[1]
+            self._access.listens(host, self.port)
 
     def _wire(self) -> Wire:
         server = self._runner.server
@@ -109,7 +113,17 @@ class Door:
             return
         given = request.headers.get("Authorization", "")
         wanted = f"Bearer {self._token}".encode()
-        if self._token is None or not hmac.compare_digest(given.encode(errors="replace"), wanted):
+        if self._token is not None and hmac.compare_digest(given.encode(errors="replace"), wanted):
+            return
+        access = _ACCESS.get(request.match_info.handler, "token")
+        if access == "open":
+            self._access.check_host(request)
+        elif self._access.knows(given.removeprefix("Bearer ")):
+            self._access.check_host(request)
+            request[FROM_PAGE] = True
+            if access != "page":
+                raise not_for_pages()
+        else:
             raise Problem(401, "token-wanted", "send `Authorization: Bearer` with the token of hook.token_file", BEARER)
 
 

@@ -16,9 +16,9 @@ def by_stan(store: Store, stan: str) -> list[Transaction]:
     return _transactions(store, "stan = ? ORDER BY number DESC LIMIT 2", (stan,))
 
 
-def older(store: Store, before: int) -> list[Transaction]:
+def older(store: Store, before: int, limit: int = SCAN_CHUNK) -> list[Transaction]:
     """The next transactions with numbers below `before`, newest first; none at the end."""
-    return _transactions(store, "number < ? ORDER BY number DESC LIMIT ?", (before, SCAN_CHUNK))
+    return _transactions(store, "number < ? ORDER BY number DESC LIMIT ?", (before, limit))
 
 
 def transaction(store: Store, key: str) -> Transaction | None:

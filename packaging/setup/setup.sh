@@ -102,6 +102,20 @@ need_broker() {
 
 need_strace() { tool strace strace >/dev/null; }
 
+# Chromium and its driver, of one version. Debian's start script knows only its own folder, so a private copy is started directly.
+need_browser() {
+    local chromium=usr/lib/chromium/chromium
+    if [ -z "${REVERSALD_CHROMIUM:-}" ] || [ -z "${REVERSALD_CHROMEDRIVER:-}" ]; then
+        { [ -e "/$chromium" ] || [ -e "$DEV/root/$chromium" ]; } && command -v chromedriver >/dev/null ||
+            locked debian chromium chromium-driver
+        REVERSALD_CHROMIUM=/$chromium
+        [ -e "$REVERSALD_CHROMIUM" ] || REVERSALD_CHROMIUM=$DEV/root/$chromium
+        REVERSALD_CHROMEDRIVER=$(command -v chromedriver) ||
+            die "chromedriver is missing after installing chromium-driver; run: apt-get install --reinstall chromium-driver"
+    fi
+    export REVERSALD_CHROMIUM REVERSALD_CHROMEDRIVER
+}
+
 need_font() {
     local file=usr/share/fonts/truetype/wqy/wqy-microhei.ttc
     if [ -z "${REVERSALD_FONT:-}" ]; then

@@ -25,6 +25,9 @@ BODIES: dict[str, dict[str, Any]] = {
         "kind": "debit_sms", "amount_fen": 100, "order_no": "1", "merchant": "店", "at": "10:00", "text": "扣款",
     },
     "/v1/transactions/{id}/disposition": {"goods": "held", "replaced_by": "cash", "accepts_risk": False, "contact": "138"},
+    "/v1/transactions/{id}/acknowledge": {"code": "P15", "by": "07"},
+    "/v1/pages/link": {"page": "cashier", "lang": "zh"},
+    "/v1/pages/session": {"key": "nonsense"},
     "/v1/transactions/{id}/recover": {"by": "operator"},
     "/v1/transactions/{id}/refund": {"by": "operator", "confirmed": True, "amount_fen": 100},
     "/v1/settlements": {
