@@ -240,6 +240,11 @@ class Inbox:
             return msgspec.structs.replace(decision, proceed="refuse")
         return decision
 
+    def current(self) -> State:
+        """The state at this moment: the time of the last event may be hours old, too old for what looks at the day."""
+        self.state.now = self._clock()
+        return self.state
+
     def view(self, transaction: str) -> State:
         """A state in which this transaction can be read, if it exists at all. Reading changes nothing that is remembered:
         a row that is loaded without being journaled would be missing from the replay.

@@ -206,7 +206,7 @@ def test_ci_calls_nothing_that_a_newcomer_could_not():
 
 def test_dev_without_arguments_prints_help_that_names_every_command():
     ran = subprocess.run([ROOT / "dev"], capture_output=True, text=True, check=True)
-    for command in ("demo", "test", "check", "sim", "bench", "fuzz", "soak", "package", "docs"):
+    for command in ("demo", "test", "check", "sim", "bench", "fuzz", "soak", "package", "docs", "screens"):
         assert f"./dev {command}" in ran.stdout
     wrong = subprocess.run([ROOT / "dev", "nonsense"], capture_output=True, text=True, check=False)
     assert (wrong.returncode, wrong.stderr) == (64, ran.stdout)

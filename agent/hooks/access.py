@@ -17,7 +17,6 @@ from agent.hooks.problems import Problem
 
 LINK_MS = 120_000
 LINKS_MAX = 8  # not handed in yet; the oldest gives way
-FROM_PAGE = "from-page"  # set on a request that came with a page token
 _SCOPE = b"reversald page token 1"
 
 
@@ -59,8 +58,9 @@ class Access:
         name = secrets.token_hex(16)
         return f"{name}.{self._signed(self._key, name)}"
 
-    def knows(self, token: str) -> bool:
-        """True for a page token of ours."""
+    def knows(self, request: web.Request) -> bool:
+        """True for a request that carries a page token of ours."""
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         name, dot, signature = token.partition(".")
         if self._key is None or not dot or not token.isascii():
             return False
@@ -81,3 +81,8 @@ class Access:
 
 
 ACCESS = web.AppKey("access", Access)
+
+
+def from_page(request: web.Request) -> bool:
+    """True for a caller that came in with a page token."""
+    return request.app[ACCESS].knows(request)

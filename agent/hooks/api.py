@@ -21,7 +21,7 @@ from agent.hooks import body as b
 from agent.hooks import intake, statements, walletintake
 from agent.hooks import screenbody as c
 from agent.hooks import settlementbody as s
-from agent.hooks.access import FROM_PAGE, not_for_pages
+from agent.hooks.access import from_page, not_for_pages
 from agent.hooks.masking import masked
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, http_problem, respond
@@ -226,7 +226,7 @@ async def give_disposition(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/disposition."""
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.DispositionBody)
-    if body.by_hand is not None and request.get(FROM_PAGE):
+    if body.by_hand is not None and from_page(request):
         raise not_for_pages()  # it ends the reversal
     said = Disposition(
         body.goods, body.replaced_by and masked(body.replaced_by), body.accepts_risk,

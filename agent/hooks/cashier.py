@@ -32,7 +32,7 @@ async def get_cashier(request: web.Request) -> web.StreamResponse:
 
 def till(house: House) -> b.Till:
     """The whole screen as it stands."""
-    state, store = house.inbox.state, house.inbox.store
+    state, store = house.inbox.current(), house.inbox.store
     recent = older(store, 2**53, RECENT)
     newest = {row.id: row for row in recent[:NEWEST]}
     rows = sorted((newest | state.open_transactions).values(), key=_number)
@@ -64,7 +64,8 @@ def card(house: House, row: Transaction) -> b.Card:
         id=row.id, state=row.state, advice=advice, meaning=meaning, word=b.Said(*screen.MEANINGS[meaning]),
         customer=b.Said(*screen.for_customer(row, advice)), kind=b.Said(*name(row.kind)), whose=_whose(view, row),
         age_ms=house.boottime_ms() - row.opened.mono_ms if row.opened.boot == view.agent.boots else None,
-        live=row.state not in CLOSED, earlier=row.number < view.agent.newest, presses=screen.presses(view, row, advice), noted=tuple(_noted(row)),
+        live=row.state not in CLOSED, earlier=row.number < view.agent.newest, presses=screen.presses(view, row, advice),
+        noted=tuple(_noted(row)),
     )
 
 

@@ -28,6 +28,9 @@ class Inbox(Protocol):
     def tell(self, event: Event) -> None:
         """Queue an event nobody waits for."""
 
+    def current(self) -> State:
+        """The state, and in it the time of this moment."""
+
     def view(self, transaction: str) -> State:
         """A state in which this transaction can be read, if it exists."""
 

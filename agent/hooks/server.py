@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from agent.core.change import Internal, Overloaded, Rejected
-from agent.hooks.access import ACCESS, FROM_PAGE, Access, not_for_pages
+from agent.hooks.access import ACCESS, Access, not_for_pages
 from agent.hooks.api import HOUSE, Handler, uid_of
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem, respond
@@ -118,9 +118,8 @@ class Door:
         access = _ACCESS.get(request.match_info.handler, "token")
         if access == "open":
             self._access.check_host(request)
-        elif self._access.knows(given.removeprefix("Bearer ")):
+        elif self._access.knows(request):
             self._access.check_host(request)
-            request[FROM_PAGE] = True
             if access != "page":
                 raise not_for_pages()
         else:

@@ -8,7 +8,7 @@ from aiohttp import web
 from agent.core import customer
 from agent.core.playbook import advise
 from agent.hooks import pull
-from agent.hooks.access import FROM_PAGE, not_for_pages
+from agent.hooks.access import from_page, not_for_pages
 from agent.hooks.api import HOUSE
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem
@@ -59,7 +59,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     """GET /v1/events."""
     house, bell = request.app[HOUSE], request.app[BELL]
     pulls = pull.wants_requests(request)
-    if pulls and request.get(FROM_PAGE):
+    if pulls and from_page(request):
         raise not_for_pages()
     last = request.headers.get("Last-Event-ID", str(house.inbox.store.seq))
     if not last.isascii() or not last.isdigit() or len(last) > 17:

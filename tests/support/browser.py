@@ -105,10 +105,22 @@ class Browser:
 
         self.wait(pressed)
 
+    def press_first(self, name: str, text: str = "") -> None:
+        """Press the first button in the element with this id whose text holds `text`."""
+        script = """
+            const all = Array.from(document.querySelectorAll(`#${arguments[0]} button`));
+            const it = all.find(each => each.textContent.includes(arguments[1]));
+            if (it) it.click();
+            return !!it;
+        """
+        self.wait(lambda: self.driver.execute_script(script, name, text))
+
     def button(self, name: str) -> WebElement:
-        """A button by its id or its text."""
-        found = self.driver.find_elements(By.ID, name)
-        return found[0] if found else self.driver.find_element(By.XPATH, f"//button[normalize-space()={json.dumps(name)}]")
+        """A button by its id, its text, or a part of the text where a sheet offers choices."""
+        found = self.driver.find_elements(By.ID, name) or [
+            each for each in self.driver.find_elements(By.CSS_SELECTOR, "#choices button") if name in each.text
+        ]
+        return found[0] if found else self.driver.find_element(By.XPATH, f'//button[normalize-space()="{name}"]')
 
     def type(self, name: str, text: str) -> None:
         """Type into a field."""
@@ -130,9 +142,10 @@ class Browser:
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def requests(self) -> list[str]:
-        """The address of every request that left since the last call."""
+        """The address of every request that left since the last call; the browser's own start page is not ours."""
         lines = [json.loads(line["message"])["message"] for line in self.driver.get_log("performance")]
-        return [line["params"]["request"]["url"] for line in lines if line["method"] == "Network.requestWillBeSent"]
+        sent = [line["params"] for line in lines if line["method"] == "Network.requestWillBeSent"]
+        return [each["request"]["url"] for each in sent if not each["documentURL"].startswith("chrome")]
 
     def complaints(self) -> list[str]:
         """What the browser itself found wrong since the last call: scripts that failed, and what the policy kept out."""

@@ -47,17 +47,18 @@ class Till:
         self.screen.open("about:blank")
         self.screen.open(self.link(page, lang))
 
-    def sale(self, stan: str, amount_fen: int = 12_850, **more: Any) -> str:
+    def sale(self, stan: str, amount_fen: int = 12_850) -> str:
         """A sale that may be sent; its id."""
-        status, body = self.app.open(stan, amount_fen, **more)
+        status, body = self.app.open(stan, amount_fen)
         assert (status, body["proceed"]) == (201, "go"), body
         return str(body["id"])
 
-    def doubt(self, stan: str, amount_fen: int = 12_850, **more: Any) -> str:
-        """A sale that the host booked and whose answer was lost; its id."""
-        key = self.sale(stan, amount_fen, **more)
+    def doubt(self, stan: str, amount_fen: int = 12_850) -> str:
+        """A sale that the host booked, whose answer was lost together with the line; its id."""
+        key = self.sale(stan, amount_fen)
         self.host.order(set={"0200": "drop-reply"})
         transact(self.host.port, stan, amount_fen)
+        self.line(up=False)
         self.app.result(key, "no_answer")
         return key
 
@@ -65,10 +66,10 @@ class Till:
         """The line to the host."""
         self.host.order(refuse=not up, cut=not up, **({"clear": True} if up else {}))
 
-    def unresolved(self, stan: str, amount_fen: int = 12_850, **more: Any) -> str:
+    def unresolved(self, stan: str, amount_fen: int = 12_850) -> str:
         """A sale that the host booked and will not reverse; its id."""
         self.host.order(set={"0200": "drop-reply", "0400": "30"})
-        key = self.sale(stan, amount_fen, **more)
+        key = self.sale(stan, amount_fen)
         transact(self.host.port, stan, amount_fen)
         self.app.result(key, "no_answer")
         until(lambda: self.app.state(key) == "unresolved")
@@ -78,18 +79,24 @@ class Till:
         """Somebody says where goods and money went."""
         assert self.app.call("POST", f"/v1/transactions/{key}/disposition", said)[0] == 200
 
-    def settle(self, key: str, *, booked: bool) -> None:
-        """The settlement files of the sale's day and of those after it, until nothing can come any more."""
-        day, row = self.today(), self.app.get(f"/v1/transactions/{key}")
-        line = {
-            "date": day.isoformat(), "batch": row["batch"], "stan": row["stan"], "amount_fen": row["amount_fen"],
-            "direction": "debit",
-        }
+    def paid(self, stan: str, amount_fen: int = 12_850) -> str:
+        """A sale that the host approved, in its books too; its id."""
+        key = self.sale(stan, amount_fen)
+        assert transact(self.host.port, stan, amount_fen) == "00"
+        assert self.app.approve(key)[1]["state"] == "approved"
+        return key
+
+    def settle(self, *booked: str) -> None:
+        """The settlement files with these transactions, and those of the days after it until nothing can come any more."""
+        day, rows = self.today(), [self.app.get(f"/v1/transactions/{key}") for key in booked]
+        lines = [
+            {"date": day.isoformat(), "direction": "debit", **{name: row[name] for name in ("batch", "stan", "amount_fen")}}
+            for row in rows
+        ]
         for later in range(5):
             date_ = (day + timedelta(days=later)).isoformat()
             body = {
-                "statement": f"{key[:8]}-{date_}", "dates": [date_], "terminal_id": row["terminal_id"],
-                "verdicts": [line] if booked and not later else [],
+                "statement": date_, "dates": [date_], "terminal_id": "12345678", "verdicts": [] if later else lines,
             }
             status, answer = self.app.call("POST", "/v1/settlements", body)
             assert status == 200, answer
@@ -110,7 +117,8 @@ def till(folder: Path, width: int = 480, height: int = 800, **sections: dict[str
     host = Host(folder)
     try:
         with browser(folder, width, height) as screen:
-            made = Till(folder, host, screen, **{"terminal": {"merchant_name": MERCHANT_NAME, "terminal_id": "12345678"}} | sections)
+            terminal = {"terminal": {"merchant_name": MERCHANT_NAME, "terminal_id": "12345678"}}
+            made = Till(folder, host, screen, **terminal | sections)
             try:
                 yield made
             finally:
