@@ -16,7 +16,7 @@ Examples:
   reversald page technician --lang en
 """
 )
-@click.argument("which", type=click.Choice(PAGES), default="cashier")
+@click.argument("which", metavar="PAGE", type=click.Choice(PAGES), default="cashier")
 @common
 def page(call: Call, *, which: str) -> None:
     """A link to the cashier's screen or the technician's page: for a browser on this terminal, good for once."""
