@@ -102,9 +102,12 @@ def test_an_agent_that_hangs_is_a_lost_connection_too(place: Till) -> None:
     paid = place.sale("000123")
     place.app.approve(paid)
     place.screen.shows("release")
+    place.screen.press("press-goods")
     assert place.agent.process is not None
     place.agent.process.send_signal(signal.SIGSTOP)
     try:
+        place.screen.press("货留在店里")
+        place.screen.wait(lambda: "没有送达,请再按一次。" in place.screen.page())
         place.screen.shows("lost")
         assert "可以交货" not in place.screen.page()
     finally:
