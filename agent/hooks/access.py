@@ -7,7 +7,7 @@ same browser has nothing to ride on. Page tokens outlive a restart and end when 
 """
 
 import hmac
-import secrets
+import os
 from collections.abc import Callable
 from hashlib import sha256
 
@@ -46,7 +46,7 @@ class Access:
         self._links = {key: until_ms for key, until_ms in self._links.items() if until_ms > now_ms}
         while len(self._links) >= LINKS_MAX:
             del self._links[next(iter(self._links))]
-        key = secrets.token_urlsafe(16)
+        key = os.urandom(16).hex()
         self._links[key] = now_ms + LINK_MS
         return key
 
@@ -55,7 +55,7 @@ class Access:
         until_ms = self._links.pop(key, 0)
         if self._key is None or until_ms <= self._boottime_ms():
             raise Problem(403, "link-used-up", "this link was used or is too old; ask for a new one: `reversald page`")
-        name = secrets.token_hex(16)
+        name = os.urandom(16).hex()
         return f"{name}.{self._signed(self._key, name)}"
 
     def knows(self, request: web.Request) -> bool:

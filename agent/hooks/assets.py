@@ -1,6 +1,7 @@
-"""The pages as files: HTML, style and script as they come with the program, under a strict policy for the browser.
+"""The pages: HTML, style and script as they come with the program, under a strict policy for the browser, and what they ask for.
 
-They hold no data and no secret, so they are open to whoever reaches the port; what they show they fetch with a page token.
+The files hold no data and no secret, so they are open to whoever reaches the port; what they show they fetch with a page token.
+What puts that together is loaded with the first browser: a terminal without a screen never needs it.
 """
 
 from functools import cache
@@ -8,7 +9,7 @@ from functools import cache
 from aiohttp import web
 
 from agent.hooks.access import ACCESS, LINK_MS
-from agent.hooks.api import answer, read
+from agent.hooks.api import HOUSE, answer, id_of, read
 from agent.hooks.problems import Problem
 from agent.hooks.screenbody import LinkAnswer, LinkBody, SessionAnswer, SessionBody
 from device.datafiles import folders
@@ -54,6 +55,27 @@ async def page_part(request: web.Request) -> web.StreamResponse:
     if name not in PARTS:
         raise Problem(404, "no-such-call", "the pages have no such part")
     return _served(name)
+
+
+async def get_cashier(request: web.Request) -> web.StreamResponse:
+    """GET /v1/cashier."""
+    from agent.hooks.cashier import till
+
+    return answer(till(request.app[HOUSE]))
+
+
+async def get_overview(request: web.Request) -> web.StreamResponse:
+    """GET /v1/overview?lang=."""
+    from agent.hooks.page import lang_of, overview
+
+    return answer(overview(request.app[HOUSE], lang_of(request)))
+
+
+async def get_timeline(request: web.Request) -> web.StreamResponse:
+    """GET /v1/transactions/{id}/timeline?lang=."""
+    from agent.hooks.page import lang_of, story
+
+    return answer(await story(request.app[HOUSE], id_of(request), lang_of(request)))
 
 
 async def make_link(request: web.Request) -> web.StreamResponse:

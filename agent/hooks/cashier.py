@@ -4,15 +4,12 @@ First comes the transaction that was opened last, then what else still runs, the
 acknowledged. How long something that is over stays in view is the screen's affair; `age_ms` tells it.
 """
 
-from aiohttp import web
-
 from agent.core import screen
 from agent.core.kinds import name
 from agent.core.model import CLOSED, Transaction
 from agent.core.playbook import advise
 from agent.core.state import State
 from agent.hooks import screenbody as b
-from agent.hooks.api import HOUSE, answer
 from agent.hooks.ports import House
 from agent.incident import when
 from agent.journal.lookup import older
@@ -23,11 +20,6 @@ RECENT = 12  # among these the payment is looked for that replaced another one
 NOW_MAX = 6
 YESTERDAY_MAX = 20
 PAYMENTS_MAX = 5
-
-
-async def get_cashier(request: web.Request) -> web.StreamResponse:
-    """GET /v1/cashier."""
-    return answer(till(request.app[HOUSE]))
 
 
 def till(house: House) -> b.Till:

@@ -13,7 +13,7 @@ from agent.core.model import Incident, Transaction
 from agent.core.playbook import advise
 from agent.core.state import State
 from agent.hooks import screenbody as b
-from agent.hooks.api import HOUSE, answer, family, id_of
+from agent.hooks.api import HOUSE, family
 from agent.hooks.cashier import opened_at
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem
@@ -54,16 +54,15 @@ def _in(lang: Lang, pair: tuple[str, str], **values: object) -> str:
     return pair[lang == "en"].format(**values)
 
 
-async def get_overview(request: web.Request) -> web.StreamResponse:
-    """GET /v1/overview?lang=."""
-    house, lang = request.app[HOUSE], lang_of(request)
+def overview(house: House, lang: Lang) -> b.Overview:
+    """The terminal at a glance."""
     store = house.inbox.store
     tasks = store.incidents(only_open=True, before=2**53, limit=TASKS_MAX)
     items = older(store, 2**53, ITEMS_MAX)
-    return answer(b.Overview(
+    return b.Overview(
         seq=store.seq, lang=lang, facts=tuple(_facts(house, lang)), tasks=tuple(_task(house, row, lang) for row in tasks),
         transactions=tuple(_item(house, row, lang) for row in items),
-    ))
+    )
 
 
 def _facts(house: House, lang: Lang) -> list[b.Fact]:
@@ -113,14 +112,13 @@ def _item(house: House, row: Transaction, lang: Lang) -> b.Item:
     return b.Item(row.id, _title(row, lang), word("state", row.state, lang), opened_at(view, row), meaning)
 
 
-async def get_timeline(request: web.Request) -> web.StreamResponse:
-    """GET /v1/transactions/{id}/timeline?lang=."""
-    house, lang, key = request.app[HOUSE], lang_of(request), id_of(request)
+async def story(house: House, key: str, lang: Lang) -> b.Story:
+    """The story of one transaction. Raises Problem 404."""
     view = family(house, key)
     row = view.transactions[key]
     # A long story is read beside the payments: on a thread, over a connection of its own, in bounded pieces.
     entries = await asyncio.to_thread(_entries, house.inbox.store.database.path, row)
-    return answer(_story(view, row, entries, lang))
+    return _told(view, row, entries, lang)
 
 
 def _entries(path: Path, row: Transaction) -> list[Entry]:
@@ -128,7 +126,7 @@ def _entries(path: Path, row: Transaction) -> list[Entry]:
         return reader.entries(row)[-LINES_MAX:]
 
 
-def _story(view: State, row: Transaction, entries: list[Entry], lang: Lang) -> b.Story:
+def _told(view: State, row: Transaction, entries: list[Entry], lang: Lang) -> b.Story:
     advice = advise(view, row)
     short, long = (advice.zh, advice.zh_long) if lang == "zh" else (advice.en, advice.en_long)
     lines = timeline(entries, lang, view.agent.policy.utc_offset_minutes)

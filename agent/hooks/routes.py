@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from aiohttp import web
 
-from agent.hooks import api, assets, cashier, page, stream, views
+from agent.hooks import api, assets, stream, views
 from agent.hooks import body as b
 from agent.hooks import screenbody as c
 from agent.hooks import settlementbody as s
@@ -70,7 +70,7 @@ ROUTES = (
     Route("POST", "/v1/requests/{id}", api.answer_request, b.RequestAnswer, b.Answer, 200, "the answer to a request of ours"),
     Route("GET", "/v1/transactions/{id}", views.get_transaction, None, b.Detail, 200, "one transaction", access="page"),
     Route(
-        "GET", "/v1/transactions/{id}/timeline", page.get_timeline, None, c.Story, 200, "the story of one transaction, in words",
+        "GET", "/v1/transactions/{id}/timeline", assets.get_timeline, None, c.Story, 200, "the story of a transaction, in words",
         access="page",
     ),
     Route("POST", "/v1/batch", api.change_batch, b.Batch, b.BatchAnswer, 200, "the app settles or changes its batch"),
@@ -87,8 +87,8 @@ ROUTES = (
         "GET", "/v1/events", stream.get_events, None, None, 200, "server-sent events, resumable by Last-Event-ID",
         "text/event-stream", "page",
     ),
-    Route("GET", "/v1/cashier", cashier.get_cashier, None, c.Till, 200, "what the cashier's screen shows", access="page"),
-    Route("GET", "/v1/overview", page.get_overview, None, c.Overview, 200, "what the technician's page shows", access="page"),
+    Route("GET", "/v1/cashier", assets.get_cashier, None, c.Till, 200, "what the cashier's screen shows", access="page"),
+    Route("GET", "/v1/overview", assets.get_overview, None, c.Overview, 200, "what the technician's page shows", access="page"),
     Route("POST", "/v1/pages/link", assets.make_link, c.LinkBody, c.LinkAnswer, 201, "an address for a browser, good for once"),
     Route(
         "POST", "/v1/pages/session", assets.begin_session, c.SessionBody, c.SessionAnswer, 201,
