@@ -31,7 +31,10 @@ PARTS = ("cashier.js", "icon.svg", "link.js", "page.css", "technician.js", "text
 @cache
 def _content(name: str) -> bytes:
     """A file of the pages, read once. Raises FileNotFoundError when the installation is not whole."""
-    return next(path for folder in folders(FOLDER) if (path := folder / name).is_file()).read_bytes()
+    for folder in folders(FOLDER):
+        if (path := folder / name).is_file():
+            return path.read_bytes()
+    raise FileNotFoundError(f"the pages are not installed: {name}")
 
 
 def _served(name: str) -> web.Response:

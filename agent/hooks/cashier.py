@@ -28,17 +28,15 @@ def till(house: House) -> b.Till:
     recent = older(store, 2**53, RECENT)
     newest = {row.id: row for row in recent[:NEWEST]}
     rows = sorted((newest | state.open_transactions).values(), key=_number)
-    left = [row for row in rows if screen.of_yesterday(state, row)]
-    now = [row for row in reversed(rows) if row not in left and (row.id in newest or row.state not in CLOSED)]
-    unread = [shown for row in left if (shown := card(house, row)).advice.code != row.acknowledged]
+    left = {row.id: row for row in rows if screen.of_yesterday(state, row)}
+    now = [row for row in reversed(rows) if row.id not in left and (row.id in newest or row.state not in CLOSED)]
+    unread = [shown for row in left.values() if (shown := card(house, row)).advice.code != row.acknowledged]
     paid = [row for row in recent if row.state in {"approved", "paid"} and row.kind == "sale" and not row.trigger]
     return b.Till(
         seq=store.seq, terminal_id=state.agent.policy.terminal_id, lang=state.agent.policy.lang,
         now=tuple(card(house, row) for row in now[:NOW_MAX]), more_now=max(0, len(now) - NOW_MAX),
         yesterday=tuple(unread[:YESTERDAY_MAX]), more_yesterday=max(0, len(unread) - YESTERDAY_MAX),
-        payments=tuple(
-            b.Payment(row.id, row.amount_fen, _whose(state, row)) for row in paid[:PAYMENTS_MAX]
-        ),
+        payments=tuple(b.Payment(row.id, row.amount_fen, _whose(state, row)) for row in paid[:PAYMENTS_MAX]),
     )
 
 
@@ -54,7 +52,7 @@ def card(house: House, row: Transaction) -> b.Card:
     meaning = screen.meaning(advice)
     return b.Card(
         id=row.id, state=row.state, advice=advice, meaning=meaning, word=b.Said(*screen.MEANINGS[meaning]),
-        customer=b.Said(*screen.for_customer(row, advice)), kind=b.Said(*name(row.kind)), whose=_whose(view, row),
+        customer=b.Said(*screen.for_customer(row, advice)), whose=_whose(view, row),
         age_ms=house.boottime_ms() - row.opened.mono_ms if row.opened.boot == view.agent.boots else None,
         live=row.state not in CLOSED, earlier=row.number < view.agent.newest, presses=screen.presses(view, row, advice),
         noted=tuple(_noted(row)),
@@ -67,13 +65,14 @@ def opened_at(state: State, row: Transaction) -> str:
 
 
 def _whose(state: State, row: Transaction) -> b.Said:
-    """Last four, STAN and time: of today only the time of day."""
+    """What kind it is unless it is a sale, last four, STAN and time: of today only the time of day."""
     at = opened_at(state, row)
     if state.is_today(row.opened):
         at = at[-8:]
     zh, en = ("尾号", "card …") if row.order is None else ("订单尾号", "order …")
     last4 = row.last4 or "----"
-    return b.Said(f"{zh}{last4} · 流水号{row.stan} · {at}", f"{en}{last4} · STAN {row.stan} · {at}")
+    kind_zh, kind_en = ("", "") if row.kind == "sale" else (f"{part} · " for part in name(row.kind))
+    return b.Said(f"{kind_zh}{zh}{last4} · 流水号{row.stan} · {at}", f"{kind_en}{en}{last4} · STAN {row.stan} · {at}")
 
 
 _SHOWN = {

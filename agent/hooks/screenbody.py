@@ -62,7 +62,6 @@ class Card(msgspec.Struct, frozen=True):
     meaning: Meaning
     word: Said
     customer: Said
-    kind: Said
     whose: Said
     age_ms: int | None
     live: bool

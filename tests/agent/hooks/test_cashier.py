@@ -47,6 +47,13 @@ async def test_a_card_says_what_it_means_whose_it_is_and_what_the_customer_hears
 
 
 @housed()
+async def test_what_is_no_sale_is_called_by_its_name(house: OpenHouse) -> None:
+    await house.approved("000123")
+    await house.void("000124")
+    assert (await till(house))["now"][0]["whose"]["zh"] == "撤销 · 尾号0128 · 流水号000124 · 10:00:00"
+
+
+@housed()
 async def test_the_newest_comes_first_and_an_earlier_doubt_carries_its_customer(house: OpenHouse) -> None:
     first = await house.doubt("000001")
     await house.do(e.HostReachable())
