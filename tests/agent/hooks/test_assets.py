@@ -143,3 +143,31 @@ async def test_they_are_served_with_their_types(house: OpenHouse) -> None:
                        ("/pages/link.js", "text/javascript"), ("/pages/icon.svg", "image/svg+xml")):
         async with house.app.get(path) as response:
             assert (response.status, response.content_type, response.charset) == (200, kind, "utf-8")
+
+
+def contrast(one: str, other: str) -> float:
+    """Between two colours as #rrggbb; WCAG 2.1, relative luminance."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_every_text_stands_out_from_its_ground() -> None:
+    style = (FOLDER / "page.css").read_text()
+    root = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", style.partition("}")[0]))
+    pairs = [(root[text], root[ground]) for text in ("ink", "soft") for ground in ("paper", "ground")]
+    for rule in re.findall(r"\{([^}]*--tone: [^}]*)\}", style.partition("}")[2]):
+        own = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", rule))
+        pairs.append((own.get("on", "#ffffff"), own["tone"]))
+    for rule in re.findall(r"\{([^}]*)\}", style):
+        ground, text = re.search(r"background: (#[0-9a-f]{3,6})\b", rule), re.search(r"(?<![\w-])color: (#[0-9a-f]{3,6})\b", rule)
+        if ground and text:
+            pairs.append(tuple(colour if len(colour) == 7 else "#" + "".join(2 * each for each in colour[1:])  # type: ignore[arg-type]
+                               for colour in (text[1], ground[1])))
+    assert len(pairs) > 15
+    assert {pair: round(contrast(*pair), 1) for pair in pairs if contrast(*pair) < 7} == {}
