@@ -8,6 +8,7 @@ from agent.core import screen
 from agent.core.kinds import name
 from agent.core.model import CLOSED, Transaction
 from agent.core.playbook import advise
+from agent.core.settlement import OWN_INCIDENT
 from agent.core.state import State
 from agent.hooks import screenbody as b
 from agent.hooks.ports import House
@@ -20,6 +21,8 @@ RECENT = 12  # among these the payment is looked for that replaced another one
 NOW_MAX = 6
 YESTERDAY_MAX = 20
 PAYMENTS_MAX = 5
+TODO_MAX = 4
+_CASES = {*OWN_INCIDENT.values(), "settlement"}  # what is to be done about these is the advice of their cards
 
 
 def till(house: House) -> b.Till:
@@ -37,11 +40,19 @@ def till(house: House) -> b.Till:
         now=tuple(card(house, row) for row in now[:NOW_MAX]), more_now=max(0, len(now) - NOW_MAX),
         yesterday=tuple(unread[:YESTERDAY_MAX]), more_yesterday=max(0, len(unread) - YESTERDAY_MAX),
         payments=tuple(b.Payment(row.id, row.amount_fen, _whose(state, row)) for row in paid[:PAYMENTS_MAX]),
+        todo=tuple(_todo(state)[:TODO_MAX]),
     )
 
 
 def _number(row: Transaction) -> int:
     return row.number
+
+
+def _todo(state: State) -> list[b.Said]:
+    """The cashier's own tasks, each once, the oldest first."""
+    tasks = sorted(state.open_incidents.values(), key=lambda row: row.number)
+    own = dict.fromkeys(row.next_action for row in tasks if row.owner == "cashier" and row.code not in _CASES)
+    return [b.Said(*WORDS["next_action"][action]) for action in own]
 
 
 def card(house: House, row: Transaction) -> b.Card:

@@ -81,7 +81,8 @@ class Payment(msgspec.Struct, frozen=True):
 class Till(msgspec.Struct, frozen=True):
     """The cashier's screen: `now` newest first, `yesterday` oldest first, each with how many more there are.
 
-    `seq` is the journal's head: the events after it are what has changed since.
+    `todo` is what the cashier has to do beside the cases themselves: sign in, look at the printer. `seq` is the journal's head:
+    the events after it are what has changed since.
     """
 
     seq: int
@@ -92,6 +93,7 @@ class Till(msgspec.Struct, frozen=True):
     yesterday: tuple[Card, ...]
     more_yesterday: int
     payments: tuple[Payment, ...]
+    todo: tuple[Said, ...]
 
 
 class Fact(msgspec.Struct, frozen=True):

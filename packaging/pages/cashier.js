@@ -77,6 +77,11 @@ function drawNoted(card) {
   (card ? card.noted : []).forEach(function (said) { byId("noted").appendChild(make("li", "", Speech.of(said))); });
 }
 
+function drawTodo() {
+  clear(byId("todo"));
+  (till ? till.todo : []).forEach(function (said) { byId("todo").appendChild(make("li", "", Speech.say("todo", {what: Speech.of(said)}))); });
+}
+
 function drawPresses(card) {
   var presses = byId("presses"), name = card ? card.id + card.presses.join() + Speech.lang : "";
   if (presses.getAttribute("data-for") === name) { return; }
@@ -144,6 +149,7 @@ function redraw() {
   put("terminal", till.terminal_id);
   if (main) { drawCard(main); } else { draw("none", {word: Speech.say("idle", {}), long: Speech.say("idle_long", {})}); }
   drawNoted(main);
+  drawTodo();
   drawPresses(main);
   drawOthers(cards.filter(function (card) { return card !== main; }), till.more_now);
   drawLeft();
@@ -157,6 +163,7 @@ function lose(why) {
   Sheet.shut();
   draw("lost", {word: Speech.say(kind, {}), short: Speech.say(kind + "_short", {}), long: Speech.say(kind + "_long", {}), name: why});
   drawNoted(null);
+  drawTodo();
   drawPresses(null);
   drawOthers([], 0);
   drawLeft();

@@ -12,25 +12,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.app import until
+from tests.support.paper import Paper
 from tests.support.till import Till, till
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screens"
 WORDS = "words.txt"
 SIZE = (480, 800)
-SETTINGS = {
-    "recovery": {"reply_timeout_ms": 4_000, "sends_per_opportunity": 5},
-    "printer": {"driver": "escpos", "port": "tcp://127.0.0.1:9"},  # a printer that is not there
-}
+SLOW = {"reply_timeout_ms": 4_000, "sends_per_opportunity": 5}  # so that a reversal under way can be seen
 _RUNS = (  # what is another one in every run
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "2026-11-26 10:00:00"), (re.compile(r"\d\d:\d\d:\d\d"), "10:00:00"),
     (re.compile(r"\d\d-\d\d(?=的|日|自动)"), "11-26"), (re.compile(r"(?m)^(?!12345678$)[0-9A-F]{8}$"), "00000000"),
     (re.compile(r"第 \d+ 条,摘要 \w+"), "第 1 条,摘要 000000000000"), (re.compile(r"最早 \S+"), "最早 1秒"),
-    (re.compile(r"\d+毫秒|\d+秒"), "1秒"),
+    (re.compile(r"待打印 \d+ 单"), "待打印 0 单"),
 )
 
 
-def play(place: Till, shoot: Callable[[str], None]) -> None:
-    """The story of one till; `shoot` is called with the name of each picture when its screen stands."""
+def play(place: Till, paper: Paper, shoot: Callable[[str], None]) -> None:
+    """The story of one till and its printer; `shoot` is called with the name of each picture when its screen stands."""
     screen = place.screen
     place.enter()
     screen.shows("none")
@@ -51,9 +49,12 @@ def play(place: Till, shoot: Callable[[str], None]) -> None:
     place.host.order(clear=True)
     screen.shows("again", short="冲正成功")
     shoot("again")
+    paper.order("paper_out")
     paid = place.paid("000124", 3_600)
-    screen.shows("release", short="打印机异常")
+    screen.shows("release", short="交易成功,缺纸请装纸", todo="查看打印机")
     shoot("release")
+    paper.order("paper_in")
+    screen.wait(lambda: not screen.text("todo"))
     place.agent.kill()
     screen.shows("lost")
     shoot("lost")
@@ -86,13 +87,19 @@ def words(text: str) -> str:
 def take(folder: Path) -> None:
     """Pictures and words into `folder`."""
     said: list[str] = []
-    with tempfile.TemporaryDirectory() as name, till(Path(name), *SIZE, **SETTINGS) as place:
+    with tempfile.TemporaryDirectory() as name:
+        paper = Paper(Path(name))
+        printer = {"driver": "escpos", "port": str(paper.port), "profile": "epson-tm"}
+        try:
+            with till(Path(name), *SIZE, recovery=SLOW, printer=printer) as place:
 
-        def shoot(picture: str) -> None:
-            place.screen.picture(folder / f"{picture}.png")
-            said.append(f"== {picture}\n{words(place.screen.page())}\n")
+                def shoot(picture: str) -> None:
+                    place.screen.picture(folder / f"{picture}.png")
+                    said.append(f"== {picture}\n{words(place.screen.page())}\n")
 
-        play(place, shoot)
+                play(place, paper, shoot)
+        finally:
+            paper.stop()
     (folder / WORDS).write_text("\n".join(said))
 
 

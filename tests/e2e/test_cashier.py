@@ -151,6 +151,22 @@ def test_what_people_press_is_in_the_journal(place: Till) -> None:
     assert place.agent.cli("verify").returncode == 0
 
 
+def test_note_and_copy_are_ordered_where_the_advice_speaks_of_them(tmp_path: Path) -> None:
+    with till(tmp_path, printer={"driver": "escpos", "port": "tcp://127.0.0.1:9"}) as place:
+        screen = place.screen
+        place.enter()
+        place.paid("000122")
+        screen.shows("release", short="打印机异常", todo="查看打印机")
+        screen.press("press-reprint")
+        screen.wait(lambda: screen.text("toast") == "已交打印机")
+        place.unresolved("000123")
+        screen.shows("hold", short="冲正不成功,请店长决定")
+        screen.press("press-guarantee")
+        until(lambda: sum(job["what"] == "guarantee" for job in place.told("receipt.waiting")) == 2)
+        receipts = [job for job in place.told("receipt.waiting") if job["what"] == "receipt"]
+        assert len(receipts) == 1, "the original still waits for the printer: it is the answer, and no copy is made"
+
+
 def test_a_refusal_is_a_sentence_and_a_press_that_got_lost_is_said(place: Till) -> None:
     screen = place.screen
     key = place.unresolved("000123")

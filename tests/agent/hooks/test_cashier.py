@@ -30,7 +30,7 @@ async def unresolved(house: OpenHouse, stan: str = "000123") -> str:
 @housed()
 async def test_nothing_is_shown_of_a_quiet_till(house: OpenHouse) -> None:
     shown = await till(house)
-    assert (shown["now"], shown["yesterday"], shown["payments"], shown["lang"]) == ([], [], [], "zh")
+    assert (shown["now"], shown["yesterday"], shown["payments"], shown["todo"], shown["lang"]) == ([], [], [], [], "zh")
     assert shown["seq"] == house.store.seq
 
 
@@ -109,6 +109,21 @@ async def test_payments_that_may_have_replaced_another_are_named(house: OpenHous
     assert len(payments) == PAYMENTS_MAX
     assert payments[0]["whose"]["zh"].startswith("尾号0128 · 流水号000007 · ")
     assert payments[0]["amount_fen"] == 100
+
+
+@housed()
+async def test_what_the_cashier_has_to_do_beside_the_cases_is_said_once(house: OpenHouse) -> None:
+    for stan in ("000001", "000002"):
+        key = await house.doubt(stan)
+        before = [{"zh": "在终端上签到", "en": "sign in on the terminal"}] if stan == "000002" else []
+        assert (await till(house))["todo"] == before
+        await house.do(e.HostReachable())
+        await house.host_answers(key, "A0")
+        await house.do(e.LineLost())
+        await house.do(e.HostUnreachable())
+    assert [said["zh"] for said in (await till(house))["todo"]] == ["在终端上签到"]
+    await house.post("/v1/terminal", {"event": "signed_in"})
+    assert (await till(house))["todo"] == []
 
 
 @housed()
