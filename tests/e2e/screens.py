@@ -54,6 +54,7 @@ def play(place: Till, paper: Paper, shoot: Callable[[str], None]) -> None:
     screen.shows("release", short="交易成功,缺纸请装纸", todo="查看打印机")
     shoot("release")
     paper.order("paper_in")
+    screen.shows("release", short="交易成功,请取小票")
     screen.wait(lambda: not screen.text("todo"))
     place.agent.kill()
     screen.shows("lost")
