@@ -2,7 +2,7 @@
 "use strict";
 
 var SHOWN_MS = 180000;   // so long something that is over stays in view
-var till = null, chosen = null, seen = {}, spoken = "", watch = null;
+var till = null, chosen = null, seen = {}, loaded = false, spoken = "", watch = null;
 
 /* ── sound: tones, no file; browsers keep silent until the first touch ── */
 
@@ -41,11 +41,16 @@ var Sound = {
 
 function put(id, text) { if (byId(id).textContent !== text) { byId(id).textContent = text; } }
 
-/* Something that is over goes out of view some minutes after it was first seen so; how it stood stays in the agent. */
-function inView(card) {
-  var name = card.id + card.advice.code, now = performance.now();
-  if (!(name in seen)) { seen[name] = card.age_ms === null || card.age_ms > SHOWN_MS ? now - (till.fresh ? SHOWN_MS : 0) : now; }
-  return card.live || now - seen[name] < SHOWN_MS;
+/* Something that is over goes out of view some minutes after it was first seen so, or at once when it was so long before the
+   page was opened; how it stood stays in the agent. */
+function inView() {
+  var now = performance.now(), before = seen;
+  seen = {};
+  return till.now.filter(function (card) {
+    var name = card.id + card.advice.code, old = !loaded && (card.age_ms === null || card.age_ms > SHOWN_MS);
+    seen[name] = name in before ? before[name] : old ? now - SHOWN_MS : now;
+    return card.live || now - seen[name] < SHOWN_MS;
+  });
 }
 
 function draw(meaning, texts) {
@@ -73,26 +78,25 @@ function drawCard(card) {
 }
 
 function drawNoted(card) {
-  clear(byId("noted"));
-  (card ? card.noted : []).forEach(function (said) { byId("noted").appendChild(make("li", "", Speech.of(said))); });
+  var notes = card ? card.noted : [];
+  if (!changed("noted", notes)) { return; }
+  notes.forEach(function (said) { byId("noted").appendChild(make("li", "", Speech.of(said))); });
 }
 
 function drawTodo() {
-  clear(byId("todo"));
-  (till ? till.todo : []).forEach(function (said) { byId("todo").appendChild(make("li", "", Speech.say("todo", {what: Speech.of(said)}))); });
+  var tasks = till ? till.todo : [];
+  if (!changed("todo", tasks)) { return; }
+  tasks.forEach(function (said) { byId("todo").appendChild(make("li", "", Speech.say("todo", {what: Speech.of(said)}))); });
 }
 
 function drawPresses(card) {
-  var presses = byId("presses"), name = card ? card.id + card.presses.join() + Speech.lang : "";
-  if (presses.getAttribute("data-for") === name) { return; }
-  presses.setAttribute("data-for", name);
-  clear(presses);
+  if (!changed("presses", card ? [card.id, card.presses] : [])) { return; }
   (card ? card.presses : []).forEach(function (press, index) {
     var button = make("button", index < 3 ? "" : "extra", Speech.say(press, {}));
     button.type = "button";
     button.id = "press-" + press;
     button.addEventListener("click", function () { PRESSES[press](card.id); });
-    presses.appendChild(button);
+    byId("presses").appendChild(button);
   });
 }
 
@@ -107,8 +111,8 @@ function row(card) {
 }
 
 function drawOthers(cards, more) {
-  clear(byId("other"));
   byId("others").hidden = !cards.length;
+  if (!changed("other", [cards, more])) { return; }
   cards.forEach(function (card) {
     var line = row(card), button = make("button", line.className);
     button.type = "button";
@@ -123,8 +127,8 @@ function drawOthers(cards, more) {
 
 function drawLeft() {
   var cards = till ? till.yesterday : [], more = till ? till.more_yesterday : 0;
-  clear(byId("yesterday"));
   byId("left").hidden = !cards.length;
+  if (!changed("yesterday", [cards, more])) { return; }
   put("leftover", Speech.say(more ? "left_more" : "left", {n: cards.length, more: more}));
   cards.forEach(function (card) {
     var line = row(card), todo = make("div", "do");
@@ -142,7 +146,7 @@ function drawLeft() {
 function redraw() {
   Sound.label();
   if (!till) { return; }
-  var cards = till.now.filter(inView);
+  var cards = inView();
   /* Large stands what was opened last, what somebody chose, or an earlier one that still runs: never an earlier "pay again". */
   var main = cards.filter(function (card) { return card.id === chosen; })[0]
     || cards.filter(function (card) { return !card.earlier || card.live; })[0] || null;
@@ -153,7 +157,6 @@ function redraw() {
   drawPresses(main);
   drawOthers(cards.filter(function (card) { return card !== main; }), till.more_now);
   drawLeft();
-  till.fresh = false;
 }
 
 /* Nothing that was said before stays: not a release, not a "pay again", no button. */
@@ -170,12 +173,11 @@ function lose(why) {
 }
 
 function show(value) {
-  var first = !Object.keys(seen).length;
   if (till && value.now[0] && till.now[0] && value.now[0].id !== till.now[0].id) { chosen = null; }
   till = value;
-  till.fresh = first;
   Speech.byTerminal(value.lang);
   redraw();
+  loaded = true;
 }
 
 /* ── what people press ── */
@@ -188,7 +190,7 @@ var Sheet = {
     if (!card) { return; }
     put("ask", ask); put("trouble", "");
     put("about", money(card.advice.amount_fen) + " · " + Speech.of(card.whose));
-    clear(byId("choices"));
+    empty(byId("choices"));
     choices.forEach(function (choice) { byId("choices").appendChild(choice); });
     byId("sheet").hidden = false;
     (byId("choices").querySelector("input, button") || byId("close")).focus();

@@ -17,7 +17,18 @@ function make(tag, name, text) {
   return element;
 }
 
-function clear(element) { while (element.firstChild) { element.removeChild(element.firstChild); } }
+function empty(element) { while (element.firstChild) { element.removeChild(element.firstChild); } }
+
+/* True, and the element with this id emptied, when it shows something else than `value` or another language: what stays the
+   same is not built anew, so that no finger loses the button beneath it. Ages go on by themselves and change nothing. */
+var drawn = {};
+function changed(id, value) {
+  var text = Speech.lang + JSON.stringify(value, function (key, each) { return key === "age_ms" ? undefined : each; });
+  if (drawn[id] === text) { return false; }
+  drawn[id] = text;
+  empty(byId(id));
+  return true;
+}
 
 /* ── language ── */
 

@@ -15,10 +15,10 @@ function line(first, second, tag, meaning, opens) {
   return button;
 }
 
-function fill(id, rows) {
-  clear(byId(id));
-  rows.forEach(function (each) { byId(id).appendChild(each); });
-  if (!rows.length) { byId(id).appendChild(make("p", "", Speech.say("nothing", {}))); }
+function fill(id, values, row) {
+  if (!changed(id, values)) { return; }
+  values.forEach(function (each) { byId(id).appendChild(row(each)); });
+  if (!values.length) { byId(id).appendChild(make("p", "", Speech.say("nothing", {}))); }
 }
 
 function draw() {
@@ -26,18 +26,17 @@ function draw() {
   byId("story").hidden = !story;
   if (story) { drawStory(); }
   if (!overview) { return; }
-  clear(byId("facts"));
-  overview.facts.forEach(function (fact) {
+  fill("facts", overview.facts, function (fact) {
     var pair = make("div", fact.bad ? "bad" : "");
     pair.appendChild(make("dt", "", fact.name));
     pair.appendChild(make("dd", "", fact.value));
-    byId("facts").appendChild(pair);
+    return pair;
   });
-  fill("tasks", overview.tasks.map(function (task) {
-    return line(task.what, Speech.say("owner", {owner: task.owner, next: task.next_action}) + " · " + task.at, task.number, "hold",
-      task.transaction);
-  }));
-  fill("transactions", overview.transactions.map(function (item) { return line(item.title, item.at, item.state, item.meaning, item.id); }));
+  fill("tasks", overview.tasks, function (task) {
+    var next = Speech.say("owner", {owner: task.owner, next: task.next_action}) + " · " + task.at;
+    return line(task.what, next, task.number, "hold", task.transaction);
+  });
+  fill("transactions", overview.transactions, function (item) { return line(item.title, item.at, item.state, item.meaning, item.id); });
 }
 
 function drawStory() {
@@ -46,7 +45,7 @@ function drawStory() {
   byId("advice").textContent = story.advice;
   byId("long").textContent = story.advice_long;
   byId("reason").textContent = story.reason;
-  clear(byId("lines"));
+  if (!changed("lines", story.lines)) { return; }
   story.lines.forEach(function (each) {
     var item = make("li", each.own ? "" : "other");
     item.appendChild(make("time", "", each.at));

@@ -188,6 +188,11 @@ def test_what_yesterday_left_stays_until_somebody_has_read_it(place: Till) -> No
     place.dispose(key, goods="released")
     place.settle()
     screen.shows("none", yesterday="未到账,请向顾客补收", leftover="以前未了的事(1)")
+    screen.run("window.kept = document.querySelector('#yesterday button')")
+    asked: list[str] = screen.requests()[:0]
+    place.app.call("POST", "/v1/terminal", {"event": "rebooted"})
+    screen.wait(lambda: asked.extend(screen.requests()) or asked.count(f"{place.url}/v1/cashier") >= 2)  # the first was answered
+    assert screen.run("return kept === document.querySelector('#yesterday button')"), "no finger loses the button beneath it"
     screen.press("我已看过")
     screen.type("field-by", "07号 王")
     screen.press_first("choices")
