@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from agent import exits
+from tests.support.agent import Agent
 from tests.support.app import PAN, until
 from tests.support.till import TOKEN, Till, till
 
@@ -189,7 +191,8 @@ def test_what_yesterday_left_stays_until_somebody_has_read_it(place: Till) -> No
     place.settle()
     screen.shows("none", yesterday="未到账,请向顾客补收", leftover="以前未了的事(1)")
     screen.run("window.kept = document.querySelector('#yesterday button')")
-    asked: list[str] = screen.requests()[:0]
+    screen.requests()
+    asked: list[str] = []
     place.app.call("POST", "/v1/terminal", {"event": "rebooted"})
     screen.wait(lambda: asked.extend(screen.requests()) or asked.count(f"{place.url}/v1/cashier") >= 2)  # the first was answered
     assert screen.run("return kept === document.querySelector('#yesterday button')"), "no finger loses the button beneath it"
@@ -247,6 +250,15 @@ def test_a_link_works_once_and_the_tab_keeps_its_way_in(place: Till) -> None:
     assert screen.run("return document.querySelectorAll('#presses button').length") == 0
     place.enter()
     screen.shows("none", word="等待下一笔")
+
+
+def test_without_a_loopback_port_the_command_says_what_is_missing(agent: Agent) -> None:
+    for lang in ("zh", "en"):
+        refused = agent.cli("page", "--lang", lang)
+        assert (refused.returncode, refused.stdout) == (exits.UNAVAILABLE, "")
+        assert "hook.listen" in refused.stderr
+    agent.kill()
+    assert "reversald run" in agent.cli("page", "--lang", "en").stderr
 
 
 def test_nothing_that_somebody_wrote_becomes_markup(tmp_path: Path) -> None:
