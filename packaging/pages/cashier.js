@@ -71,7 +71,8 @@ function draw(meaning, texts) {
 function drawCard(card) {
   var zh = Speech.lang === "zh", advice = card.advice;
   draw(card.meaning, {
-    earlier: card.earlier ? Speech.say("earlier", {}) : "", amount: money(advice.amount_fen), whose: Speech.of(card.whose), word: Speech.of(card.word), short: zh ? advice.zh : advice.en,
+    earlier: card.earlier ? Speech.say("earlier", {}) : "", amount: money(advice.amount_fen), whose: Speech.of(card.whose),
+    word: Speech.of(card.word), short: zh ? advice.zh : advice.en,
     long: zh ? advice.zh_long : advice.en_long, reason: zh ? advice.reason_zh : advice.reason_en,
     said: Speech.of(card.customer), name: card.id + advice.code
   });
