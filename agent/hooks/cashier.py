@@ -21,7 +21,7 @@ RECENT = 12  # among these the payment is looked for that replaced another one
 NOW_MAX = 6
 YESTERDAY_MAX = 20
 PAYMENTS_MAX = 5
-TODO_MAX = 4
+TASKS_MAX = 4
 _CASES = {*OWN_INCIDENT.values(), "settlement"}  # what is to be done about these is the advice of their cards
 
 
@@ -40,7 +40,7 @@ def till(house: House) -> b.Till:
         now=tuple(card(house, row) for row in now[:NOW_MAX]), more_now=max(0, len(now) - NOW_MAX),
         yesterday=tuple(unread[:YESTERDAY_MAX]), more_yesterday=max(0, len(unread) - YESTERDAY_MAX),
         payments=tuple(b.Payment(row.id, row.amount_fen, _whose(state, row)) for row in paid[:PAYMENTS_MAX]),
-        todo=tuple(_todo(state)[:TODO_MAX]),
+        todo=tuple(_todo(state)[:TASKS_MAX]),
     )
 
 
