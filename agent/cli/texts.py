@@ -278,10 +278,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "still-reversing": ("程序仍在处理这笔,请稍后再试", "the agent is still busy with it; try again in a moment"),
     "already-closed": ("此事件已结", "the incident is closed already"),
     "page_link": ("在本机浏览器中打开,只能用一次,{valid}内有效", "open it in a browser on this terminal, once, within {valid}"),
-    "no-page-port": (
-        "请先设置 hook.listen 和 hook.token_file:浏览器经本机端口进入",
-        "set hook.listen and hook.token_file first: a browser comes in over the loopback port",
-    ),
+    "no-page-port": ("浏览器经本机端口进入:请先设置 hook.listen 和 hook.token_file", "first set hook.listen and hook.token_file"),
     "resolved": ("{incident} {code}:已结案,{how}", "{incident} {code}: closed, {how}"),
     "nothing_open": ("{text} 没有未结事件", "nothing about {text} is open"),
     "several_incidents": ("{text} 有多个未结事件,请用事件号:{ids}", "several incidents of {text} are open, use a number: {ids}"),

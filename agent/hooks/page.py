@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from agent.core import screen
+from agent.core.display import READY as DISPLAY_READY
 from agent.core.model import Incident, Transaction
 from agent.core.playbook import advise
 from agent.core.state import State
@@ -32,10 +33,11 @@ LINES_MAX = 500  # of one story: the newest
 NAMES = {
     "terminal": ("终端", "Terminal"), "agent": ("程序", "Agent"), "pending": ("待冲正", "Pending reversals"),
     "doubt": ("疑账金额", "Money in doubt"), "line": ("线路", "Line"), "printer": ("打印机", "Printer"),
+    "display": ("客显", "Display"),
     "batch": ("批次", "Batch"), "journal": ("日志", "Journal"),
 }
 _LINE = {"up": ("通", "up"), "down": ("不通", "down"), "unknown": ("未知", "unknown")}
-_NO_PRINTER = ("未配置", "none configured")
+_NONE = ("未配置", "none configured")
 _AGENT = ("版本 {version},第 {boots} 次开机,模式 {mode}", "version {version}, boot {boots}, mode {mode}")
 _PENDING = ("{n} 笔,最早 {age}", "{n}, the oldest for {age}")
 _PRINTER = ("{fault},{paper};待打印 {jobs} 单", "{fault}, {paper}; {jobs} waiting")
@@ -75,16 +77,18 @@ def _facts(house: House, lang: Lang) -> list[b.Fact]:
         ),
         "doubt": amount(status.money_in_doubt_fen, lang),
         "line": _in(lang, _LINE[status.line]),
-        "printer": _in(lang, _NO_PRINTER) if status.printer == "disabled" else _in(
+        "printer": _in(lang, _NONE) if status.printer == "disabled" else _in(
             lang, _PRINTER, fault=word("fault", status.printer, lang), paper=word("paper", status.paper, lang),
             jobs=status.jobs_waiting,
         ),
+        "display": _in(lang, _NONE) if status.display == "disabled" else word("fault", status.display, lang),
         "batch": f"{status.batch or '-'} {word('batch', status.batch_state, lang)}",
         "journal": _in(lang, _JOURNAL, seq=status.journal_seq, hash=status.journal_hash[:12]),
     }
     bad = {
         "pending": status.pending_reversals > 0, "doubt": status.money_in_doubt_fen > 0, "line": status.line == "down",
         "printer": status.printer not in {"none", "unknown", "disabled"},
+        "display": status.display not in {*DISPLAY_READY, "disabled"},
     }
     return [b.Fact(_in(lang, NAMES[name]), text, bad.get(name, False)) for name, text in said.items()]
 

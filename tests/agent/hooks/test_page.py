@@ -10,7 +10,8 @@ from tests.support.house import PAN, OpenHouse, housed
 async def test_a_quiet_terminal_in_both_languages(house: OpenHouse) -> None:
     zh, en = await house.get("/v1/overview"), await house.get("/v1/overview?lang=en")
     assert (zh["lang"], en["lang"]) == ("zh", "en")
-    assert [fact["name"] for fact in zh["facts"]] == ["终端", "程序", "待冲正", "疑账金额", "线路", "打印机", "批次", "日志"]
+    names = ["终端", "程序", "待冲正", "疑账金额", "线路", "打印机", "客显", "批次", "日志"]
+    assert [fact["name"] for fact in zh["facts"]] == names
     assert [fact["value"] for fact in en["facts"]][2:6] == ["0", "CNY 0.00", "unknown", "state unknown, paper unknown; 0 waiting"]
     assert not any(fact["bad"] for fact in zh["facts"])
     assert (zh["tasks"], zh["transactions"]) == ([], [])
