@@ -24,12 +24,11 @@ FILES = {".gitignore", "README.md", "dev", "pyproject.toml", "LICENSE"}
 # Libraries that only some commands need. When `reversald run` starts they would cost time and memory on every terminal.
 NOT_AT_START = {
     "PIL": "only the simulated printer draws",
+    "agent.hooks.cashier": "only with a browser",
+    "agent.hooks.page": "only with a browser",
     "agent.journal.reader": "commands read a journal that is not theirs; the daemon has its own",
     "agent.journal.readonly": "the same",
     "agent.wording": "most merchants speak our words, and its rules take long to compile",
-    "agent.hooks.cashier": "only with a browser",
-    "agent.hooks.page": "only with a browser",
-    "agent.cli": "commands import the daemon, never the other way",
     "asyncpg": "the fleet's",
     "csv": "settlement files are read by a command",
     "device.simulator": "simulated peers are not part of a terminal",
