@@ -72,8 +72,7 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "Undone elsewhere: {how:by_hand}[, transaction {by}]; no reversal is sent any more",
     ),
     "reversal.opened": (
-        "开始冲正 {amount_fen:fen},原因 {reason:reason}",
-        "Reversal of {amount_fen:fen} opened, reason {reason:reason}",
+        "开始冲正 {amount_fen:fen},原因 {reason:reason}", "Reversal of {amount_fen:fen} opened, reason {reason:reason}",
     ),
     "reversal.sent": ("第 {send} 次发送冲正,原因 {reason:reason}", "Reversal sent, number {send}, reason {reason:reason}"),
     "reversal.confirmed": (

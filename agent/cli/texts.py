@@ -18,9 +18,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "日志已损坏 {path}:{detail};请先备份此文件,再运行 reversald verify",
         "the journal {path} is damaged: {detail}; keep a copy of the file, then run reversald verify",
     ),
-    "changing": (
-        "日志正在变动,无法读取 {path};请稍后再试", "the journal {path} is changing hands; try again in a moment",
-    ),
+    "changing": ("日志正在变动,无法读取 {path};请稍后再试", "the journal {path} is changing hands; try again in a moment"),
     "foreign": (
         "{path} 不是本程序的日志;请检查 storage.path", "{path} is not a journal of this program; check storage.path",
     ),
