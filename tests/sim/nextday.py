@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.core import event as e
 from agent.core.accounts import Settled
+from agent.core.calendar import grace_day
 from agent.core.change import Decision
 from agent.core.model import Disposition, Incident, Job, Reversal, Row, Transaction
 from agent.core.verdict import day_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 TERMINAL = "12345678"
 DAY_MS = 86_400_000
+LATE = 6  # the day of a late line, counted from the first one
 SAID: tuple[dict[str, Any], ...] = (
     {}, {"goods": "held"}, {"goods": "released"}, {"goods": "returned"}, {"replaced_by": "cash"},
 )
@@ -44,8 +46,8 @@ class NextDay:
         random = Random(world.seed ^ 0x5E771E)
         self.chance = random.random
         self.netted = self.chance() < 0.3
-        self.late: set[str] = set()  # what comes a day later than the rest
         self.first = world.machine.wall_base // DAY_MS - 3  # every day that a clock could name
+        self.coming: set[str] = set()  # whose lines are in the later file
 
     def play(self) -> None:
         """Files day by day, the first one twice, people in between. Raises Violation."""
@@ -57,6 +59,7 @@ class NextDay:
         self._bring(attempts, days, today)
         if self._bring(attempts, days, today).new:
             raise Violation("9", "the same file again counted anew")
+        self.coming.clear()
         self._bring(attempts, tuple(range(days[-1] + 1, days[-1] + 3)), later)
         self._bring(attempts, tuple(range(days[-1] + 3, days[-1] + 9)), [])
         for attempt in attempts:
@@ -87,8 +90,6 @@ class NextDay:
                 continue
             own, other = ("debit", "credit") if entry.direction > 0 else ("credit", "debit")
             late = self.chance() < 0.2
-            if late:
-                self.late.add(attempt.id)
             (later if late else today).append(self._line(attempt, entry.amount_fen, own, late=late))
             if entry.reversed:
                 late = late or self.chance() < 0.5
@@ -96,7 +97,9 @@ class NextDay:
         return today, later
 
     def _line(self, attempt: "Attempt", amount_fen: int, direction: str, *, late: bool) -> Settled:
-        day = self.first + (6 if late else 5)
+        day = self.first + (LATE if late else 5)
+        if late:
+            self.coming.add(attempt.id)
         return Settled(1, day, direction, amount_fen, attempt.key[0], attempt.key[1])  # type: ignore[arg-type]
 
     def _bring(self, attempts: "list[Attempt]", days: tuple[int, ...], lines: list[Settled]) -> Any:
@@ -120,10 +123,17 @@ class NextDay:
         net = self._net(attempt, row)
         if row.refund is not None and row.refund.open and net <= 0:
             raise Violation("9", f"a refund of {attempt.id} is wanted and its net is {net} fen")
-        # With a clock that was a day behind the grace ends a day early, and a line that is late comes after it.
-        early = attempt.id in self.late and (day_of(row) or 0) < self.first + 3
-        if row.account.case == "collect" and net > 0 and not early:
+        if row.account.case == "collect" and net > 0 and not self._beyond_grace(row):
             raise Violation("9", f"{attempt.id} is to be collected and was booked")
+
+    def _beyond_grace(self, row: Transaction) -> bool:
+        """Its line is still to come, after the grace day by the terminal's own date: its clock was behind the host's.
+
+        Nothing on the terminal shows that, so the verdict may be too early; once the line is there it must be right.
+        """
+        day = day_of(row)
+        policy = self.world.machine.policy
+        return row.id in self.coming and day is not None and grace_day(policy, day, row.kind) < self.first + LATE
 
     def _net(self, attempt: "Attempt", row: Transaction) -> int:
         """What it moved, with the void by which a person undid it while the agent was in doubt."""

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from agent.core import event as e
 from agent.core.model import Account, Evidence, Original
 from tests.agent.core.books import D0, bring, final, line, say, stuck
-from tests.agent.core.world import DAY, SECOND, World
+from tests.agent.core.world import DAY, MORNING_MS, SECOND, World
 
 
 def account(world: World, key: str = "a") -> Account:
@@ -202,6 +202,19 @@ def test_a_late_line_after_the_verdict_is_taken_all_the_same() -> None:
     bring(world, days=(D0 + 7,))
     assert world.transaction().state == "resolved"
     assert world.advice().code == "N6a"
+
+
+def test_a_clock_that_is_a_day_behind_calls_a_payment_never_booked_too_early_and_the_late_line_makes_it_good() -> None:
+    """Nothing on the terminal shows such a clock (docs/reliability.md, "What is not promised")."""
+    world = World(wall_ms=MORNING_MS - DAY)
+    world.doubt()
+    world.connect()
+    world.reply("94")
+    bring(world, days=(D0 - 1, D0, D0 + 1, D0 + 2))  # the last day on which the line of a sale of D0 - 1 may come
+    assert (account(world).verdict, account(world).case) == ("not_settled", "collect")
+    bring(world, line(day=D0 + 3), days=(D0 + 3, D0 + 4))  # of a sale of D0: as late as the grace allows
+    assert (account(world).verdict, account(world).final, account(world).case) == ("settled", True, "contact")
+    assert world.advice().code == "P15"
 
 
 # ── what is owed ─────────────────────────────────────────────────────────────────────────────────────────────────────
