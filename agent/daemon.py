@@ -147,6 +147,7 @@ class Daemon:
         if self.inbox.state.agent.version not in {"", self._version}:
             checkpoint.owe(self._store)
         await self.inbox.submit(Booted(version=self._version, policy=policy_of(self._config)))
+        await self.inbox.tell_damage()
         self._ear.open()
         await self.door.open(self._config.hook.socket, _address(self._config.hook.listen))
         if self._relay is not None and self._config.relay is not None:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -56,6 +56,7 @@ class Inbox:
     ) -> None:
         self.store = store
         self.state = store.load()
+        store.damage_seen = self._stop  # also by who only reads
         self._clock = clock
         self._dispatch = dispatch
         self._committed = committed
@@ -92,6 +93,14 @@ class Inbox:
             asyncio.get_running_loop().call_later(RETRY_S, self.tell, event)
         elif error is not None:
             log.error("a %s was not taken: %s", type(event).__name__, error)
+
+    async def tell_damage(self) -> None:
+        """What the start had to mend on the disk, told once."""
+        damage = self.store.damage()
+        if damage is not None:
+            log.error("bits flipped on the disk; made anew: %s; set aside: %s", damage.restored, damage.lost)
+            await self.submit(damage)
+            self.store.take_notes(damage="")
 
     def turn(self) -> None:
         """Flush once even with nothing queued: proof that the inbox moves."""
@@ -272,12 +281,13 @@ class Inbox:
             if not item.future.done():
                 item.future.set_exception(error)
 
-    def _stop(self, error: StorageFailed, items: list[_Item]) -> None:
-        """The outcome of a commit is unknown: answer nothing as done, and let the daemon start anew from disk."""
-        self._failed = error
+    def _stop(self, error: StorageFailed, items: Sequence[_Item] = ()) -> None:
+        """The outcome of a commit is unknown, or a row is damaged: answer nothing as done; the daemon starts anew."""
+        first, self._failed = self._failed is None, error
         self._refuse([*items, *self._queue], error)
         self._queue.clear()
-        self._broken(error)
+        if first:
+            self._broken(error)
 
     def _arm(self) -> None:
         if self._timer is not None:

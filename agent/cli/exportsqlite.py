@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from agent.cli.exportjob import Job
 from agent.incident import moment
 from agent.journal.chain import Entry
-from agent.journal.store import TABLES
+from agent.journal.rows import TABLES
 
 BATCH = 500
 _TABLES: dict[Any, str] = {**TABLES}

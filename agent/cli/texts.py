@@ -150,6 +150,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "f_replay": ("重放结果不同:{detail}", "replay comes out differently: {detail}"),
     "f_row": ("记录与重放不符:{detail}", "a row is not what replay makes of it: {detail}"),
     "f_row_missing": ("缺少记录:{detail}", "a row is missing: {detail}"),
+    "f_sum": ("记录的校验和不符:{detail}", "a row is not what its check sum says: {detail}"),
     "f_column": ("索引列与记录不符:{detail}", "search columns differ from the row: {detail}"),
     # export
     "exported": ("已导出 {entries} 条到 {path}", "{entries} entries exported to {path}"),

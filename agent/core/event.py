@@ -12,6 +12,7 @@ from agent.core.happening import Happening as _Event
 from agent.core.model import ByHand, Disposition, Document, Evidence, Original, Outcome, Rail
 from agent.core.policy import Policy
 from agent.core.settlementevent import Acknowledged, RefundReported, SettlementImported
+from agent.core.storageevent import RowsDamaged
 
 
 class Booted(_Event, frozen=True):
@@ -325,8 +326,7 @@ Event = (
     | TerminalChanged
     | ReversalOrdered
     | IncidentResolved
-    | HostReachable
-    | HostUnreachable
+    | HostReachable | HostUnreachable
     | LineLost
     | SendFailed
     | HostReply
@@ -342,4 +342,5 @@ Event = (
     | JobFinished | PrinterSeen | TestPrintAsked | DisplayEvent
     | Configured
     | FleetEvent
+    | RowsDamaged
 )

@@ -33,6 +33,7 @@ from agent.core.displayevent import DisplaySeen, DisplayTestAsked
 from agent.core.model import Line, Now, Transaction
 from agent.core.settlementevent import Acknowledged, RefundReported, SettlementImported
 from agent.core.state import State, find
+from agent.core.storageevent import RowsDamaged
 
 NOTHING = Decision()
 
@@ -112,6 +113,11 @@ def _configured(state: State, event: e.Configured) -> None:
 def _clone_seen(state: State, _event: f.CloneSeen) -> None:
     state.tell("security.clone")
     incidents.open_one(state, "clone", None, "operator", "check_identity")
+
+
+def _rows_damaged(state: State, event: RowsDamaged) -> None:
+    state.tell("storage.damaged", restored=", ".join(event.restored) or None, lost=", ".join(event.lost) or None)
+    incidents.open_one(state, "storage", None, "technician", "replace_storage")
 
 
 def _deadline_passed(state: State, _event: e.DeadlinePassed) -> None:
@@ -230,6 +236,7 @@ _HANDLERS: dict[type, Callable[[State, Any], Decision | None]] = {
     f.Commanded: commands.commanded,
     f.CommandFinished: commands.finished,
     f.CommandRefused: commands.refused,
+    RowsDamaged: _rows_damaged,
 }
 
 assert set(_HANDLERS) == set(e.Event.__args__), "every event has its handler"

@@ -12,7 +12,7 @@ import msgspec
 from agent.core.accounts import Ledger
 from agent.core.change import Rejected
 from agent.core.commandbook import CommandBook
-from agent.core.model import Agent, Display, Incident, Job, Line, Printer, Reversal, Row, Streaks, Transaction
+from agent.core.model import Agent, Display, Line, Printer, Row, Streaks
 from agent.core.state import State
 from agent.journal import checkpoint
 from agent.journal.chain import GENESIS, Entry, verify
@@ -20,11 +20,14 @@ from agent.journal.checkpoint import Checkpoint
 from agent.journal.reader import Head, Reader
 from agent.journal.readonly import Unreadable
 from agent.journal.replay import Replay
-from agent.journal.store import SINGLES, TABLES
+from agent.journal.rows import COLUMNS, SINGLES, TABLES, columns_of, crc_of
+from agent.journal.schema import SUMMED
 
 FINDINGS_MAX = 100
 
-Kind = Literal["page", "missing", "changed", "unreadable", "index", "cut_tail", "told", "replay", "row", "row_missing", "column"]
+Kind = Literal[
+    "page", "missing", "changed", "unreadable", "index", "cut_tail", "told", "replay", "row", "row_missing", "column", "sum"
+]
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -45,13 +48,6 @@ class Audit(msgspec.Struct, frozen=True):
     findings: list[Finding]
 
 
-# The columns people search by, which must say what the row says.
-COLUMNS: dict[type, tuple[str, ...]] = {
-    Transaction: ("id", "number", "open", "state", "terminal_id", "batch", "stan", "amount_fen"),
-    Reversal: ("id", "number", "open", "state", "transaction"),
-    Incident: ("id", "number", "open", "state", "transaction", "code"),
-    Job: ("id", "number", "open", "state", "transaction"),
-}
 Watcher = Callable[[int, int], None]
 
 
@@ -88,18 +84,21 @@ def _rows(reader: Reader) -> tuple[list[Row], list[Finding]]:
     """All rows of record, and those that cannot be read or whose search columns say something else than the row."""
     rows: list[Row] = []
     findings: list[Finding] = []
-    for kind, table in TABLES.items():
-        names = ", ".join(f'"{name}"' for name in COLUMNS[kind])
-        for *columns, body in reader.database.all(f"SELECT {names}, body FROM {table}"):  # noqa: S608
+    kinds = {table: kind for kind, table in TABLES.items()}
+    summed = reader.database.all("PRAGMA user_version")[0][0] >= SUMMED
+    for table, names in COLUMNS.items():
+        columns_there = ", ".join([*(f'"{name}"' for name in names), "body", "crc" if summed else "NULL"])
+        for *columns, body, crc in reader.database.all(f"SELECT {columns_there} FROM {table}"):  # noqa: S608
+            kind = kinds.get(table) or SINGLES.get(str(columns[0]), Agent)
             row = _decoded(reader, kind, body, findings, columns[0])
-            if row is not None:
-                rows.append(row)
-                if _columns(row) != tuple(columns):
-                    findings.append(Finding("column", 0, f"{kind.__name__} {row.id}"))
-    for key, body in reader.database.all("SELECT id, body FROM singles"):
-        row = _decoded(reader, SINGLES.get(key, Agent), body, findings, key)
-        if row is not None:
+            if row is None:
+                continue
             rows.append(row)
+            name = f"{kind.__name__} {row.id}"
+            if columns_of(row) != tuple(columns):
+                findings.append(Finding("column", 0, name))
+            elif crc not in {None, crc_of(table, (*columns, body))}:
+                findings.append(Finding("sum", 0, name))
     return rows, findings
 
 
@@ -109,18 +108,6 @@ def _decoded(reader: Reader, kind: type, body: bytes, findings: list[Finding], k
     except Unreadable:
         findings.append(Finding("unreadable", 0, f"{kind.__name__} {key}"))
         return None
-
-
-def _columns(row: Row) -> tuple[object, ...]:
-    """What the search columns of a row must say."""
-    match row:
-        case Reversal():
-            said: dict[str, object] = {"transaction": row.id}
-        case Incident():
-            said = {"state": "open" if row.open else "closed"}
-        case _:
-            said = {}
-    return tuple(said[name] if name in said else getattr(row, name) for name in COLUMNS[type(row)])
 
 
 def _tail(reader: Reader, head: Head, known: Head | None) -> list[Finding]:

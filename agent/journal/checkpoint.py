@@ -14,6 +14,7 @@ from agent.core.commandbook import CommandBook
 from agent.core.model import Agent, Display, Incident, Job, Line, Now, Printer, Reversal, Row, Streaks, Transaction
 from agent.core.state import State
 from agent.journal.chain import Entry, canonical
+from agent.journal.rows import family_of
 from agent.journal.store import Store
 
 TYPE = "journal.checkpoint"
@@ -78,19 +79,12 @@ class Digest:
         return f"{self._sum:064x}"
 
 
-def parent(row: Row) -> str | None:
-    """The id of the transaction this row belongs to."""
-    if isinstance(row, Incident | Job):
-        return row.transaction
-    return row.id if isinstance(row, Transaction | Reversal) else None
-
-
 def kept(rows: Iterable[Row], number: int) -> Iterator[Row]:
     """Those whose family is younger than the ordinal `number`: what a checkpoint with this number does not delete."""
     rows = list(rows)
     numbers = {row.id: row.number for row in rows if isinstance(row, Transaction)}
     for row in rows:
-        family = parent(row)
+        family = family_of(row)
         own = row.number if isinstance(row, Transaction | Reversal | Incident | Job) else 0
         if numbers.get(family or "", own) > number:
             yield row

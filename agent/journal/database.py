@@ -19,8 +19,9 @@ SPILL_CACHED_PAGES = 16  # SQLite keeps the last pages of a spill in its cache o
 
 # Primary result codes of SQLite. After any of the second kind nothing is known of the commit, or nothing can be written.
 _FULL = 13
-_READONLY, _IOERR, _CORRUPT, _CANTOPEN, _NOTADB = 8, 10, 11, 14, 26
-_FAILED = frozenset({_READONLY, _IOERR, _CORRUPT, _CANTOPEN, _NOTADB})
+# Our statements are constants: one that cannot be prepared (_ERROR) means that the schema was spoilt.
+_ERROR, _READONLY, _IOERR, _CORRUPT, _CANTOPEN, _NOTADB = 1, 8, 10, 11, 14, 26
+_FAILED = frozenset({_ERROR, _READONLY, _IOERR, _CORRUPT, _CANTOPEN, _NOTADB})
 
 
 class StorageError(Exception):
@@ -40,8 +41,9 @@ def classify(error: Exception) -> StorageError | None:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         code = getattr(error, "extendedresult", None)
-    if code is None:
-        return None
+    if code is None:  # text that is none is no error of SQLite's, but of its Python side
+        spoilt = isinstance(error, UnicodeDecodeError | sqlite3.OperationalError)
+        return StorageFailed("text in the database is spoilt") if spoilt else None
     primary = code & 0xFF
     if primary == _FULL:
         return StorageFull("the disk is full")
@@ -69,7 +71,7 @@ class Database:
         database = cls(connection, path)
         try:
             database.configure()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             connection.close()
             raise classify(error) or error from error
         return database
@@ -106,6 +108,14 @@ class Database:
             self.execute("COMMIT")
         except Exception as error:
             self._roll_back()
+            raise classify(error) or error from error
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Questions that raise StorageFailed where the file itself is damaged."""
+        try:
+            yield
+        except Exception as error:
             raise classify(error) or error from error
 
     def _roll_back(self) -> None:

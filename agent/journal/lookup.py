@@ -1,7 +1,7 @@
 """Transactions looked up by what people and settlement files say: an id, a STAN, a key of the field; newest first in pieces."""
 
 from agent.core.model import Transaction
-from agent.journal.store import DECODERS, Store
+from agent.journal.store import Store
 
 SCAN_CHUNK = 250  # rows read at once: about two milliseconds
 
@@ -27,5 +27,4 @@ def transaction(store: Store, key: str) -> Transaction | None:
 
 
 def _transactions(store: Store, where: str, parameters: tuple[object, ...]) -> list[Transaction]:
-    query = store.database.execute(f"SELECT body FROM transactions WHERE {where}", parameters)  # noqa: S608  (a constant)
-    return [DECODERS[Transaction].decode(body) for (body,) in query]
+    return store.select(Transaction, f"WHERE {where}", parameters)

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from agent.core.event import DispositionGiven, Event, HostReply, IncidentResolved, JobFinished, Opened
 from agent.core.fleetevent import Commanded
 from agent.core.model import Job, Row, Transaction
@@ -31,8 +29,7 @@ def rows(store: "Store", state: State, event: Event) -> list[Row]:
     elif isinstance(event, IncidentResolved) and event.transaction is None:
         return [row for row in (store.incident(event.incident),) if row is not None and row.id not in state.incidents]
     elif isinstance(event, JobFinished) and event.transaction is None:  # a late proof of a test page
-        bodies = store.database.execute(schema.JOB_BY_ID, (None, event.job))
-        return [msgspec.json.decode(body, type=Job) for (body,) in bodies if event.job not in state.jobs]
+        return [] if event.job in state.jobs else store.select(Job, f"WHERE {schema.JOB_BY_ID}", (None, event.job))
     else:
         key = getattr(event, "transaction", None)
         if key is not None and not (isinstance(event, JobFinished) and event.job in state.jobs):

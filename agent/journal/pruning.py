@@ -5,13 +5,14 @@ counting is cheap, and a till has quiet hours. Nothing that is open, was not del
 """
 
 from collections.abc import Callable, Generator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from agent.core.model import Incident, Job, Now, Reversal, Transaction
 from agent.journal import checkpoint
 from agent.journal.chain import GENESIS, Entry
 from agent.journal.checkpoint import Checkpoint, Digest
-from agent.journal.store import DECODERS, TABLES, Store
+from agent.journal.rows import TABLES, family_of, parent_column
+from agent.journal.store import Store
 
 SLICE_ROWS = 500  # a few milliseconds of reading
 BATCH_ROWS = 100  # deleted in one commit, which fits into the grown WAL
@@ -126,17 +127,14 @@ class Pruner:
         """The ordinal of the last old transaction before the first young one."""
         after = number
         while True:
-            chunk = self._store.database.execute(
-                "SELECT number, body FROM transactions WHERE number > ? ORDER BY number LIMIT ?", (after, SLICE_ROWS)
-            ).fetchall()
-            for found, body in chunk:
-                wall_ms = DECODERS[Transaction].decode(body).opened.wall_ms
-                if age.young(wall_ms):
+            chunk = self._store.select(Transaction, "WHERE number > ? ORDER BY number LIMIT ?", (after, SLICE_ROWS))
+            for row in chunk:
+                if age.young(row.opened.wall_ms):
                     return number
-                number = found if age.old(wall_ms) else number
+                number = row.number if age.old(row.opened.wall_ms) else number
             if len(chunk) < SLICE_ROWS:
                 return number
-            after = chunk[-1][0]
+            after = chunk[-1].number
             yield
 
     def _old_entries(self, age: _Age, opened: frozenset[str], first: int) -> Generator[None, None, int]:
@@ -173,21 +171,22 @@ class Pruner:
 
     def _count(self, kind: type, number: int, opened: frozenset[str], digest: Digest) -> Generator[None, None, None]:
         """Add the closed rows of one table that stay."""
-        table, after = TABLES[kind], 0
-        column = "r.id" if kind in {Transaction, Reversal} else 'r."transaction"'
-        query = (
-            f"SELECT r.number, r.body, {column}, r.open, coalesce(t.number, r.number) FROM {table} r "  # noqa: S608
-            f"LEFT JOIN transactions t ON t.id = {column} WHERE r.number > ? ORDER BY r.number LIMIT ?"
-        )
+        after = 0
         while True:
-            chunk = self._store.database.execute(query, (after, SLICE_ROWS)).fetchall()
-            for _, body, family, is_open, family_number in chunk:
-                if family not in opened and not (family is None and is_open) and family_number > number:
-                    digest.add(DECODERS[kind].decode(body))
+            chunk = self._store.select(kind, "WHERE number > ? ORDER BY number LIMIT ?", (after, SLICE_ROWS))
+            for row in chunk:
+                family = family_of(row)
+                if family not in opened and not (family is None and row.open) and self._family_number(row, family) > number:
+                    digest.add(row)
             yield
             if len(chunk) < SLICE_ROWS:
                 return
-            after = chunk[-1][0]
+            after = chunk[-1].number
+
+    def _family_number(self, row: Any, family: str | None) -> int:
+        """The ordinal of its transaction, or its own."""
+        query = self._store.database.execute("SELECT number FROM transactions WHERE id = ?", (family,))
+        return int(next((number for (number,) in query), row.number))
 
     # ── deleting ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -199,7 +198,7 @@ class Pruner:
         while keys := self._closed_families(number):
             marks = ", ".join("?" * len(keys))
             self._store.delete(
-                *((f"DELETE FROM {table} WHERE {_parent(kind)} IN ({marks})", keys) for kind, table in TABLES.items())  # noqa: S608
+                *((f"DELETE FROM {table} WHERE {parent_column(kind)} IN ({marks})", keys) for kind, table in TABLES.items())  # noqa: S608
             )
             yield
         for table in (TABLES[Incident], TABLES[Job]):
@@ -221,12 +220,8 @@ class Pruner:
 
     def _closed_families(self, number: int) -> list[str]:
         members = " ".join(
-            f"AND NOT EXISTS (SELECT 1 FROM {TABLES[kind]} m WHERE m.{_parent(kind)} = t.id AND m.open)"  # noqa: S608
+            f"AND NOT EXISTS (SELECT 1 FROM {TABLES[kind]} m WHERE m.{parent_column(kind)} = t.id AND m.open)"  # noqa: S608
             for kind in (Reversal, Incident, Job)
         )
         query = f"SELECT id FROM transactions t WHERE number <= ? AND NOT open {members} ORDER BY number LIMIT ?"  # noqa: S608
         return [key for (key,) in self._store.database.execute(query, (number, BATCH_ROWS // 4))]
-
-
-def _parent(kind: type) -> str:
-    return "id" if kind in {Transaction, Reversal} else '"transaction"'

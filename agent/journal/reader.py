@@ -12,8 +12,8 @@ from agent.core.model import Incident, Job, Reversal, Row, Stamp, Transaction
 from agent.core.state import State
 from agent.journal.chain import GENESIS, Entry
 from agent.journal.readonly import ReadOnly, Unreadable
+from agent.journal.rows import DECODERS, SINGLES, TABLES, parent_column
 from agent.journal.schema import JOB_BY_ID
-from agent.journal.store import DECODERS, SINGLES, TABLES
 
 CHUNK = 500  # entries in one question
 SCAN = 20_000  # entries looked through in one question
@@ -147,8 +147,7 @@ class Reader:
         """Every row of one transaction, oldest first."""
         rows: list[Row] = []
         for kind, table in TABLES.items():
-            column = "id" if kind in {Transaction, Reversal} else '"transaction"'
-            query = f"SELECT body FROM {table} WHERE {column} = ? ORDER BY number"  # noqa: S608
+            query = f"SELECT body FROM {table} WHERE {parent_column(kind)} = ? ORDER BY number"  # noqa: S608
             rows += [self.row(kind, body) for (body,) in self.database.all(query, (transaction,))]
         return rows
 
@@ -179,7 +178,7 @@ class Reader:
 
     def job(self, transaction: str | None, key: str) -> Job | None:
         """The print job with this id, of this transaction or of none."""
-        rows = self.database.all(JOB_BY_ID, (transaction, key))
+        rows = self.database.all(f"SELECT body FROM jobs WHERE {JOB_BY_ID}", (transaction, key))  # noqa: S608  (a constant)
         return self.row(Job, rows[0][0]) if rows else None
 
     # ── incidents ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,9 +11,10 @@ from agent.journal.database import Database, StorageFailed
 if TYPE_CHECKING:
     from sqlite_utils import Database as Utils
 
-VERSION = 1
+VERSION = 2
+SUMMED = 2  # from this version on rows have check sums
 # A job by its transaction, which has an index: one on the id would cost a page in the commit of every receipt.
-JOB_BY_ID = 'SELECT body FROM jobs WHERE "transaction" IS ? AND id = ?'
+JOB_BY_ID = '"transaction" IS ? AND id = ?'
 
 
 def migrate(database: Database) -> None:
@@ -71,5 +72,13 @@ def _first(utils: "Utils") -> None:
     utils.execute("INSERT INTO meta VALUES ('epoch', ?), ('cursor', '0'), ('scrub_owed', '0')", [str(uuid4())])
 
 
-_STEPS = (_first,)
+def _second(utils: "Utils") -> None:
+    """Check sums of rows, which get them when they change; the roll of what is open; a place for rows no sum bears out."""
+    for table in ("transactions", "reversals", "incidents", "jobs", "singles"):
+        utils.table(table).add_column("crc", int)
+    utils.table("journal").add_column("roll", int)
+    utils.table("damaged").create({"number": int, "table": str, "row": int, "body": bytes}, pk="number")
+
+
+_STEPS = (_first, _second)
 assert len(_STEPS) == VERSION, "every version has its step"

@@ -3,35 +3,27 @@
 Whatever the caller was told is on disk before it is told. The journal is also the outbox: telemetry moves a cursor over it.
 """
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from agent.core.accounts import Ledger
 from agent.core.change import Change, Decision
-from agent.core.commandbook import CommandBook
 from agent.core.event import Event
-from agent.core.model import Agent, Display, Incident, Job, Line, Now, Printer, Reversal, Row, Streaks, Transaction
+from agent.core.model import Agent, Incident, Now, Row, Transaction
 from agent.core.state import State
-from agent.journal import idempotency, needed, schema
+from agent.core.storageevent import RowsDamaged
+from agent.journal import idempotency, loading, needed, rows, schema
 from agent.journal.chain import GENESIS, Entry, canonical, link
-from agent.journal.database import Database, StorageFull
+from agent.journal.database import Database, StorageFailed, StorageFull, classify
 from agent.journal.idempotency import Idempotency
+from agent.journal.roll import Roll
+from agent.journal.rows import Place
 
-TABLES: dict[type, str] = {Transaction: "transactions", Reversal: "reversals", Incident: "incidents", Job: "jobs"}
-SINGLES: dict[str, type] = {
-    "agent": Agent, "line": Line, "printer": Printer, "display": Display, "streaks": Streaks, "ledger": Ledger,
-    "commands": CommandBook,
-}
-DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (*TABLES, *SINGLES.values())
-}
 _ENTRY = msgspec.json.Decoder(Entry)
-# What can change of a row that is there already; the columns people search by never do.
-_AGAIN = " ON CONFLICT(number) DO UPDATE SET open = excluded.open, state = excluded.state, body = excluded.body"
 CHECKPOINT_STEPS = 48  # a step touches about 16 pages: the commits of so many fit into the grown WAL
 
 
@@ -61,55 +53,69 @@ class Store:
         head = next(iter(database.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")), None)
         self.seq: int = head[0] if head else 0
         self.hash: bytes = bytes(head[1]) if head else GENESIS
+        self.damage_seen: Callable[[StorageFailed], None] = lambda _error: None
+        self._roll = Roll()
         self._unchecked = 0
         self.boots = 0
         self.commits = 0
 
     @classmethod
     def open(cls, path: Path) -> "Store":
-        """Open or make the journal at `path`."""
-        return cls(Database.open(path))
+        """Open or make the journal at `path`. Raises StorageFailed when it is damaged."""
+        database = Database.open(path)
+        try:
+            return cls(database)
+        except (sqlite3.Error, ValueError) as error:  # ValueError: one of its notes
+            database.close()
+            raise classify(error) or StorageFailed("the journal's own notes are damaged") from error
 
     # ── loading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def load(self) -> State:
-        """The state as it was committed: single rows, and every family that has an open row."""
-        rows: list[Row] = [
-            DECODERS[SINGLES[key]].decode(body) for key, body in self.database.execute("SELECT id, body FROM singles")
-        ]
-        state = State(rows)
+        """The state as it was committed: single rows, and every family that has an open row.
+
+        What is damaged is made anew from the journal first. Raises StorageFailed where it cannot be.
+        """
+        with self.database.reading():
+            loaded = loading.load(self.database)
+            whole = loaded.is_whole(self._told_roll())
+            if not whole or self.note("restore_owed") == "1":
+                from agent.journal.restore import restore  # seldom, and with all that a replay needs
+
+                restore(self.database, open_is_whole=whole)
+                loaded = loading.load(self.database)
+        self._roll = loaded.roll
+        state = State(loaded.rows)
         self.boots = state.agent.boots
-        families: dict[str, None] = {}
-        for table in TABLES.values():
-            column = "id" if table in {"transactions", "reversals"} else '"transaction"'
-            for key, body in self.database.execute(
-                f"SELECT {column}, body FROM {table} WHERE open ORDER BY number"  # noqa: S608
-            ):
-                if key is None:
-                    kind = next(kind for kind, name in TABLES.items() if name == table)
-                    state.absorb([DECODERS[kind].decode(body)])
-                else:
-                    families[key] = None
-        for key in sorted(families, key=self._number):
-            state.absorb(self.family(key))
         return state
 
-    def _number(self, transaction: str) -> int:
-        found = next(iter(self.database.execute("SELECT number FROM transactions WHERE id = ?", (transaction,))), None)
-        return found[0] if found else 0
+    def _told_roll(self) -> int | None:
+        found = next(iter(self.database.execute("SELECT roll FROM journal ORDER BY seq DESC LIMIT 1")), None)
+        return found[0] if found is not None else None
+
+    def damage(self) -> RowsDamaged | None:
+        """What a start had to mend, until it is told: the agent submits it, and then takes the note `damage` back."""
+        note = self.note("damage")
+        return msgspec.json.decode(note, type=RowsDamaged) if note else None
+
+    def select(self, kind: type, where: str, parameters: Sequence[object]) -> list[Any]:
+        """Rows of one kind. Raises StorageFailed at a damaged one, which the next start makes anew."""
+        found, damaged = rows.read(self.database, kind, where, parameters)
+        self._sound(damaged)
+        return [stored.row for stored in found]
 
     def family(self, transaction: str) -> list[Row]:
-        """Every row of one transaction, oldest first."""
-        rows: list[Row] = []
-        for kind, table in TABLES.items():
-            column = "id" if kind in {Transaction, Reversal} else '"transaction"'
-            rows += [
-                DECODERS[kind].decode(body)
-                for (body,) in self.database.execute(
-                    f"SELECT body FROM {table} WHERE {column} = ? ORDER BY number", (transaction,)  # noqa: S608
-                )
-            ]
-        return rows
+        """Every row of one transaction, oldest first. Raises StorageFailed as `select` does."""
+        found, damaged = loading.family(self.database, transaction)
+        self._sound(damaged)
+        return [stored.row for stored in found]
+
+    def _sound(self, damaged: list[Place]) -> None:
+        if damaged:
+            self.take_notes(restore_owed="1")
+            error = StorageFailed(f"row {damaged[0][1]} of {damaged[0][0]} is damaged: the next start makes it anew")
+            self.damage_seen(error)
+            raise error
 
     def missing(self, state: State, event: Event) -> list[Row]:
         """The closed families that this event needs and the state has forgotten."""
@@ -129,11 +135,10 @@ class Store:
         seq, hash_, boots = self.seq, self.hash, self.boots
         wiped = False
         with self.database.transaction():
+            roll = self._write_rows(steps)
             for stepped in steps:
                 boots = next((row.boots for row in stepped.change.rows if isinstance(row, Agent)), boots)
-                seq, hash_ = self._write_facts(stepped, seq, hash_, boots)
-                for row in stepped.change.rows:
-                    self._write_row(row)
+                seq, hash_ = self._write_facts(stepped, seq, hash_, boots, roll.sum)
                 for name, blob in stepped.sealed.items():
                     self.database.execute("INSERT OR REPLACE INTO vault VALUES (?, ?, ?)", (stepped.ref, name, blob))
                 for ref in stepped.change.wiped:
@@ -144,14 +149,24 @@ class Store:
                     idempotency.write(self.database, stepped.idempotency, decision, stepped.now.wall_ms, boots)
             if wiped and not self.scrub_owed:
                 self._take_notes({"scrub_owed": "1"})
-        self.seq, self.hash, self.boots = seq, hash_, boots
+        self.seq, self.hash, self.boots, self._roll = seq, hash_, boots, roll
         self.commits += 1
         self.scrub_owed = self.scrub_owed or wiped
         self._unchecked += len(steps)
         if self._unchecked >= CHECKPOINT_STEPS or self.database.wal_is_too_large():
             self.checkpoint()
 
-    def _write_facts(self, stepped: Stepped, seq: int, hash_: bytes, boots: int) -> tuple[int, bytes]:
+    def _write_rows(self, steps: list[Stepped]) -> Roll:
+        """The rows of all steps, and the roll with them on it."""
+        roll = self._roll.copy()
+        for stepped in steps:
+            for row in stepped.change.rows:
+                if roll.lacks(row):
+                    roll.enter(loading.family(self.database, rows.family_of(row) or "")[0])
+                roll.put([rows.write(self.database, row)])
+        return roll
+
+    def _write_facts(self, stepped: Stepped, seq: int, hash_: bytes, boots: int, roll: int) -> tuple[int, bytes]:
         now = stepped.now
         state_input: dict[str, Any] | None = self._input(stepped)
         for fact in stepped.change.facts:
@@ -161,15 +176,15 @@ class Store:
                 transaction=fact.transaction, incident=fact.incident, data=fact.data, input=state_input,
             )
             state_input = None
-            hash_ = self._write_entry(entry, hash_)
+            hash_ = self._write_entry(entry, hash_, roll)
         return seq, hash_
 
-    def _write_entry(self, entry: Entry, previous: bytes) -> bytes:
+    def _write_entry(self, entry: Entry, previous: bytes, roll: int) -> bytes:
         body = canonical(entry)
         hash_ = link(previous, entry.seq, body)
         self.database.execute(
-            "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)",
-            (entry.seq, entry.type, entry.transaction, entry.incident, body, hash_),
+            "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (entry.seq, entry.type, entry.transaction, entry.incident, body, hash_, roll),
         )
         return hash_
 
@@ -179,32 +194,6 @@ class Store:
         if stepped.loaded:
             value["loaded"] = [[type(row).__name__, row] for row in stepped.loaded]
         return value
-
-    def _write_row(self, row: Row) -> None:
-        body = msgspec.json.encode(row)
-        match row:
-            case Transaction():
-                self.database.execute(
-                    "INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)" + _AGAIN,  # noqa: S608  (a constant)
-                    (row.number, row.id, row.open, row.state, row.terminal_id, row.batch, row.stan, row.amount_fen, body),
-                )
-            case Reversal():
-                self.database.execute(
-                    "INSERT INTO reversals VALUES (?, ?, ?, ?, ?, ?)" + _AGAIN,  # noqa: S608  (a constant)
-                    (row.number, row.id, row.open, row.state, row.id, body),
-                )
-            case Incident():
-                self.database.execute(
-                    "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?)" + _AGAIN,  # noqa: S608  (a constant)
-                    (row.number, row.id, row.open, "open" if row.open else "closed", row.transaction, row.code, body),
-                )
-            case Job():
-                self.database.execute(
-                    "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?)" + _AGAIN,  # noqa: S608  (a constant)
-                    (row.number, row.id, row.open, row.state, row.transaction, body),
-                )
-            case _:
-                self.database.execute("INSERT OR REPLACE INTO singles VALUES (?, ?)", (row.id, body))
 
     def asked_before(self, asked: Idempotency, wall_ms: int | None = None) -> tuple[bytes, Decision] | None:
         """The digest and the first answer under this key, as long as it is kept."""
@@ -237,7 +226,7 @@ class Store:
             transaction=None, incident=None, data=data, input=input_,
         )
         with self.database.transaction():
-            hash_ = self._write_entry(entry, self.hash)
+            hash_ = self._write_entry(entry, self.hash, self._roll.sum)
             self._take_notes(notes)
         self.seq, self.hash = entry.seq, hash_
 
@@ -279,15 +268,12 @@ class Store:
 
     def incident(self, key: str) -> Incident | None:
         """One incident, open or closed."""
-        query = self.database.execute("SELECT body FROM incidents WHERE id = ?", (key,))
-        return next((DECODERS[Incident].decode(body) for (body,) in query), None)
+        return next(iter(self.select(Incident, "WHERE r.id = ?", (key,))), None)
 
     def incidents(self, *, only_open: bool, before: int, limit: int) -> list[Incident]:
         """Incidents with a smaller number than `before`, newest first."""
-        query = self.database.execute(
-            "SELECT body FROM incidents WHERE number < ? AND open >= ? ORDER BY number DESC LIMIT ?", (before, only_open, limit)
-        )
-        return [DECODERS[Incident].decode(body) for (body,) in query]
+        where = "WHERE r.number < ? AND r.open >= ? ORDER BY r.number DESC LIMIT ?"
+        return self.select(Incident, where, (before, only_open, limit))
 
     # ── the outbox ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,7 +1,9 @@
 """The main job: a sale whose answer was lost is reversed by itself after a power cut, and its card number is gone."""
 
+import contextlib
 import sqlite3
 
+from agent import exits
 from tests.support.agent import Agent
 from tests.support.app import PAN, until
 from tests.support.host import Host
@@ -33,6 +35,45 @@ def test_a_lost_sale_is_reversed_by_itself_after_kill_and_restart_offline(agent:
     until(lambda: host.requests("0820"))
     assert_no_pan(agent, host)
     assert agent.stop() == 0
+
+
+def test_a_doubt_whose_row_was_spoilt_on_the_disk_is_reversed_as_it_was_or_not_at_all(agent: Agent, host: Host) -> None:
+    app = agent.app
+    host.order(set={"0200": "drop-reply"})
+    _, sale = app.open("000123", 100)
+    assert transact(host.port, "000123", 100) is None
+    host.order(refuse=True, cut=True)
+    app.result(sale["id"], "no_answer")
+    agent.kill()
+
+    spoil(agent, "reversals", "000000000100", "000000000108")
+    agent.start()
+    host.order(refuse=False, clear=True)
+    until(lambda: app.state(sale["id"]) == "reversed")
+    assert host.net_debit_fen("000123") == 0
+    found = next(each for each in app.get("/v1/incidents")["items"] if each["code"] == "storage")
+    assert (found["owner"], found["next_action"]) == ("technician", "replace_storage")
+    assert agent.cli("verify").returncode == 0
+
+    host.order(set={"0200": "drop-reply"})
+    _, sale = app.open("000124", 100)
+    assert transact(host.port, "000124", 100) is None
+    host.order(refuse=True, cut=True)
+    app.result(sale["id"], "no_answer")
+    agent.kill()
+    spoil(agent, "reversals", "000000000100", "000000000108")
+    spoil(agent, "journal", "no_answer", "no_answes")
+    agent.start(wait=False)
+    assert agent.dead() == exits.STORAGE
+    assert "so is the journal at entry" in agent.log.read_text()
+    assert "Traceback" not in agent.log.read_text()
+
+
+def spoil(agent: Agent, table: str, old: str, new: str) -> None:
+    """Some bits of the newest row of this table flip."""
+    with contextlib.closing(sqlite3.connect(agent.database)) as database, database:
+        spoilt = f"body = CAST(replace(body, ?, ?) AS BLOB) WHERE rowid = (SELECT max(rowid) FROM {table} WHERE instr(body, ?))"
+        assert database.execute(f"UPDATE {table} SET {spoilt}", (old, new, old)).rowcount == 1
 
 
 def test_an_approved_sale_is_never_reversed_whatever_is_killed(agent: Agent, host: Host) -> None:

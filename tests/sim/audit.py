@@ -7,7 +7,8 @@ import msgspec
 from agent.core.model import Row
 from agent.journal.chain import verify
 from agent.journal.replay import Replay
-from agent.journal.store import DECODERS, SINGLES, TABLES, Store
+from agent.journal.rows import TABLES, read
+from agent.journal.store import Store
 from tests.sim.books import PAN, SECRETS, Journal
 from tests.sim.checks import Violation
 from tests.sim.faults import NAMES
@@ -54,9 +55,11 @@ def _chain(store: Store) -> None:
 def _rows(store: Store) -> bool:
     """True when replay began at a checkpoint."""
     rows: list[Row] = []
-    for kind, table in TABLES.items():
-        rows += [DECODERS[kind].decode(body) for (body,) in store.database.execute(f"SELECT body FROM {table}")]
-    rows += [DECODERS[SINGLES[key]].decode(body) for key, body in store.database.execute("SELECT id, body FROM singles")]
+    for kind in (None, *TABLES):
+        found, damaged = read(store.database, kind)
+        if damaged:
+            raise Violation("5", f"damaged rows: {damaged}")
+        rows += [stored.row for stored in found]
     replay = Replay(store.read_after(0, 1_000_000))
     differences, state = [*replay.differences, *replay.compare(rows)], replay.state
     made = len(state.transactions) + len(state.reversals) + len(state.incidents) + len(state.jobs)
@@ -65,6 +68,25 @@ def _rows(store: Store) -> bool:
     if differences:
         raise Violation("5", f"replay and rows differ: {msgspec.json.encode(differences[:3]).decode()}")
     return replay._base is not None
+
+
+def started(books: Journal) -> None:
+    """After bits flipped: a start that goes on has all that is open as the journal tells it. A broken journal tells nothing."""
+    store = books.store
+    assert store is not None
+    try:
+        _chain(store)
+        told = Replay(store.read_after(0, 1_000_000))
+    except Exception:  # noqa: BLE001  (whatever is wrong with it)
+        return
+    if told.differences:
+        return
+    mine, its = (
+        (one.open_transactions, one.open_reversals, one.open_incidents, one.open_jobs, one.agent, one.ledger, one.streaks)
+        for one in (books.state, told.state)
+    )
+    if mine != its:
+        raise Violation("1", "after flipped bits the agent goes on with other rows than the journal tells")
 
 
 def _secrets(books: Journal, store: Store) -> None:

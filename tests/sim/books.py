@@ -9,6 +9,7 @@ from agent.core.change import Change
 from agent.core.event import Event, Opened
 from agent.core.model import Now, Row
 from agent.core.state import State
+from agent.core.storageevent import RowsDamaged
 from agent.journal import checkpoint
 from agent.journal.chain import Entry
 from agent.journal.database import Database, StorageFailed, StorageFull, classify
@@ -45,6 +46,9 @@ class Memory:
             rows += table.values()
         self.state = State(rows)
         return self.state
+
+    def damage(self) -> None:
+        """There is none."""
 
     def missing(self, _state: State, _event: Event) -> list[Row]:
         """Nothing is ever forgotten."""
@@ -134,6 +138,14 @@ class Journal:
         self.found = self.store.read_after(self.told_seq, 1_000) if self.store.seq > self.told_seq else []
         self.told_seq = self.store.seq
         return self.state
+
+    def damage(self) -> RowsDamaged | None:
+        """What the start had to mend; told only once."""
+        assert self.store is not None
+        damage = self.store.damage()
+        if damage is not None:
+            self.store.take_notes(damage="")
+        return damage
 
     def missing(self, state: State, event: Event) -> list[Row]:
         """As the inbox asks for them."""

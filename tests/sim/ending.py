@@ -6,6 +6,7 @@ from agent.core import playbook
 from agent.core.model import Incident, Job, Reversal, Row, Transaction
 from agent.core.state import State
 from agent.core.step import step
+from agent.journal.database import StorageFailed
 from tests.sim.books import Journal
 from tests.sim.checks import LIVE, Violation
 from tests.sim.nextday import NextDay, family
@@ -25,6 +26,15 @@ def end(world: "World") -> None:
     """Raise Violation for whatever is not as promised."""
     if world.machine.dead:
         return  # damaged by flipped bits, and said so: a technician's case
+    try:
+        _look(world)
+    except StorageFailed as error:
+        if not world.rotten:
+            raise
+        world.note("damage found", type(error).__name__)  # the agent stops, and the next start says so
+
+
+def _look(world: "World") -> None:
     books = world.machine.books
     if world.machine.up and not world.rotten:
         NextDay(world).play()
@@ -44,7 +54,8 @@ def end(world: "World") -> None:
     if isinstance(books, Journal):
         assert books.store is not None
         sealed = [ref for (ref,) in books.store.database.execute("SELECT DISTINCT ref FROM vault")]
-    kept = [ref for ref in sealed if ref not in secrets]
+    known = {f"v{attempt.id}" for attempt in world.app.attempts} | set(sealed if not world.rotten else ())
+    kept = [ref for ref in sealed if ref not in secrets and ref in known]  # a spoilt name of sealed secrets is nobody's
     if kept:
         raise Violation("11", f"secrets that nobody needs are kept: {kept}")
     if world.replaying:

@@ -134,11 +134,15 @@ class Machine:
             self._damaged(StorageFailed("entries that were told are gone"))
             return
         self.up = True
+        if self.world.rotten:
+            self.world.prove_start()
         self.world.checks.found(self.books.found)
         if self.world.pole is not None:
             self.world.pole.started()
         if self.submit(Booted(version="1", policy=self.policy)) == "full":  # the daemon leaves, and is started again
             self._fail()
+        elif self.up and (damage := self.books.damage()) is not None:
+            self.submit(damage)
         self.world.orders.restarted()
 
     def _damaged(self, error: Exception) -> None:

@@ -37,6 +37,7 @@ from agent.core import (
 from agent.core.policy import Policy
 from agent.journal import needed
 from agent.journal.database import Database
+from agent.journal.loading import Loaded
 from agent.journal.pruning import Pruner
 from agent.journal.store import Store
 from agent.vault import Vault
@@ -118,8 +119,9 @@ MUTANTS: tuple[Mutant, ...] = (
     # ── the invariants ───────────────────────────────────────────────────────────────────────────────────────────────
     Mutant("1", "a doubt has no incident", reversal.begin,
            'incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")', "pass"),
-    Mutant("1", "the row of a doubt is not written", Store._write_row,
-           "case Transaction():", 'case Transaction() if row.state != "in_doubt":', journal=True),
+    Mutant("1", "the row of a doubt is not written", Store._write_rows,
+           "for row in stepped.change.rows:",
+           "for row in (row for row in stepped.change.rows if getattr(row, 'state', '') != 'in_doubt'):", journal=True),
     Mutant("2", "an approval counts after the doubt", card.result,
            'if transaction.state not in {"intent", "sent"}:', 'if transaction.state in {"approved", "declined", "not_sent"}:'),
     Mutant("3", "two are in flight", schedule.run, 'if not any(row.state == "sending" for row in pending):', "if True:"),
@@ -133,6 +135,8 @@ MUTANTS: tuple[Mutant, ...] = (
            only=("batch", "slow")),
     Mutant("5", "a command that was carried out is not remembered", commands._keep, "taken=(*others, command)", "taken=others",
            only=("people", "loss")),
+    Mutant("1", "a start does without the rows that are damaged", Loaded.is_whole,
+           "not self.damaged and told in {None, self.roll.sum}", "True", journal=True, only=("rot", "loss")),
     Mutant("5", "an entry is tied to nothing", Store._write_entry, "link(previous, entry.seq, body)",
            "link(body, entry.seq, body)", journal=True),
     Mutant("5", "rows are written, the story is not", Store._write_facts, "for fact in stepped.change.facts:",

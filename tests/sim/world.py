@@ -198,6 +198,14 @@ class World:
             assert isinstance(books, Journal)
             books.rot()
 
+    def prove_start(self) -> None:
+        """The agent started again on a disk whose bits had flipped."""
+        from tests.sim.audit import started
+
+        books = self.machine.books
+        assert isinstance(books, Journal)
+        started(books)
+
     def _paper(self, _arg: object) -> None:
         if self.faults.paper:
             self.printer.fail(("paper_out", "cover_open", "unavailable")[int(self.chance() * 3)])

@@ -30,7 +30,8 @@ from agent.inbox import Inbox
 from agent.journal.chain import Entry
 from agent.journal.database import StorageFailed
 from agent.journal.replay import Difference, Replay
-from agent.journal.store import DECODERS, SINGLES, TABLES, Store
+from agent.journal.rows import DECODERS, SINGLES, TABLES
+from agent.journal.store import Store
 from agent.vault import Tokens, Vault
 
 PAN = "6222021234567890128"

@@ -56,6 +56,20 @@ async def test_metrics_are_prometheus_text(house: OpenHouse) -> None:
 
 
 @housed()
+async def test_who_only_reads_a_damaged_row_has_the_agent_start_anew(house: OpenHouse) -> None:
+    key = await house.doubt()
+    (item,) = (await house.get("/v1/incidents"))["items"]
+    house.store.database.execute("UPDATE incidents SET code = 'in_doubd'")
+    answer = await house.call("GET", "/v1/incidents")
+    assert (answer.status, [str(error) for error in house.broken]) == (
+        503, ["row 2 of incidents is damaged: the next start makes it anew"],
+    )
+    await house.restart()
+    assert (await house.get("/v1/incidents"))["items"][-1]["code"] == item["code"] == "in_doubt"
+    assert (await house.get(f"/v1/transactions/{key}"))["state"] == "in_doubt"
+
+
+@housed()
 async def test_health_tells_the_head_of_the_journal(house: OpenHouse) -> None:
     assert await house.get("/healthz") == {"ok": True, "version": VERSION, "seq": house.store.seq}
 

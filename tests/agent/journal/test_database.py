@@ -70,7 +70,7 @@ def test_a_damaged_page_is_storage_failed(tmp_path: Path) -> None:
         Store.open(path).load()
 
 
-CODES = [(13, StorageFull), *((code, StorageFailed) for code in (10, 778, 11, 8, 14, 26)), (1, type(None)), (19, type(None))]
+CODES = [(13, StorageFull), *((code, StorageFailed) for code in (1, 10, 778, 11, 8, 14, 26)), (19, type(None))]
 
 
 @pytest.mark.parametrize(("code", "kind"), CODES)

@@ -1,0 +1,62 @@
+"""What a start reads: single rows, and every family that has an open row; checked row by row and against the roll."""
+
+from typing import NamedTuple
+
+from agent.core.model import Row, Transaction
+from agent.journal.database import Database
+from agent.journal.roll import Roll
+from agent.journal.rows import TABLES, Place, Stored, family_of, parent_column, read
+
+
+class Loaded(NamedTuple):
+    """The rows, oldest family first, the roll that they make, and the places of what is damaged."""
+
+    rows: list[Row]
+    roll: Roll
+    damaged: list[Place]
+
+    def is_whole(self, told: int | None) -> bool:
+        """True when nothing is damaged and the roll is the one that was told; None: nobody told one yet."""
+        return not self.damaged and told in {None, self.roll.sum}
+
+
+def load(database: Database) -> Loaded:
+    """Read what is open. Rows that belong to no transaction come before the families."""
+    singles, damaged = read(database, None)
+    alone: list[Stored] = []
+    names: dict[str, None] = {}
+    for kind in TABLES:
+        found, bad = read(database, kind, "WHERE r.open ORDER BY r.number")
+        damaged += bad
+        for stored in found:
+            name = family_of(stored.row)
+            if name is None:
+                alone.append(stored)
+            else:
+                names[name] = None
+    roll = Roll()
+    roll.put([*singles, *alone])
+    families: list[list[Stored]] = []
+    for name in names:
+        members, bad = family(database, name)
+        damaged += bad
+        roll.enter(members)
+        families.append(members)
+    families.sort(key=_age)
+    rows = [stored.row for stored in (*singles, *alone, *(stored for members in families for stored in members))]
+    return Loaded(rows, roll, damaged)
+
+
+def family(database: Database, transaction: str) -> tuple[list[Stored], list[Place]]:
+    """Every row of one transaction, oldest first."""
+    found: list[Stored] = []
+    damaged: list[Place] = []
+    for kind in TABLES:
+        members, bad = read(database, kind, f"WHERE r.{parent_column(kind)} = ? ORDER BY r.number", (transaction,))
+        found += members
+        damaged += bad
+    return found, damaged
+
+
+def _age(members: list[Stored]) -> int:
+    return next((row.number for row, _ in members if isinstance(row, Transaction)), 0)
