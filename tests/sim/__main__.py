@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-from tests.sim.faults import MEANING
+from tests.sim.faults import NAMES, PAYAPP
 from tests.sim.report import Failure, describe, play
 
 CHUNK = 250
@@ -34,11 +34,17 @@ class Part(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, play, report."""
-    options = _options().parse_args(arguments)
+    parser = _options()
+    options = parser.parse_args(arguments)
+    known = PAYAPP if options.payapp else NAMES
+    for name in options.only or ():
+        if name not in known:
+            parser.error(f"no fault {name!r} in these worlds; there are {', '.join(known)}")
     first = options.seed if options.seed is not None else secrets.randbits(31)
     if not options.json:
+        kind = "worlds of mode payapp" if options.payapp else "worlds"
         mode = "the real journal on a failing disk" if options.journal else "the core in memory"
-        print(f"{options.seeds} worlds from seed {first}, {mode}, {options.jobs} process(es)", flush=True)
+        print(f"{options.seeds} {kind} from seed {first}, {mode}, {options.jobs} process(es)", flush=True)
     began_s = time.monotonic()
     parts = list(_play_all(first, options))
     took_s = time.monotonic() - began_s
@@ -55,22 +61,16 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=20_000, metavar="N", help="how many worlds")
     parser.add_argument("--seed", type=int, default=None, metavar="S", help="the first seed (default: a fresh one)")
     parser.add_argument("--journal", action="store_true", help="with the real journal on a disk whose power is cut")
-    parser.add_argument("--only", type=_names, default=None, metavar="A,B", help="these faults in every world, and no others")
+    parser.add_argument("--payapp", action="store_true", help="worlds of mode payapp (default: direct and relay)")
+    only = "these faults in every world, and no others"
+    parser.add_argument("--only", type=lambda text: tuple(text.split(",")), default=None, metavar="A,B", help=only)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="J", help="processes (default: one a core)")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     return parser
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    for name in names:
-        if name not in MEANING:
-            raise argparse.ArgumentTypeError(f"no fault {name!r}; there are {', '.join(MEANING)}")
-    return names
-
-
 def _play_all(first: int, options: argparse.Namespace) -> Iterator[Part]:
-    count, how = options.seeds, (options.journal, options.only)
+    count, how = options.seeds, (options.journal, options.only, options.payapp)
     parts = [(seed, min(CHUNK, first + count - seed), *how) for seed in range(first, first + count, CHUNK)]
     if options.jobs <= 1 or len(parts) <= 1:
         _collect_by_hand()
@@ -94,13 +94,13 @@ def _collect_by_hand() -> None:
     gc.disable()
 
 
-def _play_part(part: tuple[int, int, bool, tuple[str, ...] | None]) -> Part:
+def _play_part(part: tuple[int, int, bool, tuple[str, ...] | None, bool]) -> Part:
     """A run of seeds. `worlds_per_core_s` counts the time of the processor alone, whatever else the machine has to do."""
-    first, count, journal, only = part
+    first, count, journal, only, payapp = part
     digest, steps, failures = 0, 0, []
     began_s = time.process_time()
     for seed in range(first, first + count):
-        world = play(seed, journal=journal, only=only)
+        world = play(seed, journal=journal, only=only, payapp=payapp)
         if isinstance(world, Failure):
             failures.append(world)
         else:
@@ -117,9 +117,9 @@ def _summary(options: argparse.Namespace, first: int, played: Part, took_s: floa
     if options.json:
         told = [{"seed": failure.seed, "rule": failure.rule, "text": failure.text} for failure in failures[:FAILURES_MAX]]
         summary = {
-            "ok": not failures, "mode": "journal" if options.journal else "core", "first_seed": first, "seeds": options.seeds,
-            "violations": len(failures), "failures": told, "steps": steps, "hash": f"{digest:08x}", "jobs": options.jobs,
-            "seconds": round(took_s, 2), "worlds_per_s": worlds_per_s, "worlds_per_core_s": worlds_per_core_s,
+            "ok": not failures, "mode": "journal" if options.journal else "core", "payapp": options.payapp, "first_seed": first,
+            "seeds": options.seeds, "violations": len(failures), "failures": told, "steps": steps, "hash": f"{digest:08x}",
+            "jobs": options.jobs, "seconds": round(took_s, 2), "worlds_per_s": worlds_per_s, "worlds_per_core_s": worlds_per_core_s,
         }
         print(json.dumps(summary))
         return

@@ -39,7 +39,7 @@ class App:
         self.attempts: list[Attempt] = []
         self.current: Attempt | None = None
         self.begun = 0
-        self.handed = 0  # wishes for a receipt that were heard
+        self.handed = 0  # receipts that were handed over
         self.waiting = 0  # baskets whose customer waits for a word
         self.done = False
 
@@ -358,17 +358,18 @@ class App:
 
     def hand(self, wish: AskReceipt) -> None:
         """The agent wants a receipt: it comes after a while or never, or the app does not take the wish."""
-        self.handed += 1
         fate = self.world.chance() if self.world.faults.withheld else 1.0
         if fate < 0.2:
             machine = self.world.machine
             self.world.mine(200, machine._again, (machine.life, ReceiptAskFailed(transaction=wish.transaction)))
         elif fate > 0.4:
-            event = ReceiptGiven(transaction=wish.transaction, jobs=(f"rg{self.handed}",), document=RECEIPT)
-            self.world.mine(int(self.world.chance() * 90_000), self._hand, (self.epoch, event))
+            self.world.mine(int(self.world.chance() * 90_000), self._hand, (self.epoch, wish.transaction))
 
-    def _hand(self, value: tuple[int, ReceiptGiven]) -> None:
-        epoch, event = value
+    def _hand(self, value: tuple[int, str]) -> None:
+        """As often as needed; the way in draws a new name for the job each time."""
+        epoch, transaction = value
+        self.handed += 1
+        event = ReceiptGiven(transaction=transaction, jobs=(f"rg{self.handed}",), document=RECEIPT)
         if epoch == self.epoch and isinstance(self.world.machine.submit(event), str) and not self.world.machine.dead:
             self.world.mine(2_000, self._hand, value)
 

@@ -6,7 +6,7 @@ from agent.core import playbook
 from agent.core.model import Incident, Job, Reversal, Row, Transaction
 from agent.core.state import State
 from agent.core.step import step
-from agent.journal.database import StorageFailed
+from agent.journal.database import StorageFailed, classify
 from tests.sim.books import Journal
 from tests.sim.checks import LIVE, Violation
 from tests.sim.nextday import NextDay, family
@@ -28,8 +28,8 @@ def end(world: "World") -> None:
         return  # damaged by flipped bits, and said so: a technician's case
     try:
         _look(world)
-    except StorageFailed as error:
-        if not world.rotten:
+    except Exception as error:
+        if not world.rotten or not (isinstance(error, StorageFailed) or classify(error)):
             raise
         world.note("damage found", type(error).__name__)  # the agent stops, and the next start says so
 
@@ -59,7 +59,7 @@ def _look(world: "World") -> None:
     if kept:
         raise Violation("11", f"secrets that nobody needs are kept: {kept}")
     if world.replaying:
-        _replay(world)
+        replay(world)
 
 
 def _attempt(world: "World", attempt: "Attempt", rows: list[Row], secrets: dict[str, None]) -> None:
@@ -179,7 +179,7 @@ def _paper(world: "World") -> None:
             originals[transaction] = job
 
 
-def _replay(world: "World") -> None:
+def replay(world: "World") -> None:
     """The committed events alone come to the same rows."""
     state, again = world.machine.state, State()
     for event, now in world.machine.replayed:

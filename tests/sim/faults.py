@@ -112,6 +112,16 @@ MEANING = {
     "glass": "there is a customer display, slow or unplugged now and then",
 }
 assert set(MEANING) == set(NAMES)
+# In worlds of mode payapp: these of the above, where the app is the one that sends, and three of their own.
+OWN = {
+    "deaf": "the payment app's port does not answer",
+    "busy": "the payment app says busy",
+    "hand": "nobody puts in a card, or the payment app knows no flush",
+}
+PAYAPP = (
+    "loss", "late", "codes", "down", "kill", "power", "crash", "slow", "batch", "full", "broken", "rot", "paper", "fleet", *OWN,
+)
+MEANING |= OWN
 JOURNAL_ONLY = frozenset({"rot", "fleet"})
 APART = frozenset({"glass"})  # not drawn with the others: it is a property of the seed (see `pole`)
 
@@ -119,7 +129,7 @@ APART = frozenset({"glass"})  # not drawn with the others: it is a property of t
 class Faults:
     """Which faults may happen; one attribute per name."""
 
-    __slots__ = (*NAMES, "names")
+    __slots__ = (*NAMES, *OWN, "names")
 
     if TYPE_CHECKING:
 
@@ -130,9 +140,9 @@ class Faults:
 
     def __init__(self, on: Iterable[str] = ()) -> None:
         names = frozenset(on)
-        for name in NAMES:
+        for name in (*NAMES, *OWN):
             setattr(self, name, name in names)
-        self.names = tuple(name for name in NAMES if name in names)  # those that are on, in their order
+        self.names = tuple(name for name in (*NAMES, *OWN) if name in names)  # those that are on, in their order
 
 
 NONE = Faults()

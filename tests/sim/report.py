@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from tests.sim.checks import Violation
 from tests.sim.faults import MEANING
+from tests.sim.payapp import PayWorld
 from tests.sim.world import World
 
 LINES_MAX = 80
@@ -19,13 +20,22 @@ class Failure(NamedTuple):
     text: str
     only: tuple[str, ...] | None = None
     baskets: int | None = None
+    payapp: bool = False
 
 
-def play(seed: int, *, journal: bool, only: tuple[str, ...] | None = None, baskets: int | None = None) -> Failure | World:
+def _world(failure: Failure) -> World:
+    kind = PayWorld if failure.payapp else World
+    return kind(failure.seed, journal=failure.journal, only=failure.only, baskets=failure.baskets)
+
+
+def play(
+    seed: int, *, journal: bool, only: tuple[str, ...] | None = None, baskets: int | None = None, payapp: bool = False
+) -> Failure | World:
     """One world: itself when all went well."""
-    world = World(seed, journal=journal, only=only, baskets=baskets)
+    asked = Failure(seed, journal, "", "", only, baskets, payapp)
+    world = _world(asked)
     broken = _run(world)
-    return world if broken is None else Failure(seed, journal, broken.rule, str(broken), only, baskets)
+    return world if broken is None else asked._replace(rule=broken.rule, text=str(broken))
 
 
 def _run(world: World) -> Violation | None:
@@ -42,16 +52,17 @@ def _run(world: World) -> Violation | None:
 
 def minimise(failure: Failure) -> Failure:
     """Leave out one fault after the other, and sales, as long as the same promise still breaks."""
-    names = World(failure.seed, journal=failure.journal, only=failure.only).drawn.names
+    names = _world(failure).drawn.names
     best = failure
+    how = {"journal": failure.journal, "payapp": failure.payapp}
     for baskets in (1, 2):
-        smaller = play(failure.seed, journal=failure.journal, only=names, baskets=baskets)
+        smaller = play(failure.seed, only=names, baskets=baskets, **how)
         if isinstance(smaller, Failure) and smaller.rule == failure.rule:
             best = smaller
             break
     for name in names:
         fewer = tuple(other for other in (names if best.only is None else best.only) if other != name)
-        found = play(failure.seed, journal=failure.journal, only=fewer, baskets=best.baskets)
+        found = play(failure.seed, only=fewer, baskets=best.baskets, **how)
         if isinstance(found, Failure) and found.rule == failure.rule:
             best = found
     return best
@@ -60,11 +71,11 @@ def minimise(failure: Failure) -> Failure:
 def describe(failure: Failure) -> str:
     """For a person: the promise, how to play it again, the faults in words, the timeline."""
     least = minimise(failure)
-    world = World(least.seed, journal=least.journal, only=least.only, baskets=least.baskets)
+    world = _world(least)
     broken = _run(world)
     text = failure.text if broken is None else str(broken)
     names = world.faults.names if least.only is None else least.only
-    again = f"./dev sim --seeds 1 --seed {failure.seed}" + (" --journal" if failure.journal else "")
+    again = f"./dev sim --seeds 1 --seed {failure.seed}" + (" --payapp" * failure.payapp) + (" --journal" * failure.journal)
     again += f" --only {','.join(failure.only)}" if failure.only else ""
     lines = [f"seed {failure.seed}: {failure.text}", f"again: {again}"]
     if text != failure.text:

@@ -1,13 +1,15 @@
 """Worlds of mode payapp keep every promise, reach what there is, and let no defect of the agent live."""
 
-import secrets
 from typing import Any
 
 import pytest
 
 from agent.core import answers, defects, payapp, reversal
+from tests.sim.__main__ import main
 from tests.sim.mutants import Mutant, applied
-from tests.sim.payapp import FINAL, main, play
+from tests.sim.payapp import PayWorld
+from tests.sim.paychecks import FINAL
+from tests.sim.report import Failure, describe, play
 
 MUTANTS = [
     Mutant("3", "two requests at once", payapp.run, 'any(row.state == "sending" for row in pending)', "False"),
@@ -25,42 +27,65 @@ MUTANTS = [
 SEEDS = 400
 
 
+
+
+def world_of(seed: int, *, journal: bool = False, only: tuple[str, ...] | None = None) -> PayWorld:
+    """One world, played to its end."""
+    world = PayWorld(seed, journal=journal, only=only)
+    world.run()
+    return world
+
+
 def test_four_hundred_worlds_keep_every_promise() -> None:
-    assert [(seed, str(broken)) for seed in range(1, 401) if (broken := play(seed)[1]) is not None] == []
+    assert [found for seed in range(1, 401) if isinstance(found := play(seed, journal=False, payapp=True), Failure)] == []
+
+
+def test_sixty_worlds_with_the_real_journal_on_the_failing_disk_keep_every_promise() -> None:
+    assert [found for seed in range(1, 61) if isinstance(found := play(seed, journal=True, payapp=True), Failure)] == []
 
 
 def test_worlds_reach_every_final_state_and_what_the_app_can_say() -> None:
     states: set[str] = set()
     said: set[Any] = set()
     for seed in range(1, 301):
-        world, _ = play(seed)
-        states |= {row.state for row in world.state.transactions.values()}
+        world = world_of(seed)
+        states |= world.checks.states
         said |= {entry[4] for entry in world.log if len(entry) == 5}
     assert states == FINAL - {"not_sent"}, "an app that asks and sends in one call is never proved unsent"
     assert {"sent", "accepted", "refused", "busy", "no_card", "unsupported", "approved", "no_answer"} <= said
 
 
+def test_the_disk_fails_in_every_way_and_bits_flip() -> None:
+    words = {entry[1:3] for seed in range(1, 61) for entry in world_of(seed, journal=True).log}
+    assert {("commit", "full"), ("commit", "failed"), ("commit", "gone"), ("bit rot",)} <= words
+
+
 def test_a_world_without_faults_has_no_incident() -> None:
     for seed in range(1, 30):
-        world, broken = play(seed, only=())
-        assert broken is None
-        assert not world.state.incidents
+        assert not world_of(seed, only=()).machine.state.incidents
 
 
-def test_the_same_seed_is_the_same_world() -> None:
-    assert [play(seed)[0].log for seed in range(50)] == [play(seed)[0].log for seed in range(50)]
+@pytest.mark.parametrize("journal", [False, True])
+def test_the_same_seed_is_the_same_world(*, journal: bool) -> None:
+    first, second = ([world_of(seed, journal=journal).log for seed in range(25)] for _ in range(2))
+    assert first == second
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_defect_of_the_agent_does_not_live(mutant: Mutant) -> None:
     with applied(mutant):
-        assert any(_breaks(seed) for seed in range(1, SEEDS + 1))
+        assert any(isinstance(play(seed, journal=False, payapp=True), Failure) for seed in range(1, SEEDS + 1))
 
 
-def _breaks(seed: int) -> bool:
-    return play(seed)[1] is not None
+def test_a_failure_is_told_with_the_command_that_plays_it_again() -> None:
+    with applied(MUTANTS[0]):
+        failure = next(found for seed in range(1, SEEDS) if isinstance(found := play(seed, journal=False, payapp=True), Failure))
+        told = describe(failure)
+    assert f"./dev sim --seeds 1 --seed {failure.seed} --payapp" in told
+    assert f"seed {failure.seed}: invariant {failure.rule}" in told
 
 
-def test_the_command_plays_fresh_worlds_and_names_the_first(capsys: pytest.CaptureFixture[str]) -> None:
-    first = secrets.randbits(31)
-    assert main(["--seeds", "60", "--seed", str(first)]) == 0, capsys.readouterr().out
+def test_the_command_plays_fresh_worlds_of_both_kinds_of_disk(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--payapp", "--seeds", "60", "--jobs", "1"]) == 0, capsys.readouterr().out
+    assert main(["--payapp", "--journal", "--seeds", "20", "--jobs", "1"]) == 0, capsys.readouterr().out
+    assert "worlds of mode payapp from seed" in capsys.readouterr().out

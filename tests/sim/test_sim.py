@@ -16,8 +16,9 @@ from agent.core.lifecycle import TABLES, WALLET
 from tests.sim import scan
 from tests.sim.__main__ import main
 from tests.sim.ending import FINAL
-from tests.sim.faults import JOURNAL_ONLY, MEANING, NAMES
+from tests.sim.faults import JOURNAL_ONLY, MEANING, NAMES, PAYAPP
 from tests.sim.mutants import MUTANTS, applied
+from tests.sim.payapp import PayWorld
 from tests.sim.report import LINES_MAX, Failure, describe, minimise, play, timeline
 from tests.sim.world import World
 
@@ -77,7 +78,9 @@ def test_two_seeds_are_two_worlds() -> None:
 
 def test_every_fault_is_drawn_and_described() -> None:
     drawn = {name for seed in range(400) for name in World(seed).drawn.names}
-    assert drawn == set(NAMES) == set(MEANING)
+    assert drawn == set(NAMES)
+    assert {name for seed in range(100) for name in PayWorld(seed).drawn.names} == set(PAYAPP)
+    assert set(MEANING) == {*NAMES, *PAYAPP}
     assert set(NAMES) >= JOURNAL_ONLY
 
 
@@ -166,6 +169,15 @@ def test_the_command_says_what_it_played_and_exits_0(capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert "20 worlds from seed" in said, "a fresh first seed is named before anything can go wrong"
     assert "no promise broken" in said
+
+
+@pytest.mark.parametrize("words", [["--only", "deaf"], ["--payapp", "--only", "lease"], ["--only", "nothing"]])
+def test_a_fault_that_these_worlds_do_not_know_is_a_mistake_of_the_caller(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "there are loss, " in capsys.readouterr().err
 
 
 def test_the_command_exits_1_and_tells_the_failure_when_a_promise_breaks(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,11 +24,12 @@ from tests.sim.terminal import Terminal
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
-BOUND_MS = 45 * MINUTE  # the longest back-off (30), the ten minutes after "no original", and what is sent meanwhile
 
 
 class World:
     """Everything follows from the seed. `log` is what happened; its hash is the run's fingerprint."""
+
+    bound_ms = 45 * MINUTE  # the longest back-off (30), the ten minutes after "no original", and what is sent meanwhile
 
     def __init__(
         self, seed: int, *, journal: bool = False, only: tuple[str, ...] | None = None, baskets: int | None = None
@@ -36,10 +37,8 @@ class World:
         self.seed = seed
         self.random = random = Random(seed)
         self.chance = random.random
-        drawn = swarm.draw(random)
-        size = (1, 1, 1, 1, 1, 2, 3, 6)[int(random.random() * 8)]
-        if seed % EVERY == 0:
-            drawn = swarm.Faults((*drawn.names, "glass"))
+        drawn = self._draw()
+        self.size = (1, 1, 1, 1, 1, 2, 3, 6)[int(random.random() * 8)] if baskets is None else baskets
         self.faults = self.drawn = drawn if only is None else swarm.Faults(only)
         self.relayed = self.drawn.relay and not self.drawn.lease
         self.journal = journal
@@ -50,8 +49,16 @@ class World:
         self.calm_at: int | None = None
         self.rotten = False
         self.replaying = not journal and seed % 8 == 0
+        self._cast()
+
+    def _draw(self) -> swarm.Faults:
+        drawn = swarm.draw(self.random)
+        return swarm.Faults((*drawn.names, "glass")) if self.seed % EVERY == 0 else drawn
+
+    def _cast(self) -> None:
+        """Everybody who plays, each drawing what it is like."""
         self.checks = Checks(self)
-        self.host = Acquirer(random)
+        self.host = Acquirer(self.random)
         self.line = Line(self)
         self.machine = Machine(self, self._books())
         self.printer = Printer(self)
@@ -59,7 +66,7 @@ class World:
         self.fleet = Fleet(self)
         self.people = People(self)
         self.orders = Orders(self)
-        self.app = (Terminal if self.relayed else App)(self, size if baskets is None else baskets)
+        self.app = (Terminal if self.relayed else App)(self, self.size)
         self.wallets = Wallets(self)
 
     def _books(self) -> Journal | Memory:
@@ -85,10 +92,7 @@ class World:
 
     def run(self) -> int:
         """Play it to its end; the run's fingerprint. Raises Violation."""
-        self.machine.power_on()
-        self.app.start()
-        self.wallets.start()
-        self._plan_faults()
+        self._begin()
         heap, machine = self.heap, self.machine
         while heap:
             at, _, mine, act, arg = heappop(heap)
@@ -97,11 +101,17 @@ class World:
                 heappush(heap, (machine.asleep_until, self.count, True, act, arg))
                 continue
             self.now = at
-            if self.calm_at is not None and at > self.calm_at + BOUND_MS:
+            if self.calm_at is not None and at > self.calm_at + self.bound_ms:
                 break
             act(arg)
         self.checks.end()
         return self.fingerprint()
+
+    def _begin(self) -> None:
+        self.machine.power_on()
+        self.app.start()
+        self.wallets.start()
+        self._plan_faults()
 
     def fingerprint(self) -> int:
         """CRC-32 of the timeline: the same seed gives the same one, in any process."""
@@ -252,6 +262,10 @@ class World:
         books.full = books.fail_next = False
         if isinstance(books, Journal):
             books.disk.cut_after = books.disk.fail_after = None
+        self._mend()
+        self.fleet.pump()
+
+    def _mend(self) -> None:
         if not self.host.keys_good or self.machine.signing_in:
             self.machine.sign_in()
         self.printer.repair()
@@ -259,6 +273,5 @@ class World:
             self.pole.plug()
         self.line.mac_until = 0
         self.line.came_back()
-        self.fleet.pump()
         self.app.finish_repeats()
         self.after(2 * MINUTE, self.app.finish_repeats)  # what nobody reported is in doubt by then
