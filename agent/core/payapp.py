@@ -12,6 +12,7 @@ from agent.core.appevent import AppKnows, AppReported, RequestFailed
 from agent.core.change import Decision, Rejected
 from agent.core.lifecycle import REVERSAL, move
 from agent.core.model import PENDING, Reversal, Transaction
+from agent.core.policy import Policy
 from agent.core.state import State
 
 IN_TRANSACTION = frozenset({"intent", "sent"})
@@ -113,6 +114,10 @@ def _refused(state: State, row: Reversal, event: AppReported, _asked: bool) -> N
     policy, code = state.agent.policy, event.response_code
     if row.state in UNSENT and row.asked_again and code in policy.answers.no_original and _waits(state, row):
         return  # said again, or asked again, before its time: no more to be believed than the first
+    used_up = row.state == "exhausted" and row.sends_left == 0 and not row.batch_closed
+    if used_up and event.record != "gone" and _is_later(policy, code):
+        _sent_beside(state, row, code)
+        return
     if row.state in UNSENT:  # the kernel's own send: counted, then judged
         row = schedule.begin_send(state, row)
     if row.state != "sending":
@@ -128,6 +133,26 @@ def _refused(state: State, row: Reversal, event: AppReported, _asked: bool) -> N
         answers.failed(state, row, code)
     else:
         answers.judge(state, row, code)
+
+
+def _is_later(policy: Policy, code: str | None) -> bool:
+    """It ends nothing and asks for nothing: it goes again some time."""
+    classes = policy.answers
+    return code not in {*classes.no_original, *classes.key, *classes.done_elsewhere, *classes.permanent}
+
+
+def _sent_beside(state: State, row: Reversal, code: str | None) -> None:
+    """A kernel that is asked for one reversal sends all it holds. For one whose turn is over that is no new opportunity.
+
+    Else two that the host puts off would each have the other asked for at once, and so for ever.
+    """
+    state.tell("reversal.later" if code is not None else "reversal.unanswered", row.id, code=code, sends=row.sends + 1)
+    row = replace(
+        row, sends=row.sends + 1, earlier_send_ms=row.last_send_ms, last_send_ms=state.now.boottime_ms, hand=None,
+        response_code=code or row.response_code,
+    )
+    due_ms = row.due_ms if row.due_ms is None else max(row.due_ms, reversal.spaced_ms(state, row))
+    state.put(replace(row, due_ms=due_ms))
 
 
 def _waits(state: State, row: Reversal) -> bool:

@@ -77,7 +77,7 @@ def parent_column(kind: type) -> str:
     return "id" if kind in {Transaction, Reversal} else '"transaction"'
 
 
-def columns_of(row: Row) -> tuple[object, ...]:
+def columns_of(row: Row) -> tuple[str | int | None, ...]:
     """What stands in the columns people search by."""
     match row:
         case Transaction():
@@ -101,15 +101,15 @@ def write(database: Database, row: Row) -> Stored:
     return Stored(row, crc)
 
 
-def crc_of(table: str, values: Sequence[object]) -> int:
+def crc_of(table: str, values: Sequence[bytes | str | int | None]) -> int:
     """The sum of what stands in a row, as it was written or as it was read."""
-    return zlib.crc32(b"\0".join([table.encode(), *map(_plain, values)]))
+    return zlib.crc32(b"\0".join([table.encode(), *(v if isinstance(v, bytes) else _plain(v) for v in values)]))
 
 
-def _plain(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    return b"\xff" if value is None else str(int(value) if isinstance(value, bool) else value).encode()
+def _plain(value: str | int | None) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    return b"\xff" if value is None else b"%d" % value
 
 
 def read(

@@ -55,6 +55,7 @@ class Store:
         self.hash: bytes = bytes(head[1]) if head else GENESIS
         self.damage_seen: Callable[[StorageFailed], None] = lambda _error: None
         self._roll = Roll()
+        self._newest: int = next(iter(database.execute("SELECT coalesce(max(number), 0) FROM transactions")))[0]
         self._unchecked = 0
         self.boots = 0
         self.commits = 0
@@ -161,8 +162,11 @@ class Store:
         roll = self._roll.copy()
         for stepped in steps:
             for row in stepped.change.rows:
-                if roll.lacks(row):
-                    roll.enter(loading.family(self.database, rows.family_of(row) or "")[0])
+                family = rows.family_of(row)
+                is_new = isinstance(row, Transaction) and row.number > self._newest  # nothing of it can be there yet
+                if family is not None and not is_new and roll.lacks(row):
+                    roll.enter(loading.family(self.database, family)[0])
+                self._newest = max(self._newest, row.number) if isinstance(row, Transaction) else self._newest
                 roll.put([rows.write(self.database, row)])
         return roll
 

@@ -6,7 +6,6 @@ from agent.core import playbook
 from agent.core.model import Incident, Job, Reversal, Row, Transaction
 from agent.core.state import State
 from agent.core.step import step
-from agent.journal.database import StorageFailed, classify
 from tests.sim.books import Journal
 from tests.sim.checks import LIVE, Violation
 from tests.sim.nextday import NextDay, family
@@ -26,15 +25,6 @@ def end(world: "World") -> None:
     """Raise Violation for whatever is not as promised."""
     if world.machine.dead:
         return  # damaged by flipped bits, and said so: a technician's case
-    try:
-        _look(world)
-    except Exception as error:
-        if not world.rotten or not (isinstance(error, StorageFailed) or classify(error)):
-            raise
-        world.note("damage found", type(error).__name__)  # the agent stops, and the next start says so
-
-
-def _look(world: "World") -> None:
     books = world.machine.books
     if world.machine.up and not world.rotten:
         NextDay(world).play()

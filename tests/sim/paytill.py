@@ -56,7 +56,7 @@ class PayTill:
 
     def start(self) -> None:
         """The shop opens."""
-        self.world.after(100, self._customers)
+        self.world.after(100, self._customers, self.epoch)
 
     def die(self, *, reboot: bool) -> None:
         """It dies and starts again; with the machine it takes longer."""
@@ -72,9 +72,9 @@ class PayTill:
         if epoch != self.epoch:
             return
         self.alive = True
-        self.agent_is_back()
         self._go(self._catch_up())
-        self.world.after(2_000, self._customers)
+        self.agent_is_back()
+        self.world.after(2_000, self._customers, epoch)
 
     def agent_is_back(self, _arg: object = None) -> None:
         """An app that pulls attaches, and reads the requests that are open."""
@@ -115,15 +115,17 @@ class PayTill:
 
     # ── customers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _customers(self, _arg: object = None) -> None:
+    def _customers(self, epoch: int) -> None:
         world = self.world
+        if epoch != self.epoch:
+            return
         if self.lock or not self.alive or not world.machine.up:
             if not world.machine.dead:
-                world.after(2_000, self._customers)
+                world.after(2_000, self._customers, epoch)
         elif self.left:
             self.left -= 1
             self._go(self._settle() if world.has("batch") else self._sale())
-            world.after(5_000 + int(world.chance() * 200_000), self._customers)
+            world.after(5_000 + int(world.chance() * 200_000), self._customers, epoch)
 
     def _sale(self) -> Steps:
         self.lock = True

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from agent.journal.database import StorageFailed, classify
 from tests.sim import faults as swarm
 from tests.sim.acquirer import Acquirer
 from tests.sim.app import App
@@ -92,6 +93,15 @@ class World:
 
     def run(self) -> int:
         """Play it to its end; the run's fingerprint. Raises Violation."""
+        try:
+            self._play()
+        except Exception as error:
+            if not self.rotten or not (isinstance(error, StorageFailed) or classify(error)):
+                raise
+            self.note("damage found", type(error).__name__)  # the agent stops, and the next start mends it or says so
+        return self.fingerprint()
+
+    def _play(self) -> None:
         self._begin()
         heap, machine = self.heap, self.machine
         while heap:
@@ -105,7 +115,6 @@ class World:
                 break
             act(arg)
         self.checks.end()
-        return self.fingerprint()
 
     def _begin(self) -> None:
         self.machine.power_on()

@@ -71,6 +71,31 @@ def test_with_the_network_down_the_app_is_not_asked_before_it_is_back() -> None:
     assert world.advice().code == "P4a"
 
 
+@pytest.mark.parametrize("later_s", [0, 40])
+def test_two_reversals_that_the_host_puts_off_do_not_have_each_other_asked_for_without_end(later_s: int) -> None:
+    """A kernel that is asked for one sends both, oldest first, reports both, and is busy meanwhile."""
+    world = App()
+    world.doubt("a")
+    flushes = heard = 0
+    keys = ["a"]
+    for second in range(1, 600):
+        world.go_to(second * SECOND)
+        if second == 100 + later_s:
+            world.open("b", stan="000002")
+            world.says("refused", "96", "a")  # ahead of the sale
+            world.result("no_answer", "b")
+            keys = ["a", "b"]
+        while heard < len(world.asks()) and flushes < 100:
+            asked, heard, flushes = world.asks()[heard], heard + 1, flushes + 1
+            for key in keys:
+                world.says("refused", "96", key, request=asked.request if key == asked.transaction else None)
+                while key != keys[-1] and heard < len(world.asks()):
+                    early, heard = world.asks()[heard], heard + 1
+                    world.says("busy", None, early.transaction, request=early.request)
+    assert world.states("a") == world.states("b") == ("unresolved", "exhausted")
+    assert flushes < 25, "opportunities after 60, 120, 240 s, of three requests at most"
+
+
 def test_a_network_that_is_down_for_ever_does_not_silence_the_back_off() -> None:
     world = App()
     world.open()
