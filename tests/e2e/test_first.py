@@ -39,34 +39,34 @@ def test_a_lost_sale_is_reversed_by_itself_after_kill_and_restart_offline(agent:
 
 def test_a_doubt_whose_row_was_spoilt_on_the_disk_is_reversed_as_it_was_or_not_at_all(agent: Agent, host: Host) -> None:
     app = agent.app
-    host.order(set={"0200": "drop-reply"})
-    _, sale = app.open("000123", 100)
-    assert transact(host.port, "000123", 100) is None
-    host.order(refuse=True, cut=True)
-    app.result(sale["id"], "no_answer")
-    agent.kill()
-
+    sale = doubt_and_die(agent, host, "000123")
     spoil(agent, "reversals", "000000000100", "000000000108")
     agent.start()
     host.order(refuse=False, clear=True)
-    until(lambda: app.state(sale["id"]) == "reversed")
+    until(lambda: app.state(sale) == "reversed")
     assert host.net_debit_fen("000123") == 0
     found = next(each for each in app.get("/v1/incidents")["items"] if each["code"] == "storage")
     assert (found["owner"], found["next_action"]) == ("technician", "replace_storage")
     assert agent.cli("verify").returncode == 0
 
-    host.order(set={"0200": "drop-reply"})
-    _, sale = app.open("000124", 100)
-    assert transact(host.port, "000124", 100) is None
-    host.order(refuse=True, cut=True)
-    app.result(sale["id"], "no_answer")
-    agent.kill()
+    doubt_and_die(agent, host, "000124")
     spoil(agent, "reversals", "000000000100", "000000000108")
     spoil(agent, "journal", "no_answer", "no_answes")
     agent.start(wait=False)
     assert agent.dead() == exits.STORAGE
     assert "so is the journal at entry" in agent.log.read_text()
     assert "Traceback" not in agent.log.read_text()
+
+
+def doubt_and_die(agent: Agent, host: Host, stan: str) -> str:
+    """The answer to a sale is lost, the line goes, and the agent is killed; the sale's id."""
+    host.order(set={"0200": "drop-reply"})
+    _, sale = agent.app.open(stan, 100)
+    assert transact(host.port, stan, 100) is None
+    host.order(refuse=True, cut=True)
+    assert agent.app.result(sale["id"], "no_answer")[1]["state"] == "in_doubt"
+    agent.kill()
+    return str(sale["id"])
 
 
 def spoil(agent: Agent, table: str, old: str, new: str) -> None:

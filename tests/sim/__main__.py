@@ -119,7 +119,8 @@ def _summary(options: argparse.Namespace, first: int, played: Part, took_s: floa
         summary = {
             "ok": not failures, "mode": "journal" if options.journal else "core", "payapp": options.payapp, "first_seed": first,
             "seeds": options.seeds, "violations": len(failures), "failures": told, "steps": steps, "hash": f"{digest:08x}",
-            "jobs": options.jobs, "seconds": round(took_s, 2), "worlds_per_s": worlds_per_s, "worlds_per_core_s": worlds_per_core_s,
+            "jobs": options.jobs, "seconds": round(took_s, 2),
+            "worlds_per_s": worlds_per_s, "worlds_per_core_s": worlds_per_core_s,
         }
         print(json.dumps(summary))
         return

@@ -12,7 +12,6 @@ from agent.core.calendar import grace_day
 from agent.core.change import Decision
 from agent.core.model import Disposition, Incident, Job, Reversal, Row, Transaction
 from agent.core.verdict import day_of
-from agent.journal.store import DECODERS
 from tests.sim.books import Journal
 from tests.sim.checks import Violation
 
@@ -71,8 +70,7 @@ class NextDay:
         if attempt.id in state.transactions or not isinstance(books, Journal):
             return state.transactions.get(attempt.id)
         assert books.store is not None
-        query = books.store.database.execute("SELECT body FROM transactions WHERE id = ?", (attempt.id,))
-        return next((DECODERS[Transaction].decode(body) for (body,) in query), None)
+        return next(iter(books.store.select(Transaction, "WHERE id = ?", (attempt.id,))), None)
 
     def _say(self, attempt: "Attempt") -> None:
         row = self._row(attempt)
