@@ -152,10 +152,8 @@ class Daemon:
         await self.door.open(self._config.hook.socket, _address(self._config.hook.listen))
         if self._relay is not None and self._config.relay is not None:
             await self._relay.open(self._config.relay)
-        boots = self.inbox.state.agent.boots
-        self._telemetry = build.telemetry(
-            self._config, self._store, self._clock, boots, self._snapshot, self.inbox.tell, self._open_desk()
-        )
+        said, boots = self.inbox.tell, self.inbox.state.agent.boots
+        self._telemetry = build.telemetry(self._config, self._store, self._clock, boots, self._snapshot, said, self._open_desk())
         if self._telemetry is not None:
             tasks.append(asyncio.create_task(self._telemetry.run(), name="telemetry"))
         if self._desk is not None and self._telemetry is not None:

@@ -293,7 +293,7 @@ FACTS: Mapping[str, tuple[str, str]] = {
     "command.done": ("总部命令:{name:command_name},已执行", "Command of the fleet: {name:command_name}, done"),
     "command.rejected": ("总部命令未执行:{why:command_why}", "Command of the fleet not carried out: {why:command_why}"),
     "display.message": ("总部留言:{zh} / {en}", "Message of the fleet: {zh} / {en}"),
-    "storage.damaged": ("存储有位翻转[,恢复 {restored}][,弃置 {lost}]", "Bits flipped[, made anew: {restored}][, set aside: {lost}]"),
+    "storage.damaged": ("存储有位翻转[,恢复 {restored}][,弃置 {lost}]", "Bits flipped[, restored: {restored}][, lost: {lost}]"),
     "security.clone": ("另有设备冒用本机身份连接", "Another client uses this terminal's identity at the broker"),
 }
 

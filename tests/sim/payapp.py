@@ -11,6 +11,7 @@ from agent.core.policy import Policy
 from tests.sim import faults as swarm
 from tests.sim.fleet import Fleet
 from tests.sim.machine import Machine
+from tests.sim.orders import Orders
 from tests.sim.paychecks import PayChecks
 from tests.sim.paytill import PayTill
 from tests.sim.printer import Printer
@@ -113,7 +114,7 @@ class PayWorld(World):
         self.machine = PayMachine(self, self._books())
         self.machine.policy = Policy(mode="payapp", asks_app=asks_app)
         self.printer, self.pole = Printer(self), None
-        self.fleet = Fleet(self)
+        self.fleet, self.orders = Fleet(self), Orders(self)
         self.app = PayTill(self, self.size, pulls=not asks_app)
 
     def has(self, fault: str, chance: float = 0.3) -> bool:
