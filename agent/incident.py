@@ -99,8 +99,7 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "Nobody makes or checks the MAC: this opportunity is over ({sends} sent), tried again later",
     ),
     "reversal.later": (
-        "冲正未成[,应答码 {code}],已发送 {sends} 次,将再发",
-        "Reversal not taken[, response {code}], {sends} sent, goes again",
+        "冲正未成[,应答码 {code}],已发送 {sends} 次,将再发", "Reversal not taken[, response {code}], {sends} sent, goes again",
     ),
     "reversal.unanswered": ("冲正无应答,已发送 {sends} 次", "No answer to the reversal, {sends} sent"),
     "reversal.exhausted": (
