@@ -108,8 +108,10 @@ def _ledger(world: "World", attempt: "Attempt", state: str) -> None:
     else:
         # A request that the host takes more than a minute late, and whose answer nobody hears, is beyond the protocol.
         allowed = net == 0 or (state == "no_original" and attempt.tardy and attempt.unheard)
-        # Nothing of advice is undone, so a wrong word of the app's about it is its word.
-        allowed = allowed or (attempt.contradicted and attempt.rules.in_doubt == "repeat")
+        # Nothing of advice is undone: a wrong word of the app's about it is its word; and when the first send reaches the host
+        # minutes after the repeat was declined, the files show it and somebody is told.
+        told = attempt.contradicted or (attempt.tardy and attempt.id in world.checks.incidents)
+        allowed = allowed or (told and attempt.rules.in_doubt == "repeat")
     if not allowed:
         raise Violation("9", f"{attempt.id} ({attempt.kind}) is {state} and the ledger says {net} fen")
     if attempt.released and net != full and not attempt.contradicted:
