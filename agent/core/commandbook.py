@@ -33,13 +33,22 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.state == "accepted"
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """What the fleet has to say to the cashier, in both languages, until `until_ms` of this boot's time."""
+
+    zh: str
+    en: str
+    boot: int
+    until_ms: int
+
+
 class CommandBook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every command that is remembered, oldest first.
 
     `proved_ms`: the youngest "not before" that was signed and taken under a clock that was to be trusted; what expired
     before it has expired, whatever a clock says. `floor_ms`: the latest expiry of a command whose id was forgotten; nothing
     that expires at or before it is taken, so that a clock that is set back opens no door. `config_version` is that of the
-    last configuration that was put in force.
+    last configuration that was put in force. `notice` is the newest message to the cashier.
     """
 
     id: str = "commands"
@@ -47,6 +56,7 @@ class CommandBook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     proved_ms: int = 0
     floor_ms: int = 0
     config_version: int = 0
+    notice: Notice | None = None
     open: bool = True
 
     def find(self, key: str) -> Command | None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from agent.core import receipt, reversal, settlement
 from agent.core.change import CarryOut, Decision, Rejected
-from agent.core.commandbook import KEPT_MAX, OPEN_MAX, Command, CommandBook
+from agent.core.commandbook import KEPT_MAX, OPEN_MAX, Command, CommandBook, Notice
 from agent.core.event import ReprintAsked, ReversalOrdered
 from agent.core.fleetevent import Commanded, CommandFinished, CommandRefused
 from agent.core.lifecycle import COMMAND, move
@@ -157,7 +157,9 @@ def _settle(state: State, event: Commanded) -> dict[str, Any]:
 
 
 def _display(state: State, event: Commanded) -> dict[str, Any]:
-    state.tell("display.message", zh=event.args["zh"], en=event.args["en"], seconds=event.args["seconds"])
+    zh, en, seconds = event.args["zh"], event.args["en"], event.args["seconds"]
+    state.put(replace(state.commands, notice=Notice(zh, en, state.agent.boots, state.now.boottime_ms + seconds * 1_000)))
+    state.tell("display.message", zh=zh, en=en, seconds=seconds)
     return {}
 
 

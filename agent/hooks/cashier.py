@@ -40,7 +40,7 @@ def till(house: House) -> b.Till:
         now=tuple(card(house, row) for row in now[:NOW_MAX]), more_now=max(0, len(now) - NOW_MAX),
         yesterday=tuple(unread[:YESTERDAY_MAX]), more_yesterday=max(0, len(unread) - YESTERDAY_MAX),
         payments=tuple(b.Payment(row.id, row.amount_fen, _whose(state, row)) for row in paid[:PAYMENTS_MAX]),
-        todo=tuple(_todo(state)[:TASKS_MAX]),
+        todo=tuple(_todo(state)[:TASKS_MAX]), message=_message(state, house.boottime_ms()),
     )
 
 
@@ -53,6 +53,14 @@ def _todo(state: State) -> list[b.Said]:
     tasks = sorted(state.open_incidents.values(), key=lambda row: row.number)
     own = dict.fromkeys(row.next_action for row in tasks if row.owner == "cashier" and row.code not in _CASES)
     return [b.Said(*WORDS["next_action"][action]) for action in own]
+
+
+def _message(state: State, now_ms: int) -> b.Said | None:
+    """The fleet's word, as long as it was meant to stand; a new boot ends it."""
+    notice = state.commands.notice
+    if notice is None or notice.boot != state.agent.boots or now_ms >= notice.until_ms:
+        return None
+    return b.Said(notice.zh, notice.en)
 
 
 def card(house: House, row: Transaction) -> b.Card:

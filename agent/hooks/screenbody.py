@@ -81,7 +81,8 @@ class Payment(msgspec.Struct, frozen=True):
 class Till(msgspec.Struct, frozen=True):
     """The cashier's screen: `now` newest first, `yesterday` oldest first, each with how many more there are.
 
-    `todo` is what the cashier has to do beside the cases themselves: sign in, look at the printer. `seq` is the journal's head:
+    `todo` is what the cashier has to do beside the cases themselves: sign in, look at the printer. `message` is what the
+    operator says to the cashier at this time. `seq` is the journal's head:
     the events after it are what has changed since.
     """
 
@@ -94,6 +95,7 @@ class Till(msgspec.Struct, frozen=True):
     more_yesterday: int
     payments: tuple[Payment, ...]
     todo: tuple[Said, ...]
+    message: Said | None
 
 
 class Fact(msgspec.Struct, frozen=True):

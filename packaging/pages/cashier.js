@@ -85,8 +85,9 @@ function drawNoted(card) {
 }
 
 function drawTodo() {
-  var tasks = till ? till.todo : [];
-  if (!changed("todo", tasks)) { return; }
+  var tasks = till ? till.todo : [], message = till ? till.message : null;
+  if (!changed("todo", [tasks, message])) { return; }
+  if (message) { byId("todo").appendChild(make("li", "fleet", Speech.say("message", {what: Speech.of(message)}))); }
   tasks.forEach(function (said) { byId("todo").appendChild(make("li", "", Speech.say("todo", {what: Speech.of(said)}))); });
 }
 

@@ -1,7 +1,7 @@
 /* What the pages themselves say, in both languages. What a transaction means is said by the agent, not here. */
 var TEXTS = {
   zh: {
-    other: "English", todo: "请处理:{what}", customer: "请对顾客说", others: "其他顾客", earlier: "上一位顾客", more: "还有 {n} 笔",
+    other: "English", todo: "请处理:{what}", message: "总部留言:{what}", customer: "请对顾客说", others: "其他顾客", earlier: "上一位顾客", more: "还有 {n} 笔",
     left: "以前未了的事({n})", left_more: "以前未了的事({n},另有 {more})",
     idle: "等待下一笔", idle_long: "收银程序登记一笔后,这里显示能否交货、能否再付。",
     lost: "连接中断", lost_short: "请勿交货,请勿再收款",
@@ -29,7 +29,7 @@ var TEXTS = {
     p_disk_full: "磁盘已满,没有记录,请找技术员。", p_unavailable: "程序正忙,请再按一次。"
   },
   en: {
-    other: "中文", todo: "To do: {what}", customer: "Tell the customer", others: "Other customers", earlier: "Earlier customer", more: "{n} more",
+    other: "中文", todo: "To do: {what}", message: "From the operator: {what}", customer: "Tell the customer", others: "Other customers", earlier: "Earlier customer", more: "{n} more",
     left: "Left over from before ({n})", left_more: "Left over from before ({n}, and {more} more)",
     idle: "WAITING", idle_long: "Once the payment app opens a transaction, this shows whether goods may go and whether to pay again.",
     lost: "CONNECTION LOST", lost_short: "Do not release goods, do not charge again",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.agent import Agent
+from tests.support.broker import Mosquitto
 from tests.support.host import Host
 from tests.support.lender import Lender
 
@@ -17,6 +18,13 @@ def host(tmp_path: Path) -> Iterator[Host]:
     running = Host(tmp_path)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that keeps nothing on disk."""
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
 
 
 @pytest.fixture

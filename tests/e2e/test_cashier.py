@@ -9,6 +9,8 @@ import pytest
 from agent import exits
 from tests.support.agent import Agent
 from tests.support.app import PAN, until
+from tests.support.broker import Mosquitto
+from tests.support.commands import Desk
 from tests.support.till import TOKEN, Till, till
 
 COLOURS = {
@@ -167,6 +169,16 @@ def test_note_and_copy_are_ordered_where_the_advice_speaks_of_them(tmp_path: Pat
         until(lambda: sum(job["what"] == "guarantee" for job in place.told("receipt.waiting")) == 2)
         receipts = [job for job in place.told("receipt.waiting") if job["what"] == "receipt"]
         assert len(receipts) == 1, "the original still waits for the printer: it is the answer, and no copy is made"
+
+
+def test_the_operators_message_stands_on_the_screen_for_its_time(tmp_path: Path, broker: Mosquitto) -> None:
+    desk = Desk(tmp_path, broker.url)
+    with till(tmp_path, mqtt={"url": broker.url, "command_keys_file": str(desk.public)}) as place:
+        place.enter()
+        place.screen.shows("none")
+        desk.order("display", "zh=请联系店长", "en=Call the manager", "seconds=20")
+        place.screen.shows("none", todo="总部留言:请联系店长")
+        place.screen.wait(lambda: place.screen.text("todo") == "")
 
 
 def test_a_refusal_is_a_sentence_and_a_press_that_got_lost_is_said(place: Till) -> None:

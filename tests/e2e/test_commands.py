@@ -29,13 +29,6 @@ Make = Callable[..., Agent]
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker that keeps nothing on disk."""
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
 def desk(tmp_path: Path, broker: Mosquitto) -> Desk:
     """The operator, whose key the terminal knows."""
     return Desk(tmp_path, broker.url)

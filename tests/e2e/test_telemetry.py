@@ -47,13 +47,6 @@ class Fleet:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker that keeps nothing on disk."""
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
 def fleet(tmp_path: Path, broker: Mosquitto) -> Iterator[Fleet]:
     """An ingest."""
     running = Fleet(tmp_path, broker.url)

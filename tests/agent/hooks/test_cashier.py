@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from agent.core import event as e
+from agent.core.fleetevent import Commanded
 from agent.hooks.cashier import NEWEST, NOW_MAX, PAYMENTS_MAX
 from tests.support.house import PAN, RECEIPT, OpenHouse, housed
 
@@ -124,6 +125,31 @@ async def test_what_the_cashier_has_to_do_beside_the_cases_is_said_once(house: O
     assert [said["zh"] for said in (await till(house))["todo"]] == ["在终端上签到"]
     await house.post("/v1/terminal", {"event": "signed_in"})
     assert (await till(house))["todo"] == []
+
+
+@housed()
+async def test_the_fleets_message_stands_as_long_as_it_was_meant_to_and_not_over_a_boot(house: OpenHouse) -> None:
+    async def say(number: int) -> None:
+        args = {"zh": "请联系店长", "en": "Call the manager", "seconds": 60}
+        now_ms = house.clock.wall_ms
+        assert now_ms is not None
+        await house.do(Commanded(
+            command=f"c-{number}", name="display", digest="d", not_before_ms=now_ms - 1, expires_ms=now_ms + 600_000, by="k",
+            args=args,
+        ))
+
+    assert (await till(house))["message"] is None
+    await say(1)
+    assert (await till(house))["message"] == {"zh": "请联系店长", "en": "Call the manager"}
+    await house.pass_time(59_999)
+    assert (await till(house))["message"] is not None
+    await house.pass_time(1)
+    assert (await till(house))["message"] is None
+    await say(2)
+    await house.restart(new_boot=False)
+    assert (await till(house))["message"] is not None, "a restart of the agent alone forgets nothing"
+    await house.restart(new_boot=True)
+    assert (await till(house))["message"] is None
 
 
 @housed()
