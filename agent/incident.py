@@ -274,8 +274,8 @@ FACTS: Mapping[str, tuple[str, str]] = {
         "Settlement file {statement} imported: {lines} lines, {agreed} agree, {matched} about open cases, {unmatched} unmatched",
     ),
     "settlement.unmatched": (
-        "对账行未匹配({why:unmatched}):{date} {direction:direction} {amount_fen:fen}[,批次 {batch}][,流水号 {stan}][,{rrn}]",
-        "Unmatched ({why:unmatched}): {date} {direction:direction} {amount_fen:fen}[, batch {batch}][, STAN {stan}][, {rrn}]",
+        "未匹配({why:unmatched}):{date}{direction:direction}{amount_fen:fen}[,批次 {batch}][,流水号 {stan}][,{rrn}][,{order_no}]",
+        "Unmatched ({why:unmatched}): {date} {direction:direction} {amount_fen:fen}[, {batch}/{stan}][, {rrn}][, {order_no}]",
     ),
     "settlement.verdict": (
         "对账结果:{verdict:verdict}({final:final}),净额 {booked_fen:fen}",

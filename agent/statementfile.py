@@ -20,6 +20,7 @@ _YUAN = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,2}))?")
 _FEN = re.compile(r"[0-9]{1,15}")
 _CARD_DIGITS_MIN = 13  # a column that was taken for another must not show what may be a card number
 _RRN = re.compile(r"[0-9A-Za-z]{1,12}")
+_ORDER_NO = re.compile(r"[0-9A-Za-z_*|-]{1,64}")
 Row = dict[str, str | None]
 
 
@@ -49,6 +50,7 @@ class Booking(msgspec.Struct, frozen=True, omit_defaults=True):
     batch: str | None = None
     stan: str | None = None
     rrn: str | None = None
+    order_no: str | None = None
 
 
 class Content(msgspec.Struct):
@@ -62,11 +64,17 @@ class Content(msgspec.Struct):
     others: int
     ignored: int
     bad: list[Bad]
+    covers: tuple[str, ...] = ()  # whose settlement it is, by its layout
 
     @property
     def bookings(self) -> list[Booking]:
         """All of them, terminal by terminal."""
         return [booking for bookings in self.by_terminal.values() for booking in bookings]
+
+    @property
+    def has_orders(self) -> bool:
+        """True when a line names a wallet's order: then somebody has to say whose settlement it is."""
+        return any(booking.order_no is not None for booking in self.bookings)
 
 
 class _Wrong(Exception):
@@ -85,7 +93,7 @@ def read(path: Path, layout: Layout, terminal_id: str | None) -> Content:
         raise BadFile(f"大于 {FILE_BYTES_MAX >> 20} MiB,请按日拆分", f"is over {FILE_BYTES_MAX >> 20} MiB: split it by day")
     encoding = _encoding(data, layout)
     rows = _fixed(data, layout, encoding) if layout.kind == "fixed" else _separated(data, layout, encoding)
-    content = Content({}, set(), 0, 0, [])
+    content = Content({}, set(), 0, 0, [], layout.covers)
     for number, row in rows:
         try:
             _take(content, layout, terminal_id, number, row)
@@ -108,13 +116,14 @@ def _encoding(data: bytes, layout: Layout) -> str:
 
 def _separated(data: bytes, layout: Layout, encoding: str) -> Iterator[tuple[int, Row]]:
     lines = data.decode(encoding).splitlines(keepends=True)
-    heading = [cell.strip() for cell in next(csv.reader(lines[layout.skip - 1 : layout.skip], delimiter=layout.separator), [])]
+    first = next(csv.reader(lines[layout.skip - 1 : layout.skip], delimiter=layout.separator), [])
+    heading = [_bare(cell, layout) for cell in first]
     places = _places(layout, heading)
     reader = csv.reader(io.StringIO("".join(lines[layout.skip : len(lines) - layout.footer])), delimiter=layout.separator)
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield layout.skip + reader.line_num, {name: _cell(cells, place) for name, place in places.items()}
+                yield layout.skip + reader.line_num, {name: _cell(cells, place, layout) for name, place in places.items()}
     except csv.Error as error:
         line = layout.skip + reader.line_num
         raise BadFile(f"第 {line} 行不是 CSV", f"line {line}: {error}") from None
@@ -138,11 +147,16 @@ def _places(layout: Layout, heading: list[str]) -> dict[str, int]:
     return places
 
 
-_OPTIONAL: tuple[Field, ...] = ("terminal_id", "batch", "stan", "rrn", "direction")
+_OPTIONAL: tuple[Field, ...] = ("terminal_id", "batch", "stan", "rrn", "order_no", "direction")
 
 
-def _cell(cells: list[str], place: int) -> str | None:
-    return cells[place].strip() if 0 <= place < len(cells) else None
+def _cell(cells: list[str], place: int, layout: Layout) -> str | None:
+    return _bare(cells[place], layout) if 0 <= place < len(cells) else None
+
+
+def _bare(text: str, layout: Layout) -> str:
+    """Without the blanks around it, and what the file puts around every value."""
+    return text.strip().strip(layout.values.strip).strip() if layout.values.strip else text.strip()
 
 
 def _fixed(data: bytes, layout: Layout, encoding: str) -> Iterator[tuple[int, Row]]:
@@ -152,16 +166,16 @@ def _fixed(data: bytes, layout: Layout, encoding: str) -> Iterator[tuple[int, Ro
     lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
     for number, line in enumerate(lines[layout.skip : len(lines) - layout.footer], start=layout.skip + 1):
         if line.strip():
-            yield number, {name: _slice(line, place, encoding) for name, place in layout.columns.items()}
+            yield number, {name: _slice(line, place, encoding, layout) for name, place in layout.columns.items()}
 
 
-def _slice(line: bytes, place: object, encoding: str) -> str | None:
+def _slice(line: bytes, place: object, encoding: str, layout: Layout) -> str | None:
     assert isinstance(place, list), "a fixed-width layout has spans"
     first, last = place
     if len(line) < first:
         return None
     try:
-        return line[first - 1 : last].decode(encoding).strip()
+        return _bare(line[first - 1 : last].decode(encoding), layout)
     except UnicodeDecodeError:
         return "\ufffd"
 
@@ -187,9 +201,12 @@ def _take(content: Content, layout: Layout, terminal_id: str | None, number: int
     batch, stan, rrn = _digits(row, "batch"), _digits(row, "stan"), row.get("rrn") or None
     if rrn is not None and not _RRN.fullmatch(rrn):
         raise _Wrong("参考号应为 1 到 12 位字母或数字", "rrn takes 1 to 12 letters or digits")
-    if rrn is None and (batch is None or stan is None):
-        raise _Wrong("需要参考号,或批次号加流水号", "needs an rrn, or batch and stan")
-    booking = Booking(date, amount_fen, direction, number, batch, stan, rrn)
+    order_no = row.get("order_no") or None
+    if order_no is not None and not _ORDER_NO.fullmatch(order_no):
+        raise _Wrong("订单号应为 1 到 64 位字母、数字或 _ - * |", "order_no takes 1 to 64 letters, digits, or _ - * |")
+    if rrn is None and order_no is None and (batch is None or stan is None):
+        raise _Wrong("需要参考号、订单号,或批次号加流水号", "needs an rrn, an order_no, or batch and stan")
+    booking = Booking(date, amount_fen, direction, number, batch, stan, rrn, order_no)
     content.by_terminal.setdefault(row.get("terminal_id"), []).append(booking)
 
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-FIELDS = ("date", "terminal_id", "batch", "stan", "rrn", "amount", "direction")
 LAYOUT_BYTES_MAX = 64 * 1024
-Field = Literal["date", "terminal_id", "batch", "stan", "rrn", "amount", "direction"]
+Source = Literal["card", "wechat", "alipay", "unionpay_qr", "bestpay"]  # whose settlement a file is
+Field = Literal["date", "terminal_id", "batch", "stan", "rrn", "order_no", "amount", "direction"]
 Span = Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=10_000)]], msgspec.Meta(min_length=2, max_length=2)]
 _Texts = tuple[str, ...]
 
@@ -24,7 +24,8 @@ class LayoutError(Exception):
 class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How values are written. Without a direction column every line is a debit, or a credit when its amount is negative.
 
-    `ignore` are words of the direction column whose lines are no booking (a subtotal, an inquiry).
+    `ignore` are words of the direction column whose lines are no booking (a subtotal, an inquiry). `strip` are characters that
+    stand around every value of a file, as the back-tick in a wallet's bill that keeps a long number from becoming another one.
     """
 
     amount: Literal["yuan", "fen"] = "yuan"
@@ -32,10 +33,14 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     debit: _Texts = ("debit", "D", "借", "消费", "预授权完成")
     credit: _Texts = ("credit", "C", "贷", "撤销", "消费撤销", "冲正", "退货")
     ignore: _Texts = ()
+    strip: Annotated[str, msgspec.Meta(max_length=8)] = ""
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole description. `skip` lines stand before the first record; of a CSV file the last of them is the heading."""
+    """The whole description. `skip` lines stand before the first record; of a CSV file the last of them is the heading.
+
+    `covers`: whose settlement it is, the card acquirer's or that of wallets; needed with order numbers.
+    """
 
     kind: Literal["csv", "fixed"] = "csv"
     encoding: Literal["auto", "utf-8", "gbk"] = "auto"
@@ -43,6 +48,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     skip: Annotated[int, msgspec.Meta(ge=0, le=100)] = 1
     footer: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
     columns: dict[Field, str | int | Span] = {}
+    covers: Annotated[tuple[Source, ...], msgspec.Meta(max_length=5)] = ()
     values: Values = Values()
 
 

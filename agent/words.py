@@ -277,6 +277,7 @@ WORDS: Mapping[str, Words] = {
         "unknown": ("本机无此交易", "no such transaction here"),
         "amount": ("金额不符", "another amount"),
         "rrn": ("参考号不符", "another RRN"),
+        "order": ("订单号不符", "another order number"),
         "ambiguous": ("对应多笔", "fits several"),
         "full": ("行数过多", "too many lines"),
     },

@@ -4,7 +4,7 @@ import hashlib
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import uuid4
 
 import click
@@ -25,7 +25,7 @@ from fleet.words import Lang, response_line
 REFUSED: Final = 1
 SILENT: Final = 75
 UNREACHED: Final = 69
-PART_LINES: Final = 250  # of at most 150 bytes each: well inside what a command may have
+PART_LINES: Final = 150  # of at most 240 bytes each: well inside what a command may have
 NO_MATCHING_SUBSCRIBERS: Final = 0x10
 Words = Sequence[str]
 
@@ -106,14 +106,19 @@ is named by its number, and then nothing is sent. Sending a file again changes n
 @click.option("--layout", "layout_file", type=click.Path(path_type=Path), metavar="FILE", help="TOML description of the file.")
 @click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Which column means what; may be repeated.")
 @click.option("--encoding", type=click.Choice(["auto", "utf-8", "gbk"]), help="The file's encoding; found out by default.")
+@click.option("--covers", multiple=True, type=click.Choice(get_args(statementlayout.Source)),
+              help="Whose settlement it is; may be repeated. By default the layout's, else the card acquirer's.")  # fmt: skip
 @click.option("--date", "dates", multiple=True, metavar="DATE", help="A settlement date it covers, for a file without lines.")
 @_order_options
 def settle(
     *, file: Path, database: Path, layout_file: Path | None, columns: tuple[str, ...], encoding: str | None,
-    dates: tuple[str, ...], fleet: str | None, lang: Lang, **more: Any,
+    covers: tuple[str, ...], dates: tuple[str, ...], fleet: str | None, lang: Lang, **more: Any,
 ) -> None:  # fmt: skip
     """Send the acquirer's settlement FILE to the terminals that it is about."""
     content = _content(file, layout_file, columns, encoding, lang)
+    covers = covers or content.covers
+    if not covers and content.has_orders:
+        raise OrderError(f"{file} has order numbers: say whose settlement it is with --covers")
     if not database.exists():
         raise OrderError(f"{database} is not there: name the database of `reversald-fleet serve`, which knows the terminals")
     store = SqliteStore(database)
@@ -130,7 +135,8 @@ def settle(
     covered = sorted({*content.dates, *dates})
     if not covered:
         raise OrderError("a file without lines needs --date: the settlement dates that it covers")
-    jobs = {sn: parts(content.by_terminal.get(terminal_id, []), covered, file) for terminal_id, sn in known.items()}
+    lines = content.by_terminal
+    jobs = {sn: parts(lines.get(terminal_id, []), covered, file, covers) for terminal_id, sn in known.items()}
     code = _run(jobs, fleet=fleet, lang=lang, **more)
     raise click.exceptions.Exit(code or (REFUSED if strangers else 0))
 
@@ -180,13 +186,14 @@ def _value(text: str) -> str | int | bool:
     return value if isinstance(value, str | int) else text
 
 
-def parts(bookings: list[statementfile.Booking], dates: list[str], file: Path) -> list[Order]:
+def parts(bookings: list[statementfile.Booking], dates: list[str], file: Path, covers: tuple[str, ...] = ()) -> list[Order]:
     """The orders by which one terminal gets its lines: the last one brings the whole into force."""
     lines = [msgspec.to_builtins(booking) for booking in bookings]
-    name = f"{file.name[:24]}#{hashlib.sha256(msgspec.json.encode([lines, dates])).hexdigest()[:8]}"
+    name = f"{file.name[:24]}#{hashlib.sha256(msgspec.json.encode([lines, dates, covers])).hexdigest()[:8]}"
     chunks = [lines[at : at + PART_LINES] for at in range(0, len(lines), PART_LINES)] or [[]]
+    told = {"covers": covers} if covers else {}
     return [
-        ("settle", {"statement": name, "dates": dates, "verdicts": chunk, "part": number, "parts": len(chunks)})
+        ("settle", {"statement": name, "dates": dates, "verdicts": chunk, "part": number, "parts": len(chunks)} | told)
         for number, chunk in enumerate(chunks, start=1)
     ]
 

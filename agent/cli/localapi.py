@@ -97,6 +97,6 @@ def _refused(call: Call, code: int, problem: dict[str, Any]) -> Failure:
 _KNOWN = frozenset({
     "no-such-transaction", "no-receipt", "no-printer", "nothing-in-doubt", "spool-full", "statement-interrupted",
     "no-refund-due", "refund-not-confirmed", "refund-too-large", "still-reversing", "already-closed", "no-display",
-    "display-busy", "no-page-port",
+    "display-busy", "no-page-port", "refund-under-way",
 })
 _TRY_AGAIN = frozenset({"statement-interrupted", "still-reversing", "display-busy"})

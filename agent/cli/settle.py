@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import msgspec
@@ -13,10 +13,12 @@ from agent.cli.base import Call, Failure, common, emit
 from agent.cli.choose import one_transaction
 from agent.cli.localapi import ask
 from agent.cli.progress import Progress
+from agent.hooks.masking import masked
 from agent.words import amount, word
 
-PART_LINES = 300  # of at most 200 bytes each: well inside the 64 KiB that the daemon takes at once
+PART_LINES = 250  # of at most 240 bytes each: well inside the 64 KiB that the daemon takes at once
 PARTS_MAX = 1000
+SOURCES = get_args(layouts.Source)
 UNMATCHED_SHOWN_MAX = 50
 
 
@@ -25,6 +27,7 @@ UNMATCHED_SHOWN_MAX = 50
 Examples:
   reversald settle import 20260302.csv --preview
   reversald settle import 20260302.txt --layout acquirer.toml
+  reversald settle import wechat.csv --layout wechat.toml --covers wechat
   reversald settle refund 000123 --by Li --confirm
 """
 )
@@ -49,13 +52,17 @@ Importing a file again changes nothing.
 @click.option("--layout", "layout_file", type=click.Path(path_type=Path), metavar="FILE", help="TOML description of the file.")
 @click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Which column means what; may be repeated.")
 @click.option("--encoding", type=click.Choice(["auto", "utf-8", "gbk"]), help="The file's encoding; found out by default.")
+@click.option(
+    "--covers", multiple=True, type=click.Choice(SOURCES),
+    help="Whose settlement it is; may be repeated. By default the layout's, else the card acquirer's.",
+)
 @click.option("--date", "dates", multiple=True, metavar="DATE", help="A settlement date it covers, for a file without lines.")
 @click.option("--terminal", metavar="ID", help="Terminal id (F41); the configuration's own by default.")
 @click.option("--preview", is_flag=True, help="Only say what it would come to.")
 @common
 def import_file(
     call: Call, *, file: Path, layout_file: Path | None, columns: tuple[str, ...], encoding: str | None,
-    dates: tuple[str, ...], terminal: str | None, preview: bool,
+    covers: tuple[str, ...], dates: tuple[str, ...], terminal: str | None, preview: bool,
 ) -> None:
     """Import one settlement file: whole, or not at all."""
     try:
@@ -63,7 +70,11 @@ def import_file(
     except layouts.LayoutError as error:
         raise Failure(exits.USAGE, str(error)) from None
     content = _content(call, file, layout, terminal or call.config.terminal.terminal_id)
-    body = {"dates": sorted({*content.dates, *dates}), "preview": preview} | ({"terminal_id": terminal} if terminal else {})
+    covers = covers or content.covers
+    if not covers and content.has_orders:
+        raise call.fail(exits.USAGE, "settle_covers")
+    body: dict[str, Any] = {"dates": sorted({*content.dates, *dates}), "preview": preview}
+    body |= ({"terminal_id": terminal} if terminal else {}) | ({"covers": covers} if covers else {})
     report = _send(call, content, body)
     if call.as_json:
         emit({"preview": preview, "other_terminals": content.others, "ignored": content.ignored, **report})
@@ -94,7 +105,7 @@ def _send(call: Call, content: statementfile.Content, more: dict[str, Any]) -> d
     if len(parts) > PARTS_MAX:
         raise call.fail(exits.USAGE, "settle_too_long", count=len(lines))
     plain = [{name: value for name, value in line.items() if name != "line"} for line in lines]
-    name = hashlib.sha256(msgspec.json.encode([plain, more["dates"]])).hexdigest()[:16]
+    name = hashlib.sha256(msgspec.json.encode([plain, more["dates"], more.get("covers")])).hexdigest()[:16]
     progress, answer = Progress(call.say("progress_settle")), dict[str, Any]()
     for number, part in enumerate(parts, start=1):
         body = {"statement": name, "part": number, "parts": len(parts), "verdicts": part}
@@ -129,8 +140,8 @@ def _print(call: Call, content: statementfile.Content, report: dict[str, Any], *
 def _said(call: Call, line: statementfile.Booking) -> str:
     """A line for a person."""
     parts = [
-        line.date, line.batch, line.stan, line.rrn, word("direction", line.direction, call.lang),
-        amount(line.amount_fen, call.lang),
+        line.date, line.batch, line.stan, line.rrn, line.order_no and masked(line.order_no),
+        word("direction", line.direction, call.lang), amount(line.amount_fen, call.lang),
     ]
     return " ".join(part for part in parts if part)
 

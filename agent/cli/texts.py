@@ -243,6 +243,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "progress_settle": ("导入对账文件", "importing the settlement file"),
     "settle_bad_line": ("{file} 第 {line} 行:{why}", "{file}, line {line}: {why}"),
     "settle_nothing": ("共 {count} 行有误,未导入任何内容", "lines that cannot be taken: {count}; nothing was imported"),
+    "settle_covers": (
+        "文件含订单号:请用 --covers 说明是谁的对账文件(card、wechat、alipay、unionpay_qr、bestpay)",
+        "the file has order numbers: say whose settlement it is with --covers (card, wechat, alipay, unionpay_qr, bestpay)",
+    ),
     "settle_too_long": ("{count} 行过多,请按日拆分", "{count} lines are too many: split the file by day"),
     "settle_done": (
         "已导入 {lines} 行:{agreed} 行相符,{matched} 行涉及疑账;本机有而文件无 {absent} 笔",
@@ -270,11 +274,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "no-refund-due": ("对账文件没有显示这笔应退款", "the settlement files show no refund that is due"),
     "refund-not-confirmed": (
-        "请先确认无调账、拒付:settle refund --confirm",
-        "first confirm that no adjustment or chargeback runs: settle refund --confirm",
+        "请先确认无调账、拒付:settle refund --confirm", "first: no adjustment or chargeback runs: settle refund --confirm",
     ),
     "refund-too-large": ("退款超过应退金额", "that is more than what is due"),
     "still-reversing": ("程序仍在处理这笔,请稍后再试", "the agent is still busy with it; try again in a moment"),
+    "refund-under-way": ("钱包正在退款,请等结果,勿另行退款", "the wallet is refunding it: wait, and refund nothing else"),
     "already-closed": ("此事件已结", "the incident is closed already"),
     "page_link": ("在本机浏览器中打开,只能用一次,{valid}内有效", "open it in a browser on this terminal, once, within {valid}"),
     "no-page-port": ("浏览器经本机端口进入:请先设置 hook.listen 和 hook.token_file", "first set hook.listen and hook.token_file"),

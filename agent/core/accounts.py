@@ -6,7 +6,10 @@ import msgspec
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True):
-    """One line of a settlement file. `number` is its line in the file; `named` is ours with its RRN, found at the way in."""
+    """One line of a settlement file. `number` is its line in the file; `named` is ours with its RRN, found at the way in.
+
+    `order_no` is kept as it is where it is one of ours, else masked.
+    """
 
     number: int
     day: int
@@ -17,6 +20,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True):
     rrn: str | None = None
     nth: int = 1
     named: str | None = None
+    order_no: str | None = None
 
 
 class BookedLine(msgspec.Struct, frozen=True, array_like=True):
@@ -65,10 +69,18 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which settlement dates (days since 1970) and files were imported, newest last; when people were last reminded."""
+    """Which settlement dates (days since 1970) and files were imported, newest last; when people were last reminded.
+
+    `days` are those of the card acquirer; each wallet has its own, by its name.
+    """
 
     id: str = "ledger"
     days: tuple[int, ...] = ()
     statements: tuple[str, ...] = ()
     reminded: int | None = None
+    wallet_days: dict[str, tuple[int, ...]] = {}
     open: bool = True
+
+    def covered(self, wallet: str | None) -> tuple[int, ...]:
+        """The settlement dates whose files were imported: of this wallet, or of the card acquirer."""
+        return self.days if wallet is None else self.wallet_days.get(wallet, ())

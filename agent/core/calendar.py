@@ -6,10 +6,13 @@ only after the file of the settlement day after D, because a reversal may be boo
 
 from datetime import date
 
+from msgspec.structs import replace
+
 from agent.core.policy import Policy
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _THURSDAY = 3  # 1970-01-01
+_EVERY_DAY = (0, 1, 2, 3, 4, 5, 6)
 _LOOK_AHEAD_DAYS = 60  # no acquirer rests longer; a calendar that says so is not believed
 
 
@@ -18,6 +21,14 @@ def settles(policy: Policy, day: int) -> bool:
     if day in policy.extra_days:
         return True
     return day not in policy.holidays and (day + _THURSDAY) % 7 in policy.settles
+
+
+def of_wallet(policy: Policy, wallet: str | None) -> Policy:
+    """The policy with the calendar of this wallet: most settle every day, whatever the acquirer does. None: a card."""
+    rule = policy.wallet(wallet)
+    if wallet is None or (rule is not None and rule.settles == "acquirer"):
+        return policy
+    return replace(policy, settles=_EVERY_DAY, holidays=(), extra_days=())
 
 
 def following(policy: Policy, day: int, count: int = 1) -> int:

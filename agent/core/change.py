@@ -104,10 +104,10 @@ Effect = (
 
 
 class Unmatched(msgspec.Struct, frozen=True):
-    """A line of a settlement file that is about no transaction of ours, and why: unknown, amount, rrn, ambiguous or full."""
+    """A line of a settlement file that is about no transaction of ours, and why: nothing fits, or not this well."""
 
     number: int
-    why: Literal["unknown", "amount", "rrn", "ambiguous", "full"]
+    why: Literal["unknown", "amount", "rrn", "order", "ambiguous", "full"]
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -156,7 +156,7 @@ WALLET: Table = {
         "even": "resolved",
     },
     "not_sent": {"approved": "paid"},
-    "paid": {},
+    "paid": {"refunded": "refunded"},
     "declined": {},
     "refunded": {},
     "resolved": {},

@@ -1,6 +1,7 @@
-"""Which transaction a line of a settlement file is about: by its RRN, else by batch and STAN.
+"""Which transaction a line of a settlement file is about.
 
-The amount must be one that may stand there: a line whose RRN is ours and whose amount is not is unmatched.
+Matching key: the RRN or the order number first, then batch and STAN; the amount must be one that may stand there. A line whose
+RRN or order number is ours and whose amount is not is unmatched; a credit of an order may be a part, since it names the order.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ class Match(NamedTuple):
     """What a line is about, or why it is about nothing of ours."""
 
     row: Transaction | None
-    why: Literal["unknown", "amount", "rrn", "ambiguous", "full"] = "unknown"
+    why: Literal["unknown", "amount", "rrn", "order", "ambiguous", "full"] = "unknown"
     numbered: Transaction | None = None  # the one whose number it has, when only the amount is another
 
 
@@ -31,11 +32,14 @@ class Families:
         self._current = current
         self._mine: set[str] = set()
         self._keyed: dict[tuple[str | None, str | None], list[str]] = {}
+        self._ordered: dict[str, list[str]] = {}
         self._added: dict[tuple[str, str, str], list[Transaction]] = {}
         for row in (current[key] for key in keys if key in current):
             if row.terminal_id == terminal_id:
                 self._mine.add(row.id)
                 self._keyed.setdefault((row.batch, row.stan), []).append(row.id)
+                if row.order is not None:
+                    self._ordered.setdefault(row.order.order_no, []).append(row.id)
             if row.original is not None:
                 self._added.setdefault((row.terminal_id, row.original.batch, row.original.stan), []).append(row)
 
@@ -44,7 +48,8 @@ class Families:
         if line.named is not None and line.named in self._mine:
             row = self._current[line.named]
             return Match(row) if line.amount_fen in self.amounts(row) else Match(None, "amount", row)
-        keyed = [self._current[key] for key in self._keyed.get((line.batch, line.stan), ())]
+        own = self._ordered.get(line.order_no or "", [])
+        keyed = [self._current[key] for key in own or self._keyed.get((line.batch, line.stan), [])]
         if len(keyed) > 1:
             keyed = [row for row in keyed if row.state != "not_sent"] or keyed[-1:]
         if len(keyed) > 1:  # a clock may have been wrong, so the date only decides between several
@@ -56,12 +61,21 @@ class Families:
         row = keyed[0]
         if line.rrn is not None and row.rrn is not None and line.rrn != row.rrn:
             return Match(None, "rrn")
-        return Match(row) if line.amount_fen in self.amounts(row) else Match(None, "amount", row)
+        if not own and line.order_no is not None and row.order is not None:
+            return Match(None, "order")
+        may = self.amounts(row)
+        part = bool(own) and line.direction == "credit" and line.amount_fen < max(may)
+        return Match(row) if line.amount_fen in may or part else Match(None, "amount", row)
 
     def amounts(self, row: Transaction) -> tuple[int, ...]:
         """The amounts that may stand in a file for it, with the tips and adjustments among these families."""
         known = row.account.amounts_fen if row.account is not None else ()
         return known or amounts(row, self._added.get((row.terminal_id, row.batch, row.stan), ()))
+
+
+def order_no(row: Transaction) -> str | None:
+    """The merchant's own number of a wallet's order; a card has none."""
+    return row.order.order_no if row.order is not None else None
 
 
 def _near(row: Transaction, day: int) -> bool:
@@ -73,7 +87,7 @@ def _near(row: Transaction, day: int) -> bool:
 def agrees(line: Settled, row: Transaction) -> bool:
     """True for what is plainly right: the one debit of an approved sale, in its own day's file, with nothing else about it."""
     return (
-        row.state == "approved" and row.kind == "sale" and row.account is None and row.refund is None and not row.links
+        row.state in {"approved", "paid"} and row.kind == "sale" and row.account is None and row.refund is None and not row.links
         and row.by_hand is None and line.direction == "debit" and line.nth == 1
-        and line.amount_fen in amounts(row) and day_of(row) == line.day
+        and line.amount_fen in amounts(row) and day_of(row) == line.day and line.order_no in {None, order_no(row)}
     )

@@ -14,6 +14,11 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "Booked, not final",
         "{amount} (card …{last4}) stands in the settlement file; a reversal may follow: final on {date}, do not refund yet.",
     ),
+    "P7w": (
+        "已见入账,次日定论", "对账文件已有{amount}(订单{last4})入账,撤销或退款可能晚一日到;{date}核对后定论,暂勿退款。",
+        "Booked, not final",
+        "{amount} (order …{last4}) stands in the wallet's file; a refund may follow: final on {date}, do not refund yet.",
+    ),
     "P14": (
         "多收一笔,请退款", "两笔{amount}均入账,请退流水号{stan}(尾号{last4})。",
         "Paid twice, refund", "Both payments of {amount} were booked: refund STAN {stan} (card …{last4}), once.",
@@ -81,11 +86,11 @@ def code_of(row: Transaction) -> str | None:
     if row.by_hand is not None and row.state == "unresolved":
         return "P20"
     if account is not None and account.verdict == "settled" and not account.final and row.state in _DOUBTED:
-        return "P7a"
+        return "P7a" if row.order is None else "P7w"
     return None
 
 
-_DOUBTED = frozenset({"unresolved", "declined_uncertain", "reversed", "no_original"})
+_DOUBTED = frozenset({"unresolved", "declined_uncertain", "reversed", "no_original", "closed", "refunded"})
 
 
 def _owed(row: Transaction, case: str) -> str | None:
@@ -98,5 +103,5 @@ def _owed(row: Transaction, case: str) -> str | None:
         case "contact":
             return "P15a" if goods == "held" else "P15"
         case "collect":
-            return "P16" if goods == "released" or row.state == "approved" else "P16a"
+            return "P16" if goods == "released" or row.state in {"approved", "paid"} else "P16a"
     return {"possible": "P14a", "uneven": "P14b", "redo_void": "P16v", "call": "P17"}[case]

@@ -12,6 +12,7 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     left. `online_ms` is the time of asking with the gateway in reach, counted on from `since_ms` (None: out of reach).
     `trusted`: complete evidence was accepted, so no cancel may ever be asked. `late`: paid after a cancel or a close.
     `found`: our query told that it is paid, not the app. `rival`: a second order of the basket, opened at the merchant's risk.
+    `owed_fen`: the wallet is being asked to refund so much of what the files show twice; `owed_asks` counts the queries.
     """
 
     order_no: str
@@ -33,3 +34,10 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     abnormal: bool = False
     streak: int = 0
     rival: str | None = None
+    owed_fen: int = 0
+    owed_asks: int = 0
+
+    @property
+    def busy(self) -> bool:
+        """True while an answer is awaited that may still decide, or the wallet is asked for a refund."""
+        return self.call is not None or self.owed_fen > 0

@@ -5,64 +5,23 @@ succeeded: only a query moves an order to paid, closed or refunded. Bounds: onli
 refunds; offline time is not counted. What is left then is unresolved, for the next day's comparison.
 """
 
-from typing import Literal
-
 from msgspec.structs import replace
 
-from agent.core import bestpay, incidents, receipt, slips
-from agent.core.change import AskWallet
+from agent.core import bestpay, incidents, moneyback, receipt, slips
 from agent.core.event import WalletAnswered
 from agent.core.lifecycle import WALLET, move
 from agent.core.model import Transaction
 from agent.core.order import Order
 from agent.core.state import State
+from agent.core.walletcalls import Call, call, follow, order_of, pause_ms, plan, rule_of
 from agent.core.wallets import DAY_MS, WalletRule
 
 ASKING = frozenset({"querying", "cancelling", "cancel_unknown"})
 LOOK_MS = 7 * DAY_MS  # so long a closed order waits for its second look while the gateway is out of reach
 FOLLOWERS = 6  # while an older order tries, the others wait so many times as long: they ask when it is answered
-Call = Literal["query", "cancel", "refund"]
-
-
-def rule_of(state: State, row: Transaction) -> WalletRule:
-    """The wallet's rule; one that was taken out of the configuration meanwhile still ends by the defaults."""
-    return state.agent.policy.wallet(row.wallet) or WalletRule(name=row.wallet or "")
-
-
-def order_of(row: Transaction) -> Order:
-    """The order of a wallet's transaction."""
-    assert row.order is not None, "a wallet transaction without an order"
-    return row.order
 
 
 # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def call(state: State, row: Transaction, what: Call) -> None:
-    """Commit the call before its bytes leave. A cancel moves the order: from here on "paid" releases nothing."""
-    order, rule, now_ms = order_of(row), rule_of(state, row), state.now.boottime_ms
-    after = row.state
-    if what == "cancel" and after != "cancelling":
-        after = move(WALLET, after, "cancel")
-    order = replace(
-        order, call=what, following="query", calls=order.calls + 1, queries=order.queries + (what == "query"),
-        cancels=order.cancels + (what == "cancel"), refunds=order.refunds + (what == "refund"),
-        since_ms=now_ms if order.since_ms is None else order.since_ms,
-    )
-    row = state.put(replace(row, state=after, due_ms=now_ms + rule.call_timeout_ms, order=order))
-    if what == "query":
-        state.tell("query.asked", row.id, query=order.queries)
-    elif what == "cancel":
-        state.tell("wallet.cancel_asked", row.id, cancel=order.cancels, amount_fen=row.amount_fen)
-    else:
-        state.tell("wallet.refund_asked", row.id, refund=order.refunds, amount_fen=row.amount_fen)
-    refund_no = incidents.incident_id("refund", row.id).replace("-", "") if what == "refund" else None  # the same for ever
-    state.do(AskWallet(row.id, order.calls, what, order.order_no, row.amount_fen, refund_no))
-
-
-def follow(state: State, row: Transaction) -> None:
-    """What was planned is due."""
-    call(state, row, order_of(row).following)
 
 
 def ask_again(state: State, row: Transaction) -> None:
@@ -100,7 +59,8 @@ def answered(state: State, row: Transaction, event: WalletAnswered) -> None:
     if what == "query":
         row = state.put(replace(row, order=replace(order, said=said)))
         state.tell("query.answered", row.id, said=said)
-        _MEANS[said](state, row)
+        if order.owed_fen == 0 or moneyback.said(state, row, said):
+            _MEANS[said](state, state.transactions[row.id])
     else:
         _called(state, replace(row, order=order), what or "query", said, event)
     if was_away:
@@ -138,7 +98,7 @@ def _not_reached(state: State, row: Transaction, order: Order, rule: WalletRule)
         backoff_ms=backoff_ms,
     )
     following: int | None = state.now.boottime_ms + backoff_ms
-    if row.state == "unresolved":
+    if row.state == "unresolved" and order.owed_fen == 0:
         following = None
     row = state.put(replace(row, due_ms=following, order=order))
     state.tell("query.not_reached", row.id, call=what)
@@ -151,7 +111,7 @@ def _not_reached(state: State, row: Transaction, order: Order, rule: WalletRule)
             unclear(state, row)
     if row.state in ASKING and _over(state, row, rule):
         give_up(state, row)
-    elif row.state == "closed" and state.age_most_ms(row.sent or row.opened) > LOOK_MS:
+    elif row.state == "closed" and order.owed_fen == 0 and state.age_most_ms(row.sent or row.opened) > LOOK_MS:
         state.put(replace(row, due_ms=None))
 
 
@@ -211,9 +171,9 @@ def _paid_late(state: State, row: Transaction, order: Order) -> None:
     if first:
         state.tell("wallet.paid_late", row.id, amount_fen=row.amount_fen)
     if order.cancels and order.refunds == 0 and _may_cancel(state, row, rule):
-        _plan(state, row, "cancel", 0 if first else _pause_ms(rule, order.cancels))
+        plan(state, row, "cancel", 0 if first else pause_ms(rule, order.cancels))
     elif order.refunds < rule.refunds_max:
-        _plan(state, row, "refund", 0 if order.refunds == 0 else _pause_ms(rule, order.refunds))
+        plan(state, row, "refund", 0 if order.refunds == 0 else pause_ms(rule, order.refunds))
     else:
         give_up(state, row)
 
@@ -260,7 +220,7 @@ def _interim(state: State, row: Transaction) -> None:
     """Nothing is sure yet: ask on, cancel where the rule allows it, or stop at the bound."""
     order, rule = order_of(row), rule_of(state, row)
     if row.state == "closed" and order.said == "unknown" and order.queries < rule.queries_max:
-        _plan(state, row, "query", rule.paying_poll_ms)  # nothing was seen: that was no second look
+        plan(state, row, "query", rule.paying_poll_ms)  # nothing was seen: that was no second look
     elif row.state == "closed":
         _recheck(state, row, order, rule)
     elif row.state == "unresolved":
@@ -272,13 +232,13 @@ def _interim(state: State, row: Transaction) -> None:
         if gave_up and _may_cancel(state, row, rule):
             call(state, row, "cancel")
         else:
-            _plan(state, row, "query", rule.paying_poll_ms if gave_up else rule.poll_ms)
+            plan(state, row, "query", rule.paying_poll_ms if gave_up else rule.poll_ms)
     elif order.late and order.refunds:
-        _plan(state, row, "refund" if order.refunds < rule.refunds_max else "query", _pause_ms(rule, order.refunds))
+        plan(state, row, "refund" if order.refunds < rule.refunds_max else "query", pause_ms(rule, order.refunds))
     elif _may_cancel(state, row, rule):
-        _plan(state, row, "cancel", _pause_ms(rule, order.cancels))
+        plan(state, row, "cancel", pause_ms(rule, order.cancels))
     else:
-        _plan(state, row, "query", rule.paying_poll_ms)
+        plan(state, row, "query", rule.paying_poll_ms)
 
 
 def _may_cancel(state: State, row: Transaction, rule: WalletRule) -> bool:
@@ -304,20 +264,6 @@ def _over(state: State, row: Transaction, rule: WalletRule) -> bool:
         or (order.cancels >= rule.cancels_max and not order.late)
         or state.age_most_ms(row.sent or row.opened) > rule.cancel_window_ms
     )
-
-
-def _pause_ms(rule: WalletRule, times: int) -> int:
-    """The wait before the same cancel or refund is asked for again: doubling, up to the slow pace."""
-    return min(rule.poll_ms << max(times - 1, 0), rule.paying_poll_ms)
-
-
-def _plan(state: State, row: Transaction, what: Call, wait_ms: int) -> None:
-    if wait_ms == 0:
-        call(state, row, what)
-    else:
-        state.put(
-            replace(row, due_ms=state.now.boottime_ms + wait_ms, order=replace(order_of(row), following=what))
-        )
 
 
 def give_up(state: State, row: Transaction) -> None:

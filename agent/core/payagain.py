@@ -21,6 +21,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "unresolved": ("可能已扣款,次日对账才有定论", "it may have been taken: only the settlement tells"),
     "case_closed": ("已结案,以结案处理为准", "the case is closed: what was decided there counts"),
     "repeated": ("同一笔原样重发,不另收款", "the same message goes again: it is not paid anew"),
+    "booked": ("对账文件有这笔入账", "the settlement files have it booked"),
     "not_a_payment": ("这不是收款交易", "this is no payment"),
 }
 
@@ -40,6 +41,8 @@ def judged(row: Transaction) -> tuple[bool, str]:
         return False, "not_a_payment"
     if kind == "advice" and row.state != "declined":
         return False, "repeated" if row.repeats and row.state == "in_doubt" else _BY_STATE.get(row.state, "repeated")
+    if row.account is not None and row.account.verdict == "settled" and row.state in PAYABLE:
+        return False, "booked"
     if row.state in PAYABLE:
         return True, row.state
     if row.disposition is not None and row.disposition.accepts_risk and row.state not in NO_RISK:

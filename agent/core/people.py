@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from agent.core import evidence, incidents, refunds, reversal, settlement, wallet
+from agent.core import evidence, incidents, moneyback, refunds, reversal, settlement, verdict, wallet
 from agent.core.change import Decision, Rejected
 from agent.core.event import DispositionGiven, EvidenceGiven, IncidentResolved
 from agent.core.lifecycle import move, table_of
@@ -50,7 +50,7 @@ def disposition_given(state: State, event: DispositionGiven) -> Decision:
 def acknowledged(state: State, event: Acknowledged) -> Decision:
     """A person has read what is left to do: it is not shown to them again unless it changes. The case stays as open as it was."""
     row = find(state, event.transaction)
-    if row.state not in settlement.OWN_INCIDENT and not row.owes:
+    if row.state not in verdict.OWN_INCIDENT and not row.owes:
         raise Rejected(409, "nothing-left-open", f"the transaction is {row.state}: there is nothing to acknowledge")
     code = judge(state, row)[0]
     if event.code != code:
@@ -95,13 +95,14 @@ def resolved(state: State, event: IncidentResolved) -> Decision:
 
 def _is_busy(sending: Reversal | None, row: Transaction) -> bool:
     """An answer is awaited that may still decide."""
-    asking = row.order is not None and row.order.call is not None
+    asking = row.order is not None and row.order.busy
     return asking or (sending is not None and sending.state == "sending")
 def _refund_ended(state: State, row: Transaction, event: IncidentResolved) -> Transaction:
     """"Refunded" needs a confirmed item and pays what is left of it; every other end means that no refund is made."""
     item = row.refund
     if item is None or not item.open:
         return row
+    moneyback.check(row)
     if event.resolution != "refunded":
         refunds.cancel(state, row)
     elif item.state != "open":

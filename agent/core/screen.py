@@ -8,7 +8,7 @@ promised in the agent's name, "accepted" is not "credited".
 from collections.abc import Mapping
 from typing import Literal
 
-from agent.core import payagain, settlement
+from agent.core import payagain, verdict
 from agent.core.kinds import family
 from agent.core.model import CLOSED, Transaction
 from agent.core.playbook import Advice
@@ -111,7 +111,7 @@ def of_yesterday(state: State, row: Transaction) -> bool:
     """True for what the end of its business day left open: a case of the settlement files, or a doubt nobody resolved."""
     if row.owes and row.account is not None and row.account.case != "wait":
         return True
-    if row.state not in settlement.OWN_INCIDENT:
+    if row.state not in verdict.OWN_INCIDENT:
         return False
     # Where nothing tells the day, what was opened since the machine started is of today.
     return row.opened.boot != state.agent.boots if state.business_day() is None else not state.is_today(row.opened)

@@ -5,8 +5,8 @@ The same line in a later file is not counted again, so a file may be imported an
 
 from msgspec.structs import replace
 
-from agent.core import incidents, refunds, reversal
-from agent.core.accounts import Account, BookedLine
+from agent.core import incidents, moneyback, refunds, reversal
+from agent.core.accounts import Account, BookedLine, Settled
 from agent.core.calendar import text as day_text
 from agent.core.change import Decision, Report, Unmatched
 from agent.core.lifecycle import move, table_of
@@ -14,13 +14,12 @@ from agent.core.matching import Families, Match
 from agent.core.model import Owner, Transaction
 from agent.core.settlementevent import RefundReported, SettlementImported
 from agent.core.state import State, find
-from agent.core.verdict import case, last_day, net_fen, verdict, whole_day
+from agent.core.verdict import OWN_INCIDENT, case, day_of, last_day, net_fen, verdict, whole_day
 
 LINES_MAX = 16  # of one transaction; more is not a settlement but a defect of the file
 DAYS_MAX = 400
 STATEMENTS_MAX = 60
 UNMATCHED_TOLD_MAX = 20
-OWN_INCIDENT = {"unresolved": "in_doubt", "declined_uncertain": "declined_uncertain"}
 ASSIGNED: dict[str, tuple[Owner, str]] = {
     "refund": ("operator", "confirm_refund"),
     "possible": ("operator", "decide_refund"),
@@ -42,7 +41,7 @@ def imported(state: State, event: SettlementImported) -> Decision:
         booked = BookedLine(line.day, line.direction, line.amount_fen, line.rrn, line.nth)
         row = match.row
         if row is not None:
-            account = row.account or Account(amounts_fen=families.amounts(row))
+            account = row.account or Account(amounts_fen=families.amounts(row), lines=_agreed(state, row, line))
             if booked in account.lines:
                 count += 1
                 continue
@@ -59,7 +58,7 @@ def imported(state: State, event: SettlementImported) -> Decision:
         if len(unmatched) <= UNMATCHED_TOLD_MAX and event.statement not in state.ledger.statements:
             state.tell(
                 "settlement.unmatched", why=match.why, date=day_text(line.day), batch=line.batch, stan=line.stan,
-                rrn=line.rrn, amount_fen=line.amount_fen, direction=line.direction,
+                rrn=line.rrn, order_no=line.order_no, amount_fen=line.amount_fen, direction=line.direction,
             )
     for key in event.absent:
         row = state.transactions[key]
@@ -79,13 +78,30 @@ def imported(state: State, event: SettlementImported) -> Decision:
     return Decision(report=report)
 
 
+def _agreed(state: State, row: Transaction, line: Settled) -> tuple[BookedLine, ...]:
+    """A credit names a paid order whose own day was imported before and left nothing to look at: so its debit stood there."""
+    day = day_of(row)
+    if row.state != "paid" or line.direction != "credit" or day not in state.ledger.covered(row.wallet):
+        return ()
+    return (BookedLine(day, "debit", row.amount_fen),)
+
+
 def _note(state: State, event: SettlementImported) -> None:
     """Which settlement dates are covered now, and by which files."""
     before = state.ledger
-    days = tuple(sorted({*before.days, *event.days})[-DAYS_MAX:])
+    days = _joined(before.days, event.days) if "card" in event.covers else before.days
+    wallets: dict[str, tuple[int, ...]] = {
+        name: _joined(before.covered(name), event.days) for name in event.covers if name != "card"
+    }
     statements = before.statements if event.statement in before.statements else (*before.statements, event.statement)
-    if (days, statements) != (before.days, before.statements):
-        state.put(replace(before, days=days, statements=statements[-STATEMENTS_MAX:]))
+    wallets = dict(sorted((before.wallet_days | wallets).items()))
+    after = replace(before, days=days, statements=statements[-STATEMENTS_MAX:], wallet_days=wallets)
+    if after != before:
+        state.put(after)
+
+
+def _joined(known: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted({*known, *new})[-DAYS_MAX:])
 
 
 def _judge_all(state: State, event: SettlementImported) -> dict[str, int]:
@@ -143,12 +159,12 @@ def _assign(state: State, row: Transaction, account: Account, before: str) -> No
 
 
 def close_even(state: State, row: Transaction) -> None:
-    """Nothing is owed any more. While a 0400 is under way the case stays open for the moment."""
+    """Nothing is owed any more. While a 0400 or a question to the wallet is under way the case stays open for the moment."""
     code = OWN_INCIDENT.get(row.state, "settlement")
     resolution = "refunded" if row.refund is not None and row.refund.state == "done" else "even"
     sending = state.reversals.get(row.id)
     if row.state in OWN_INCIDENT:
-        if sending is not None and sending.state == "sending":
+        if (sending is not None and sending.state == "sending") or (row.order is not None and row.order.busy):
             return
         reversal.fence(state, row.id)
         state.put(replace(state.transactions[row.id], state=move(table_of(row.rail), row.state, "even"), vault=None, due_ms=None))
@@ -159,7 +175,10 @@ def close_even(state: State, row: Transaction) -> None:
 
 
 def run(state: State) -> None:
-    """At the end of every step: what waited for a 0400 under way is done, and on a new day people are reminded."""
+    """At the end of every step: what waited for an answer is done, and on a new day people are reminded."""
+    for touched in state.touched():
+        if isinstance(touched, Transaction) and touched.order is not None and touched.account is not None:
+            _heard(state, touched)
     if state.open_reversals and state.touched():  # what it looks for comes about only by a change of rows
         _catch_up(state)
     for row in state.open_transactions.values():
@@ -182,6 +201,14 @@ def _catch_up(state: State) -> None:
             close_even(state, transaction)
 
 
+def _heard(state: State, row: Transaction) -> None:
+    """The wallet said something of an order that the files speak of too: the case follows."""
+    judge(state, row)
+    row = state.transactions[row.id]
+    if row.state == "unresolved" and row.account is not None and row.account.case == "even":
+        close_even(state, row)
+
+
 def _remind(state: State, today: int) -> None:
     """Once a business day: what waits for settlement files that should have come, and what waits for a person."""
     for row in state.transactions_by_age():
@@ -201,7 +228,9 @@ def _remind(state: State, today: int) -> None:
 
 def refund_reported(state: State, event: RefundReported) -> Decision:
     """A person speaks of the refund work item; when all of it was refunded, the case is even."""
+    moneyback.check(find(state, event.transaction))
     decision = refunds.reported(state, find(state, event.transaction), event)
+    moneyback.begin(state, state.transactions[event.transaction], event)
     judge(state, state.transactions[event.transaction])
     return decision
 

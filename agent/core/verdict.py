@@ -8,7 +8,7 @@ what replaced the payment; where nobody said, the case says so.
 from collections.abc import Iterable
 
 from agent.core.accounts import Account, BookedLine
-from agent.core.calendar import following, grace_day, needed
+from agent.core.calendar import following, grace_day, needed, of_wallet
 from agent.core.kinds import MONEYLESS
 from agent.core.model import Transaction
 from agent.core.state import State
@@ -19,6 +19,9 @@ NOT_PAID = frozenset({"declined", "declined_uncertain", "not_sent", "no_original
 BUSY = frozenset(
     {"intent", "sent", "in_doubt", "reversing", "approved_not_completed", "querying", "cancelling", "cancel_unknown"}
 )
+
+# The incident of a doubt; what the files find otherwise is a case of its own ("settlement").
+OWN_INCIDENT = {"unresolved": "in_doubt", "declined_uncertain": "declined_uncertain"}
 
 # What is owed, once a verdict is final. "wait" is owed to nobody yet, "even" to nobody any more.
 CASES = ("wait", "even", "refund", "possible", "contact", "collect", "redo_void", "call", "uneven")
@@ -50,13 +53,12 @@ def booked_fen(row: Transaction, account: Account) -> int:
 
 def verdict(state: State, row: Transaction, account: Account) -> tuple[str, bool]:
     """(awaited | settled | not_settled | uneven, is it final)."""
-    policy, days = state.agent.policy, state.ledger.days
+    policy, days = of_wallet(state.agent.policy, row.wallet), state.ledger.covered(row.wallet)
     if not account.lines and account.other_day is not None:
         return "uneven", following(policy, account.other_day) in days
     if not account.lines:
-        last = last_day(state, row)
-        day = day_of(row)
-        if last is None or day is None or any(needed_day not in days for needed_day in needed(policy, day, last)):
+        last, first = last_day(state, row), first_day(row)
+        if last is None or first is None or any(day not in days for day in needed(policy, first, last)):
             return "awaited", False
         return "not_settled", True
     booked, expected = booked_fen(row, account), account.amounts_fen or amounts(row)
@@ -74,12 +76,19 @@ def whole_day(day: str | None) -> int | None:
     return None if day is None or day.startswith("h") else int(day)
 
 
+def first_day(row: Transaction) -> int | None:
+    """The first settlement date whose file may have it: a wallet's day ends at midnight, the host's business day before that."""
+    day = day_of(row)
+    return day if day is None or row.wallet is None else day - 1
+
+
 def last_day(state: State, row: Transaction) -> int | None:
-    """The settlement date whose file will make the verdict final; None with an unknown day, and for what stands in no file."""
+    """The settlement date whose file will make the verdict final, None with an unknown day, and for what stands in no file."""
+    policy = of_wallet(state.agent.policy, row.wallet)
     if row.account is not None and row.account.lines:
-        return following(state.agent.policy, max(line.day for line in row.account.lines))
+        return following(policy, max(line.day for line in row.account.lines))
     day = None if row.kind in MONEYLESS else day_of(row)
-    return None if day is None else grace_day(state.agent.policy, day, row.kind)
+    return None if day is None else grace_day(policy, day, row.kind)
 
 
 def next_check(state: State, row: Transaction) -> int | None:
@@ -87,17 +96,21 @@ def next_check(state: State, row: Transaction) -> int | None:
     if row.account is not None and row.account.lines:
         return last_day(state, row)
     today = None if row.kind in MONEYLESS else whole_day(state.business_day())
-    return None if today is None else following(state.agent.policy, today)
+    return None if today is None else following(of_wallet(state.agent.policy, row.wallet), today)
 
 
 def case(state: State, row: Transaction, account: Account) -> str:
     """What is owed because of a final verdict: one of CASES."""
     if not account.final or row.state in BUSY:
         return "wait"
+    if row.state == "paid" and 0 <= net_fen(account.lines) < _debited_fen(account):
+        return _partly(state, row, account)
     if account.verdict == "uneven":
         return "uneven"
-    if row.refund is not None and row.refund.state == "done":
-        return "even" if account.verdict == "settled" else "uneven"
+    if row.refund is not None and row.refund.state == "done":  # a wallet's credit names the order, and is netted with it
+        return "even" if account.verdict == "settled" or row.order is not None else "uneven"
+    if row.state == "refunded" and account.verdict == "settled":  # the wallet says otherwise: who pays now pays twice
+        return "uneven"
     if row.kind in CREDITS:
         if account.verdict == "settled":  # of one that is said to have come to nothing, the original is undone all the same
             return "uneven" if row.state in NOT_PAID - {"declined_uncertain", "resolved", "refunded"} else "even"
@@ -119,7 +132,22 @@ def _settled(state: State, row: Transaction) -> str:
         return "possible"
     if row.state in {"approved", "paid"}:
         return "even"
+    if row.state == "closed":  # so said the wallet itself, and the files say otherwise
+        return "uneven"
     return "even" if goods == "released" else "contact"
+
+
+def _debited_fen(account: Account) -> int:
+    return sum(line.amount_fen for line in account.lines if line.direction == "debit")
+
+
+def _partly(state: State, row: Transaction, account: Account) -> str:
+    """A wallet's order that was paid, and refunded past the agent in part or whole: its credits name the order."""
+    if _debited_fen(account) not in (account.amounts_fen or amounts(row)):
+        return "uneven"
+    whole = net_fen(account.lines) == 0
+    returned = row.disposition is not None and row.disposition.goods == "returned"
+    return "even" if whole or not (returned or _replaced(state, row)) else "uneven"
 
 
 def _not_settled(state: State, row: Transaction) -> str:

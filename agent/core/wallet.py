@@ -6,7 +6,7 @@ may have moved is never guessed at: paid, closed and refunded are only what the 
 
 from msgspec.structs import replace
 
-from agent.core import bestpay, evidence, incidents, orders
+from agent.core import bestpay, evidence, incidents, orders, walletcalls
 from agent.core.change import Decision, Rejected
 from agent.core.event import Opened, ResultReported, WalletAnswered
 from agent.core.lifecycle import WALLET, move
@@ -68,8 +68,8 @@ def doubt(state: State, row: Transaction, cause: str, event: ResultReported | No
     )
     state.tell("transaction.in_doubt", row.id, cause=cause, amount_fen=row.amount_fen)
     incidents.open_one(state, "in_doubt", row.id, "cashier", "hold_goods_and_wait")
-    if orders.rule_of(state, row).query:
-        orders.call(state, row, "query")
+    if walletcalls.rule_of(state, row).query:
+        walletcalls.call(state, row, "query")
     else:
         orders.give_up(state, row)
 
@@ -131,7 +131,7 @@ def deadline(state: State, row: Transaction) -> None:
     """Time for the next call, or the call under way has no answer."""
     assert row.order is not None, "only wallets come here"
     if row.order.call is None:
-        orders.follow(state, row)
+        walletcalls.follow(state, row)
     else:
         orders.answered(state, row, WalletAnswered(transaction=row.id, number=row.order.calls, outcome="unknown"))
 

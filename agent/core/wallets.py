@@ -4,7 +4,7 @@ Sources: the wallets' public interface documents (WeChat Pay's micropay, query a
 cancel). Their times are advice, and an acquirer may want others: all of it is a profile value (`[wallet] rules`).
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -32,7 +32,7 @@ class WalletRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `cancel_after_ms` and `cancel_window_ms` run from the payment; `paying_refuses`: while the customer is asked for a
     password the wallet takes no cancel. `paying_poll_ms` is the slow pace: while the customer pays, and after giving up;
-    `offline_poll_ms` the slowest while the gateway is out of reach.
+    `offline_poll_ms` the slowest while the gateway is out of reach. `settles`: a file every day, or by the acquirer's calendar.
     """
 
     name: str = ""
@@ -51,6 +51,7 @@ class WalletRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cancels_max: _Times = 10
     refunds_max: _Times = 5
     recheck_ms: _Looks = (MINUTE_MS, 10 * MINUTE_MS)  # after closing: did a payment come late all the same?
+    settles: Literal["daily", "acquirer"] = "daily"
 
 
 WECHAT = WalletRule(

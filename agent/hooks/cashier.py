@@ -8,8 +8,8 @@ from agent.core import screen
 from agent.core.kinds import name
 from agent.core.model import CLOSED, Transaction
 from agent.core.playbook import advise
-from agent.core.settlement import OWN_INCIDENT
 from agent.core.state import State
+from agent.core.verdict import OWN_INCIDENT
 from agent.hooks import screenbody as b
 from agent.hooks.ports import House
 from agent.incident import when

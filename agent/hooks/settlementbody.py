@@ -5,11 +5,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from agent.core.change import Report
-from agent.hooks.values import Base, FenAmount, SixDigits, Word
+from agent.core.settlementevent import Source
+from agent.hooks.values import Base, FenAmount, OrderNumber, SixDigits, Word
 
 
 class Verdict(Base, frozen=True):
-    """One line of a settlement file. It needs `rrn`, or `batch` and `stan`; `line` is its number in the file, for reports."""
+    """One line of a settlement file. It needs `rrn`, or `batch` and `stan`, or the `order_no` of a wallet's order.
+
+    `line` is its number in the file, for reports.
+    """
 
     date: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", description="settlement date")]
     amount_fen: FenAmount
@@ -18,12 +22,14 @@ class Verdict(Base, frozen=True):
     stan: SixDigits | None = None
     rrn: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{1,12}\Z")] | None = None
     line: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None = None
+    order_no: OrderNumber | None = None
 
 
 class Statement(Base, frozen=True):
     """A settlement file of this terminal, or one part of it. `dates` are settlement dates it covers beside those of its lines.
 
-    Parts of one `statement` come in order; the last one applies the whole. `preview` tells what it would come to.
+    Parts of one `statement` come in order; the last one applies the whole. `preview` tells what it would come to. `covers` names
+    whose settlement it is: the card acquirer's (when it is left out), or that of wallets; needed with order numbers.
     """
 
     verdicts: Annotated[tuple[Verdict, ...], msgspec.Meta(max_length=1000)]
@@ -33,6 +39,7 @@ class Statement(Base, frozen=True):
     part: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     parts: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     preview: bool = False
+    covers: Annotated[tuple[Source, ...], msgspec.Meta(min_length=1, max_length=5)] | None = None
 
 
 class StatementAnswer(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ What is plainly right is left out of the event and only counted; every transacti
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -14,9 +15,9 @@ from agent.core.accounts import Settled
 from agent.core.calendar import number
 from agent.core.change import Report
 from agent.core.kinds import MONEYLESS
-from agent.core.matching import agrees
+from agent.core.matching import agrees, order_no
 from agent.core.model import Transaction
-from agent.core.settlementevent import SettlementImported
+from agent.core.settlementevent import SettlementImported, Source
 from agent.core.state import State
 from agent.core.step import step
 from agent.core.verdict import CREDITS, day_of
@@ -71,7 +72,14 @@ async def event_of(house: House, body: Statement, verdicts: list[Verdict]) -> Se
         raise Problem(400, "invalid-body", "a statement without lines needs `dates`: the settlement dates that it covers")
     if len(days) > DAYS_MAX:
         raise Problem(400, "statement-too-long", f"a statement covers at most {DAYS_MAX} settlement dates; import it in pieces")
-    return await _Sieve(house, body.terminal_id or policy.terminal_id, days).event(masked(body.statement), lines)
+    if body.covers is None and any(line.order_no is not None for line in lines):
+        raise Problem(
+            400, "invalid-body",
+            "a statement with order numbers needs `covers`: whose settlement it is (card, wechat, alipay, unionpay_qr, bestpay), "
+            "because a missing line means something only in that wallet's own files",
+        )
+    covers: tuple[Source, ...] = tuple(dict.fromkeys(body.covers or ("card",)))
+    return await _Sieve(house, body.terminal_id or policy.terminal_id, days, covers).event(masked(body.statement), lines)
 
 
 def preview(house: House, event: SettlementImported) -> Report:
@@ -87,10 +95,11 @@ def _numbered(verdicts: Iterable[Verdict]) -> Iterator[Settled]:
     """The lines with their numbers; equal ones are told apart by `nth`."""
     seen: dict[tuple[object, ...], int] = {}
     for index, said in enumerate(verdicts, start=1):
-        same = (said.date, said.batch, said.stan, said.rrn, said.amount_fen, said.direction)
+        same = (said.date, said.batch, said.stan, said.rrn, said.order_no, said.amount_fen, said.direction)
         seen[same] = seen.get(same, 0) + 1
         yield Settled(
-            said.line or index, _day(said.date), said.direction, said.amount_fen, said.batch, said.stan, said.rrn, seen[same]
+            said.line or index, _day(said.date), said.direction, said.amount_fen, said.batch, said.stan, said.rrn, seen[same],
+            order_no=said.order_no,
         )
 
 
@@ -107,24 +116,29 @@ DESK = web.AppKey("desk", Desk)
 class _Sieve:
     """One look through the journal's rows: what agrees, what may be meant, and which approved payments are missing."""
 
-    def __init__(self, house: House, terminal_id: str, days: list[int]) -> None:
+    def __init__(self, house: House, terminal_id: str, days: list[int], covers: tuple[Source, ...]) -> None:
         self._store = house.inbox.store
         self._state = house.inbox.state
         self._terminal_id = terminal_id
         self._days = days
+        self._covers = covers
+        self._orders: dict[str, list[Transaction]] = {}
         self._families: dict[str, None] = {}
         self._seen: set[str] = set()
 
     async def event(self, statement: str, lines: list[Settled]) -> SettlementImported:
         """Sift the lines, then scan the rows for what is left."""
+        await self._find_orders({line.order_no for line in lines if line.order_no is not None})
         kept: list[Settled] = []
-        for line in lines:
-            rows = self._keyed(line)
-            self._seen.update(row.id for row in rows)
-            if len(rows) == 1 and (line.rrn is None or line.rrn == rows[0].rrn) and agrees(line, rows[0]):
+        meant = [self._orders.get(line.order_no or "") or self._keyed(line) for line in lines]
+        times = Counter(row.id for rows in meant for row in rows)
+        self._seen.update(times)
+        for line, rows in zip(lines, meant, strict=True):
+            if len(rows) == 1 and times[rows[0].id] == 1 and self._agrees(line, rows[0]):
                 continue
             self._families.update((row.id, None) for row in rows)
-            kept.append(line)
+            ours = line.order_no is None or line.order_no in self._orders
+            kept.append(line if ours else msgspec.structs.replace(line, order_no=masked(line.order_no or "")))
         wanted = {line.rrn for line in kept if line.rrn is not None}
         named, absent = await self._scan(wanted)
         self._families.update((key, None) for key in (*named.values(), *absent))
@@ -132,8 +146,28 @@ class _Sieve:
         return SettlementImported(
             statement=statement, terminal_id=self._terminal_id, days=tuple(self._days),
             lines=tuple(msgspec.structs.replace(line, named=named.get(line.rrn or "")) for line in kept),
-            families=tuple(self._families), absent=tuple(absent), agreed=len(lines) - len(kept),
+            families=tuple(self._families), absent=tuple(absent), agreed=len(lines) - len(kept), covers=self._covers,
         )
+
+    def _agrees(self, line: Settled, row: Transaction) -> bool:
+        return (line.rrn is None or line.rrn == row.rrn) and self._is_covered(row) and agrees(line, row)
+
+    def _is_covered(self, row: Transaction) -> bool:
+        return (row.wallet or "card") in self._covers
+
+    async def _find_orders(self, wanted: set[str]) -> None:
+        """The transactions with these order numbers, newest first."""
+        before, looked = 2**62, 0
+        while wanted and looked < SCAN_MAX:
+            rows = lookup.older(self._store, before)
+            for row in map(self._now, rows):
+                number = order_no(row)
+                if number is not None and number in wanted and row.terminal_id == self._terminal_id:
+                    self._orders.setdefault(number, []).append(row)
+            if not rows or (wanted <= self._orders.keys() and self._is_past(rows[-1])):
+                break
+            before, looked = rows[-1].number, looked + len(rows)
+            await asyncio.sleep(0)  # a sale goes first
 
     def _keyed(self, line: Settled) -> list[Transaction]:
         if line.batch is None or line.stan is None:
@@ -158,7 +192,7 @@ class _Sieve:
                     continue
                 if row.rrn is not None and row.rrn in rrns:
                     named.setdefault(row.rrn, row.id)
-                if row.state == "approved":
+                if row.state in {"approved", "paid"}:
                     approved += [row] if self._is_missed(row) else []
                     self._note_original(row, undone)
             before, looked = rows[-1].number, looked + len(rows)
@@ -170,7 +204,8 @@ class _Sieve:
         return named, absent[::-1]
 
     def _is_missed(self, row: Transaction) -> bool:
-        return row.kind not in MONEYLESS and row.account is None and day_of(row) in self._days and row.kind not in ADDED
+        expected = row.kind not in MONEYLESS and row.kind not in ADDED and self._is_covered(row)
+        return expected and row.account is None and day_of(row) in self._days
 
     def _is_past(self, row: Transaction) -> bool:
         day = day_of(row)

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 import agent.core
-from agent.core import accounts, change, event, model, settlement
+from agent.core import accounts, change, event, model, settlement, verdict
 from agent.core.lifecycle import JOB, REFUND, REVERSAL, TRANSACTION, WALLET
 from agent.core.order import Order
 from agent.core.verdict import CASES
@@ -111,7 +111,7 @@ def test_every_code_that_can_stand_in_a_fact_has_a_word():
         if getattr(call.func, "attr", getattr(call.func, "id", "")) == "open_one":
             codes |= set(said[:1]) - owners
     following |= {action for _, action in settlement.ASSIGNED.values()}
-    codes |= {*settlement.OWN_INCIDENT.values(), "settlement"}
+    codes |= {*verdict.OWN_INCIDENT.values(), "settlement"}
     for call in calls("close", "close_one"):
         resolutions |= set(constants(call)[-1:])
     assert len(following) > 5

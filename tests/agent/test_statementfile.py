@@ -1,10 +1,12 @@
 """Settlement files as acquirers write them: CSV and fixed width, UTF-8 and GBK, and every bad line by its number."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from agent import statementlayout as layouts
+from agent.core.settlementevent import Source
 from agent.statementfile import BadFile, Booking, Content, fen_of, read
 
 TERMINAL = "12345678"
@@ -63,6 +65,25 @@ def test_columns_may_be_numbers_and_a_minus_turns_the_direction(tmp_path: Path) 
     assert [line.direction for line in content.bookings] == ["credit"]
 
 
+def test_a_wallets_bill_has_order_numbers_and_a_mark_around_every_value(tmp_path: Path) -> None:
+    bill = "交易时间,商户订单号,订单金额,类型\n`2026-03-02,`2026030210000001,`1.00,`支付\n`2026-03-02,`a|2,`-0.40,`支付\n"
+    content = taken(
+        tmp_path, bill, "date=交易时间", "order_no=商户订单号", "amount=订单金额", "direction=类型",
+        layout='covers = ["wechat"]\n[values]\nstrip = "`"\ndebit = ["支付"]\n',
+    )
+    assert [(line.order_no, line.amount_fen, line.direction) for line in content.bookings] == [
+        ("2026030210000001", 100, "debit"), ("a|2", 40, "credit"),
+    ]
+    assert content.bad == []
+
+
+def test_an_order_number_is_a_column_of_fixed_width_too(tmp_path: Path) -> None:
+    layout = 'kind = "fixed"\nskip = 0\n[columns]\ndate = [1, 10]\norder_no = [11, 20]\namount = [21, 28]\n'
+    content = taken(tmp_path, "2026-03-02ORDER-1       1.00\n2026-03-02ORDER 2       1.00\n", layout=layout)
+    assert [line.order_no for line in content.bookings] == ["ORDER-1"]
+    assert [bad.en for bad in content.bad] == ["order_no takes 1 to 64 letters, digits, or _ - * |"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
 def test_fixed_width_is_counted_in_bytes(tmp_path: Path, encoding: str) -> None:
     records = ["20260302000001000123", "20260302000001000124", "20260302000001000125"]
@@ -87,7 +108,7 @@ def test_fixed_width_is_counted_in_bytes(tmp_path: Path, encoding: str) -> None:
         ("2026-03-02,000001,000123,,0.00,debit", "amount must be more than zero, in yuan, 12.34"),
         ("2026-03-02,000001,12x,,1.00,debit", "stan takes at most 6 digits"),
         ("2026-03-02,0000012,000123,,1.00,debit", "batch takes at most 6 digits"),
-        ("2026-03-02,000001,,,1.00,debit", "needs an rrn, or batch and stan"),
+        ("2026-03-02,000001,,,1.00,debit", "needs an rrn, an order_no, or batch and stan"),
         ("2026-03-02,000001,000123,26112200012345,1.00,debit", "rrn takes 1 to 12 letters or digits"),
         ("2026-03-02,000001,000123,,1.00,6222021234567890128", "direction '…' is not known"),
         ("2026-03-02", "amount must be more than zero, in yuan, 12.34"),
@@ -134,3 +155,7 @@ def test_yuan_become_fen_without_a_float(text: str, fen: int) -> None:
 def test_what_is_no_amount_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="no amount"):
         fen_of(text)
+
+
+def test_whose_settlement_a_file_may_be_is_the_same_for_terminal_and_file() -> None:
+    assert get_args(layouts.Source) == get_args(Source)

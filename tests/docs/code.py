@@ -9,7 +9,8 @@ import msgspec
 
 from agent.core.event import JobFinished
 from agent.core.model import Evidence
-from agent.core.settlement import ASSIGNED, OWN_INCIDENT
+from agent.core.settlement import ASSIGNED
+from agent.core.verdict import OWN_INCIDENT
 from agent.hooks import problems
 from tests.docs.pages import ROOT
 

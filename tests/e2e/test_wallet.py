@@ -1,7 +1,9 @@
 """Wallets with real processes: agent, payment app, gateway; killed in the middle of a cancel, and never a fen apart."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,12 @@ give_up_ms = 250
 cancel_after_ms = 150
 call_timeout_ms = 1500
 recheck_ms = [400]
+[alipay]
+poll_ms = 60
+paying_poll_ms = 200
+give_up_ms = 60
+cancel = false
+queries_max = 3
 """
 
 
@@ -125,3 +133,31 @@ def test_the_agent_waits_out_a_gateway_that_is_away(agent: Agent, gateway: Walle
     agent.app.call("POST", "/v1/link", {"state": "up"})
     until(agent, key, lambda row: row["state"] == "paid")
     back.stop()
+
+
+def test_the_wallets_bill_finds_orders_by_their_number_and_the_wallet_refunds(agent: Agent, gateway: Wallet) -> None:
+    gateway.order(set={"query": "unknown"})
+    key = scan(agent, "2026030210000007", "000007", wallet="alipay")
+    gateway.pay("2026030210000007")
+    agent.app.result(key, "no_answer")
+    until(agent, key, lambda row: row["state"] == "unresolved")
+    agent.app.call("POST", f"/v1/transactions/{key}/disposition", {"replaced_by": "cash"})
+    opened = json.loads(agent.cli("show", "000007", "--json").stdout)["items"][0]["opened_at"]
+    day = (datetime.fromtimestamp(opened / 1000, UTC) + timedelta(hours=9)).date()  # China, and the cut-off at 23:00
+    bill = agent.folder / "bill.csv"
+    rows = [f"`{day},`2026030210000007,`1.00", f"`{day},`6222021234567890128,`5.00", f"`{day + timedelta(days=1)},`none,`0.01"]
+    bill.write_text("\n".join(["时间,订单号,金额", *rows]) + "\n")
+    layout = agent.folder / "alipay.toml"
+    layout.write_text('[columns]\ndate = "时间"\norder_no = "订单号"\namount = "金额"\n[values]\nstrip = "`"\n')
+    said = ["settle", "import", str(bill), "--layout", str(layout), "--lang", "en"]
+    refused = agent.cli(*said)
+    assert (refused.returncode, "--covers" in refused.stderr) == (64, True)
+    shown = agent.cli(*said, "--covers", "alipay", "--preview").stdout.splitlines()
+    assert shown[0].startswith("preview, not imported: 3 lines, 0 agree, 1 about cases")
+    assert shown[1] == f"unmatched, line 3: {day} 622202*********0128 debit CNY 5.00 (no such transaction here)"
+    assert agent.cli(*said, "--covers", "alipay").stdout.splitlines()[-1] == "a refund is due: 1"
+    gateway.order(clear=True)
+    assert agent.cli("settle", "refund", "000007", "--by", "Li", "--confirm").returncode == 0
+    until(agent, key, lambda row: row["state"] == "refunded")
+    assert (gateway.ledger()["2026030210000007"]["net_debit_fen"], len(gateway.calls("refund"))) == (0, 1)
+    assert agent.cli("verify").returncode == 0

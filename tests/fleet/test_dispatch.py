@@ -4,11 +4,12 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
+from agent import statementlayout
 from agent.commandform import COMMAND_BYTES_MAX, signed_bytes
 from agent.envelope import Command, Response, decode, encode
 from agent.statementfile import Booking
@@ -194,10 +195,11 @@ def test_words_that_are_none_are_named(name: str, words: list[str]) -> None:
 
 
 def test_the_largest_part_of_a_statement_fits_into_a_command() -> None:
-    line = Booking("2026-03-02", 999_999_999_999, "credit", 10_000_000, "999999", "999999", "A" * 12)
-    orders = parts([line] * 2_000, [f"2026-03-{day:02d}" for day in range(1, 32)], Path("文" * 60 + ".csv"))
+    line = Booking("2026-03-02", 999_999_999_999, "credit", 10_000_000, "999999", "999999", "A" * 12, "A" * 64)
+    days, covers = [f"2026-03-{day:02d}" for day in range(1, 32)], get_args(statementlayout.Source)
+    orders = parts([line] * 2_000, days, Path("文" * 60 + ".csv"), covers)
     signer = signing.Signer(KEY)
     sizes = [len(encode(signer.command(FLEET, "T" * 20, name, args, 600))) for name, args in orders]
     assert max(sizes) <= COMMAND_BYTES_MAX
-    assert [order[1]["part"] for order in orders] == list(range(1, 9))
+    assert [order[1]["part"] for order in orders] == list(range(1, 15))
     assert msgspec.json.encode(orders[0][1]["statement"])

@@ -33,6 +33,7 @@ from agent.core import (
     settlement,
     verdict,
     wallet,
+    walletcalls,
 )
 from agent.core.policy import Policy
 from agent.journal import needed
@@ -214,14 +215,14 @@ MUTANTS: tuple[Mutant, ...] = (
            'if row.state in {"closed", "cancelling"}:', only=("scan", "deaf_app", "late_pay", "mute_wallet")),
     Mutant("9", "the answer to a cancel is believed", orders._called, 'call(state, row, "query")', "_MEANS[said](state, row)",
            only=("scan", "deaf_app", "lying_wallet", "late_pay")),
-    Mutant("9", "every refund has a number of its own", orders.call, 'incident_id("refund", row.id)',
+    Mutant("9", "every refund has a number of its own", walletcalls.call, 'incident_id("refund", row.id)',
            'incident_id(f"refund{order.refunds}", row.id)', only=("scan", "deaf_app", "lying_wallet", "late_pay", "mute_wallet")),
     Mutant("9", "a closed order is never looked at again", orders._recheck, "if order.rechecks >= len(rule.recheck_ms):",
            "if True:", only=("scan", "deaf_app", "late_pay")),
     Mutant("8", "WeChat is cancelled while the customer types a password", orders._may_cancel,
            'rule.paying_refuses and order.said == "paying"', "False", only=("scan", "deaf_app", "late_pay")),
     Mutant("8", "an order is cancelled again without asking", orders._called, 'call(state, row, "query")',
-           '_plan(state, row, "cancel", 5_000)', only=("scan", "deaf_app")),
+           'plan(state, row, "cancel", 5_000)', only=("scan", "deaf_app")),
     Mutant("8", "out of reach is given up on without a word", orders._not_reached, "state.now.boottime_ms + backoff_ms", "None",
            only=("scan", "deaf_app", "gateway_away")),
     Mutant("9", "accepted evidence forbids nothing", orders._may_cancel, "and not order.trusted", "",

@@ -15,7 +15,7 @@ from agent.core.playbook import PLAYBOOK
 from agent.core.wallets import WalletRule
 from tests.agent.core.books import D0, bring, say
 from tests.agent.core.books import line as any_line
-from tests.agent.core.till import Till
+from tests.agent.core.till import ORDER_NO, Till
 from tests.agent.core.world import MERCHANT, RECEIPT, SECOND, World, evidence
 
 
@@ -227,6 +227,12 @@ def _refunded_by_hand() -> World:
     return world
 
 
+def _order_booked() -> World:
+    till = _unclear()
+    bring(till, booked(order_no=f"{ORDER_NO}000001", batch=None), covers=("unionpay_qr",))
+    return till
+
+
 SCENES = {
     "P1": _p1,
     "P1v": lambda: approved("cover_open", "UNPRINTED", "void"),
@@ -254,6 +260,7 @@ SCENES = {
     "P18": lambda: approved("unrecoverable", "UNPRINTED"),
     "P21": _reversed_by_the_app,
     "P7a": lambda: _compared(booked(), final=False),
+    "P7w": _order_booked,
     "P14": lambda: _compared(booked(), replaced_by="cash"),
     "P14a": _perhaps_repeated,
     "P14b": lambda: _compared(booked(), booked(nth=2)),

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from agent.core import event as e
-from tests.support.house import BATCH, OpenHouse, housed
+from agent.core.wallets import DEFAULTS
+from tests.support.house import BATCH, MERCHANT, TERMINAL, OpenHouse, housed
 
 DAY = "2026-03-02"
 NEXT = ["2026-03-03", "2026-03-04", "2026-03-05"]
@@ -151,3 +154,82 @@ async def test_what_was_imported_replays_to_the_same_rows(house: OpenHouse) -> N
     await bring(house, line(), line("000999"))
     await bring(house, dates=NEXT)
     assert (await house.get(f"/v1/transactions/{other}"))["settlement"]["case"] == "collect"  # housed replays it all
+
+
+# ── wallets: lines with an order number, days of each wallet's own ───────────────────────────────────────────────────
+
+WECHAT = ["wechat"]
+
+
+def scanned(order_no: str, amount_fen: int = 100, direction: str = "debit", **more: Any) -> dict[str, Any]:
+    return {"date": DAY, "order_no": order_no, "amount_fen": amount_fen, "direction": direction} | more
+
+
+async def order(house: OpenHouse, order_no: str, stan: str, outcome: str = "approved") -> str:
+    opened = await house.post(
+        "/v1/transactions",
+        {
+            "rail": "wallet", "kind": "sale", "amount_fen": 100, "stan": stan, "batch": BATCH, "terminal_id": TERMINAL,
+            "merchant_id": MERCHANT, "sent": True, "wallet": "wechat", "order_no": order_no,
+        },
+    )
+    await house.result(opened.id, outcome)
+    return opened.id
+
+
+@housed(wallets=DEFAULTS)
+async def test_paid_orders_that_agree_are_only_counted(house: OpenHouse) -> None:
+    keys = [await order(house, f"2026030210{number:06d}", f"{number:06d}") for number in range(1, 4)]
+    before = [await house.get(f"/v1/transactions/{key}") for key in keys]
+    report = await bring(house, *(scanned(f"2026030210{number:06d}") for number in range(1, 4)), covers=WECHAT)
+    assert (report["lines"], report["agreed"], report["absent"]) == (3, 3, 0)
+    assert [await house.get(f"/v1/transactions/{key}") for key in keys] == before
+
+
+@housed(wallets=DEFAULTS)
+async def test_only_in_the_wallets_own_file_a_missing_order_means_something(house: OpenHouse) -> None:
+    key = await order(house, "a1", "000001")
+    sale = await paid(house, "000200")
+    assert (await bring(house, dates=[DAY], covers=["alipay", "bestpay"]))["absent"] == 0
+    assert (await bring(house, line("000200"), covers=["card"]))["absent"] == 0
+    assert (await bring(house, dates=[DAY], covers=WECHAT))["absent"] == 1
+    assert (await house.get(f"/v1/transactions/{key}"))["settlement"]["verdict"] == "awaited"
+    assert "settlement" not in await house.get(f"/v1/transactions/{sale}")
+
+
+@housed(wallets=DEFAULTS)
+async def test_an_order_is_found_also_closed_and_forgotten(house: OpenHouse) -> None:
+    key = await order(house, "a1", "000001")
+    await house.restart()
+    report = await bring(house, scanned("a1"), scanned("a1", direction="credit"), covers=WECHAT)
+    assert (report["matched"], report["new"]) == (2, 2)
+    assert (await house.get(f"/v1/transactions/{key}"))["settlement"]["verdict"] == "not_settled"
+
+
+@housed(wallets=DEFAULTS)
+async def test_what_is_refunded_days_after_it_agreed_is_netted_all_the_same(house: OpenHouse) -> None:
+    key = await order(house, "a1", "000001")
+    assert (await bring(house, scanned("a1"), covers=WECHAT))["agreed"] == 1
+    back = {"date": NEXT[2]}
+    assert (await bring(house, scanned("a1", 40, "credit", **back), dates=NEXT, covers=WECHAT))["cases"] == {}
+    assert (await house.get(f"/v1/transactions/{key}"))["settlement"]["booked_fen"] == 60
+    again = await bring(house, scanned("a1"), covers=WECHAT)
+    assert (again["new"], again["matched"]) == (0, 1)
+    await bring(house, dates=["2026-03-06"], covers=WECHAT)
+    assert (await house.get(f"/v1/transactions/{key}"))["settlement"]["case"] == "even"
+
+
+@housed(wallets=DEFAULTS)
+async def test_order_numbers_of_nobody_here_are_reported_and_kept_masked(house: OpenHouse) -> None:
+    report = await bring(house, scanned("6222021234567890128"), covers=WECHAT)
+    assert [item["why"] for item in report["unmatched"]] == ["unknown"]
+    told = [entry for entry in house.store.read_after(0, 1000) if entry.type == "settlement.unmatched"]
+    assert [entry.data["order_no"] for entry in told] == ["622202*********0128"]
+
+
+@pytest.mark.parametrize("covers", [None, [], ["paypal"]])
+@housed(wallets=DEFAULTS)
+async def test_order_numbers_need_a_word_on_whose_settlement_it_is(house: OpenHouse, covers: list[str] | None) -> None:
+    answer = await house.post("/v1/settlements", {"verdicts": [scanned("a1")]} | ({} if covers is None else {"covers": covers}))
+    assert (answer.status, answer.code) == (400, "invalid-body")
+    assert "covers" in answer.body["detail"]
