@@ -61,7 +61,8 @@ def said(state: State, row: Transaction, word: str) -> bool:
     elif word in {"paying", "unknown"} and asks < ASKS_MAX:
         plan(state, row, "query", rule.paying_poll_ms)
     else:
-        following = "make_refund" if word in {"paid", "paying", "unknown"} else "compare_by_hand"
+        not_back = word == "paid" or (word in {"paying", "unknown"} and order.refunds == 0)
+        following = "make_refund" if not_back else "compare_by_hand"  # what may have gone back is looked for first
         row = _ended(state, row)
         incidents.open_one(state, OWN_INCIDENT.get(row.state, "settlement"), row.id, "operator", following)
     return False

@@ -9,6 +9,7 @@ from agent.core.step import step
 from tests.sim.books import Journal
 from tests.sim.checks import LIVE, Violation
 from tests.sim.nextday import NextDay, family
+from tests.sim.walletday import WalletDay
 
 if TYPE_CHECKING:
     from tests.sim.attempt import Attempt
@@ -26,8 +27,12 @@ def end(world: "World") -> None:
     if world.machine.dead:
         return  # damaged by flipped bits, and said so: a technician's case
     books = world.machine.books
-    if world.machine.up and not world.rotten:
+    days = world.machine.up and not world.rotten
+    if days:
         NextDay(world).play()
+        _wallets(world)
+    if days and world.wallets.scans:
+        WalletDay(world).play()
     if isinstance(books, Journal):
         from tests.sim.audit import audit
 
@@ -37,7 +42,8 @@ def end(world: "World") -> None:
     for attempt in world.app.attempts:
         _attempt(world, attempt, family(world, attempt.id), secrets)
     _baskets(world)
-    _wallets(world)
+    if not days:
+        _wallets(world)
     _rest(world)
     _paper(world)
     sealed = list(world.checks.sealed)

@@ -351,18 +351,19 @@ class Wallets:
                     raise Violation("1", f"{scan.key} vanished")
                 continue
             self._end(scan, row)
-            if self._net(scan) > 0:
+            if self.net(scan) > 0:
                 paid.setdefault(scan.basket, []).append(scan.key)
         for keys in paid.values():
             if len(keys) > 1 and not any(key in self.world.checks.incidents for key in keys):
                 raise Violation("13", f"one basket was paid by {keys} and nobody knows")
 
-    def _net(self, scan: Scan) -> int:
+    def net(self, scan: Scan) -> int:
+        """What the customer has paid, by the wallet's books."""
         account = self.model.find(scan.order_no)
         return 0 if account is None else account.net_debit_fen
 
     def _end(self, scan: Scan, row: Transaction) -> None:
-        net, incidents = self._net(scan), self.world.checks.incidents
+        net, incidents = self.net(scan), self.world.checks.incidents
         if row.state not in FINAL or row.due_ms is not None:
             raise Violation("8", f"{scan.key} is still {row.state}")
         if row.state == "paid" and net != 100:

@@ -122,6 +122,14 @@ class World:
         self.wallets.start()
         self._plan_faults()
 
+    def pass_time(self, ms: int) -> None:
+        """After the end, when nothing sleeps any more: what still comes in `ms`."""
+        end, heap = self.now + ms, self.heap
+        while heap and heap[0][0] <= end:
+            self.now, _, _, act, arg = heappop(heap)
+            act(arg)
+        self.now = end
+
     def fingerprint(self) -> int:
         """CRC-32 of the timeline: the same seed gives the same one, in any process."""
         return zlib.crc32(msgspec.json.encode(self.log))

@@ -384,6 +384,15 @@ def test_where_the_wallet_does_not_refund_a_person_does(said: str, following: st
     assert (item(till).state, till.transaction().state) == ("done", "resolved")
 
 
+def test_where_it_is_not_known_whether_the_wallet_refunded_a_person_looks_before_paying() -> None:
+    till = due()
+    confirm(till)
+    till.says("paid")
+    for _ in till.keep_saying("unknown", 2 * DAY):
+        pass
+    assert till.incident("in_doubt").next_action == "compare_by_hand"
+
+
 def test_while_the_wallet_refunds_nobody_else_may() -> None:
     till = due()
     confirm(till)
