@@ -99,4 +99,4 @@ _KNOWN = frozenset({
     "no-refund-due", "refund-not-confirmed", "refund-too-large", "still-reversing", "already-closed", "no-display",
     "display-busy", "no-page-port", "refund-under-way",
 })
-_TRY_AGAIN = frozenset({"statement-interrupted", "still-reversing", "display-busy"})
+_TRY_AGAIN = frozenset({"statement-interrupted", "still-reversing", "display-busy", "still-asking", "refund-under-way"})
