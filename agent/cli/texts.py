@@ -243,10 +243,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "progress_settle": ("导入对账文件", "importing the settlement file"),
     "settle_bad_line": ("{file} 第 {line} 行:{why}", "{file}, line {line}: {why}"),
     "settle_nothing": ("共 {count} 行有误,未导入任何内容", "lines that cannot be taken: {count}; nothing was imported"),
-    "settle_covers": (
-        "文件含订单号:请用 --covers 说明是谁的对账文件(card、wechat、alipay、unionpay_qr、bestpay)",
-        "the file has order numbers: say whose settlement it is with --covers (card, wechat, alipay, unionpay_qr, bestpay)",
-    ),
+    "settle_covers": ("文件含订单号:请用 --covers 说明是谁的", "it has order numbers: say whose settlement it is with --covers"),
     "settle_too_long": ("{count} 行过多,请按日拆分", "{count} lines are too many: split the file by day"),
     "settle_done": (
         "已导入 {lines} 行:{agreed} 行相符,{matched} 行涉及疑账;本机有而文件无 {absent} 笔",

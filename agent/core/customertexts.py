@@ -99,6 +99,7 @@ CUSTOMER: Mapping[str, Line | None] = {
     "N6": None,
     "N6a": None,
     "P7a": None,
+    "P7w": None,
     "P14": None,
     "P14a": None,
     "P14b": None,
