@@ -12,7 +12,7 @@ from tests.scenarios.script import ADVICE, Fact, Opening, Passing, Scenario, See
 from tests.scenarios.shop import Shop
 from tests.scenarios.times import agrees, filled
 from tests.support.app import MERCHANT, TERMINAL, receipt, until
-from tests.support.terminal import transact
+from tests.support.terminal import UNIONPAY
 from tests.support.wallet import Wallet
 
 SEEN_WITHIN_S = 20.0
@@ -89,7 +89,7 @@ class Play:
         """The app opens a transaction of its terminal."""
         more: dict[str, Any] = {"kind": opening.kind, "batch": BATCH, "sent": opening.asks} | opening.more
         if opening.undoes is not None:
-            more["original"] = {"batch": BATCH, "stan": self.openings[opening.undoes].stan}
+            more["original"] = {"batch": BATCH, "stan": self.openings[opening.undoes].stan, "date": filled("{mmdd}")}
         self.openings[opening.name] = opening
         if opening.wallet is None:
             self.note(*self.app.open(opening.stan, opening.amount_fen, **more))
@@ -104,13 +104,18 @@ class Play:
         return {"amount_fen": opening.amount_fen, "stan": opening.stan, "order_no": opening.order_no} | rail | identity
 
     def transact(self, fact: Fact) -> None:
-        """The terminal's own line: its 0200 to the host, and what came back."""
+        """The terminal's own line: its request to the host, and what came back."""
         opening = self.openings[fact.of if fact.open is None else fact.open.name]
-        undone = None if opening.undoes is None else self.openings[opening.undoes].stan
+        original = "" if opening.undoes is None else self.openings[opening.undoes].stan
         patience_ms = NOTHING_MS if fact.host_answers == "nothing" else ANSWER_MS
-        heard = transact(self.shop.host.port, opening.stan, opening.amount_fen, void_of=undone, timeout_ms=patience_ms)
-        assert (heard or "nothing") == fact.host_answers, f"the host answered {heard}"
-        self.same(True, lambda: any(line["stan"] == opening.stan for line in self.shop.host.requests("0200")))
+        port, kind, today = self.shop.host.port, opening.kind, filled("{mmdd}")
+        reply = UNIONPAY.transact(
+            port, kind, opening.stan, opening.amount_fen, original, date=today, timeout_ms=patience_ms
+        )
+        heard = "nothing" if reply is None else reply.fields.get(39)
+        assert heard == fact.host_answers, f"the host answered {heard}"
+        mti = UNIONPAY.kind(kind).mti
+        self.same(True, lambda: any(line["stan"] == opening.stan for line in self.shop.host.requests(mti)))
 
     def pass_through(self, passing: Passing) -> None:
         """The kernel sends a message, on the one connection that it holds."""

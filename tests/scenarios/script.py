@@ -21,7 +21,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Opening(_Table, frozen=True):
-    """The payment app opens a transaction. `undoes` names the one that a void takes back, `wallet` what was scanned."""
+    """The payment app opens a transaction. `undoes` names its original, `wallet` what was scanned."""
 
     stan: SixDigits
     amount_fen: int
@@ -78,7 +78,7 @@ class Fact(_Table, frozen=True):
     restart: bool = False  # kill -9 and start again
     open: Opening | None = None
     kernel: tuple[Passing, ...] = ()
-    host_answers: str | None = None  # the terminal sends its 0200 and hears this code, or "nothing"
+    host_answers: str | None = None  # the terminal sends its request and hears this code, or "nothing"
     customer_pays: str | None = None  # what becomes of the payment in the wallet's books
     result: dict[str, Any] | None = None
     evidence: dict[str, Any] | None = None
@@ -125,8 +125,8 @@ def _advice(see: See) -> list[Any]:
 
 
 def scenarios() -> dict[str, Scenario]:
-    """Every scenario by the name of its file, P1 before P10."""
-    files = sorted(FOLDER.glob("P*.toml"), key=lambda path: _order(path.stem))
+    """Every scenario by the name of its file, P1 before P10, the ordinary moments (N) last."""
+    files = sorted(FOLDER.glob("[NP]*.toml"), key=lambda path: _order(path.stem))
     return {path.stem: load(path) for path in files}
 
 
@@ -142,6 +142,6 @@ def shops() -> dict[str, dict[str, Any]]:
     return {name: words | {"recovery": waits | words.get("recovery", {})} for name, words in told.items()}
 
 
-def _order(name: str) -> tuple[int, str]:
+def _order(name: str) -> tuple[bool, int, str]:
     digits = "".join(letter for letter in name.split("-")[0] if letter.isdigit())
-    return int(digits), name
+    return name.startswith("N"), int(digits), name

@@ -11,7 +11,10 @@ _DAY = re.compile(r"\{day\+([0-9]+)\}")
 
 
 def filled(words: Any) -> Any:
-    """The words of the file with their times, the acquirer's own: {now}, {today}, {tomorrow} as texts show them, {day+2}."""
+    """The words of the file with their times, the acquirer's own: {now}, {today}, {tomorrow} as texts show them, {day+2}.
+
+    {mmdd} is the date as messages have it (F13), before any cut-off.
+    """
     if isinstance(words, dict):
         return {name: filled(value) for name, value in words.items()}
     if isinstance(words, list):
@@ -20,7 +23,7 @@ def filled(words: Any) -> Any:
         return words
     now = datetime.now(UTC) + HOST_ZONE
     today = (now + AFTER_CUTOFF).date()
-    times = {"{now}": now.isoformat(" ", "seconds")[:19], "{today}": f"{today:%m-%d}"}
+    times = {"{now}": now.isoformat(" ", "seconds")[:19], "{today}": f"{today:%m-%d}", "{mmdd}": f"{now:%m%d}"}
     times["{tomorrow}"] = f"{today + timedelta(days=1):%m-%d}"
     words = _DAY.sub(lambda found: (today + timedelta(days=int(found[1]))).isoformat(), words)
     return functools.reduce(lambda text, name: text.replace(name, times[name]), times, words)
