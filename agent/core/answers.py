@@ -221,13 +221,18 @@ def no_mac(state: State, row: Reversal) -> None:
     incidents.open_one(state, "mac_service", None, "technician", "check_payapp")
 
 
+def tell_failed(state: State, key: str, code: str | None, sends: int) -> None:
+    """The fact of a send that came to nothing: refused for now, or without an answer."""
+    if code is not None:
+        state.tell("reversal.later", key, code=code, sends=sends)
+    else:
+        state.tell("reversal.unanswered", key, sends=sends)
+
+
 def failed(state: State, row: Reversal, code: str | None) -> None:
     """Silence, a closed line or a later-class answer: one send of the opportunity is used up."""
     reason = row.reason if code is None else state.agent.policy.reasons.refused
-    if code is not None:
-        state.tell("reversal.later", row.id, code=code, sends=row.sends)
-    else:
-        state.tell("reversal.unanswered", row.id, sends=row.sends)
+    tell_failed(state, row.id, code, row.sends)
     if row.batch_closed:
         expire(state, row)
     elif row.adopted:

@@ -146,7 +146,7 @@ def _sent_beside(state: State, row: Reversal, code: str | None) -> None:
 
     Else two that the host puts off would each have the other asked for at once, and so for ever.
     """
-    state.tell("reversal.later" if code is not None else "reversal.unanswered", row.id, code=code, sends=row.sends + 1)
+    answers.tell_failed(state, row.id, code, row.sends + 1)
     row = replace(
         row, sends=row.sends + 1, earlier_send_ms=row.last_send_ms, last_send_ms=state.now.boottime_ms, hand=None,
         response_code=code or row.response_code,
