@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.core.change import CarryOut, Change, Decision
 from agent.core.fleetevent import Commanded, CommandFinished
-from agent.core.model import Now
+from agent.core.model import Job, Now
 from agent.core.settlementevent import SettlementImported
 from agent.journal.chain import Entry
 from tests.sim.books import Journal
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TIMES = 4
 VALID_MS = 600_000
 ENDS = frozenset({"command.done", "command.rejected"})
+TAKEN = frozenset({*ENDS, "command.accepted"})
+ORDERED = frozenset({"reversal.ordered", "receipt.wanted", "receipt.blank"})  # what its order leaves, and no passing of time
 
 
 class Orders:
@@ -85,8 +87,8 @@ class Orders:
             raise Violation("command", f"{event.command} is refused for a clock that is right")
 
     def committed(self, event: Commanded, change: Change, now: Now) -> None:
-        """A command was taken."""
-        if not change.facts:
+        """A command was taken, or a repeat was answered: in that very step something else may have fallen due."""
+        if not _acted(event, change):
             return
         if event.command in self.acted:
             raise Violation("command", f"{event.command} ({event.name}) was carried out twice")
@@ -128,3 +130,11 @@ class Orders:
         for each in self.world.machine.state.commands.taken:
             if each.at_work:
                 self.carry_out(CarryOut(each.id, each.name, each.args))
+
+
+def _acted(event: Commanded, change: Change) -> bool:
+    """True when the step left something of this command: its own fact, its order's, or its job."""
+    return (
+        any(fact.type in ORDERED or (fact.type in TAKEN and fact.data["id"] == event.command) for fact in change.facts)
+        or any(type(row) is Job and row.id == event.job for row in change.rows)
+    )

@@ -69,6 +69,23 @@ def test_what_the_order_itself_meets_is_its_stored_end_and_undoes_what_it_began(
     assert world.told("reversal.ordered") == []
 
 
+def test_a_repeat_in_whose_step_something_else_falls_due_is_answered_and_orders_nothing() -> None:
+    world = refused_world()
+    event = order(world, "recover", transaction="a")
+    world.do(event)
+    world.reply("96")
+    world.reply("96")
+    world.reply("96")
+    assert world.states() == ("unresolved", "exhausted")
+    world.lose_line()
+    assert world.next_deadline_ms is not None
+    facts, sends = len(world.facts), len(world.sends())
+    world.at(world.next_deadline_ms + MINUTE)  # it slept over its deadline, and the command comes before it
+    assert world.do(event).told == {"status": "done", "result": {"state": "unresolved", "reversal": "pending"}}
+    assert [fact.type for fact in world.facts[facts:]] == ["line.wanted"], "only what was due by itself"
+    assert len(world.sends()) == sends
+
+
 def test_a_copy_that_is_ordered_is_marked_and_another_order_makes_another() -> None:
     world = World()
     world.open()
