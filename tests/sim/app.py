@@ -48,7 +48,7 @@ class App:
     def start(self) -> None:
         """The day begins."""
         if self.world.faults.batch:
-            self.world.after(int(self.world.chance() * 90_000 * self.size), self.settlement.begin)
+            self.world.mine(int(self.world.chance() * 90_000 * self.size), self.settlement.begin)
         self.world.mine(100, self._next, 0)
         if self.world.faults.people:
             self.world.people.start()
@@ -62,7 +62,7 @@ class App:
         if self.current is not None:
             self._left(self.current)
             self.current = None
-        self.world.after(70_000 if reboot else 3_000 + int(self.world.chance() * 60_000), self._back, self.epoch)
+        self.world.mine(70_000 if reboot else 3_000 + int(self.world.chance() * 60_000), self._back, self.epoch)
 
     def _back(self, epoch: int) -> None:
         if epoch == self.epoch:
@@ -387,7 +387,7 @@ class App:
         """The customer of an unpaid basket waits for a word whether to pay again."""
         if attempt.shown != "approved" and attempt.kind == "sale":
             self.waiting += 1
-            self.world.after(5_000, self._look, (attempt, 0))
+            self.world.mine(5_000, self._look, (attempt, 0))
         self.world.checks.look(attempt)
 
     def _look(self, value: tuple[Attempt, int]) -> None:
@@ -399,7 +399,7 @@ class App:
         if again and not attempt.released and tried < ATTEMPTS_MAX:
             self.queue.append(Attempt(attempt.basket, "sale", attempt.amount_fen, None, attempt.id))
         elif looks < 8 and not again and not attempt.released and not world.machine.dead:
-            world.after(20_000 << looks, self._look, (attempt, looks + 1))
+            world.mine(20_000 << looks, self._look, (attempt, looks + 1))
             return
         self.waiting -= 1
         if self.current is None and self.alive:

@@ -53,7 +53,8 @@ class Checks:
         self.ordered: set[str] = set()  # reversals that a person ordered
         self.sealed: dict[str, None] = {}
         self.first: dict[str, dict[str, str]] = {}
-        self.last_left: dict[str, tuple[int, int, int, int]] = {}  # boot, life, opportunity, boot time
+        self.last_left: dict[str, tuple[int, int, int]] = {}  # boot, opportunity, boot time
+        self.counted_ms: dict[str, int] = {}  # boot time of the commit of the newest send
         self.sends: dict[tuple[str, int, int], int] = {}
         self.bypassed = False
         self.owed: dict[str, int] = {}  # opportunities that a settlement has to wait for
@@ -152,6 +153,7 @@ class Checks:
         if flying != [effect.transaction]:
             raise Violation("3", f"in flight {flying} while {effect.transaction} is sent")
         number, now_ms = machine.state.reversals[effect.transaction].number, machine.boottime()
+        self.counted_ms[effect.transaction] = now_ms
         for row in rows:
             if row.number < number and row.state in LIVE and row.due_ms is not None and row.due_ms <= now_ms:
                 raise Violation("4", f"{row.id} is older and due, yet {effect.transaction} goes first")
@@ -202,10 +204,11 @@ class Checks:
         machine = self.world.machine
         now_ms, before = machine.boottime(), self.last_left.get(row.id)
         if before is not None:
-            boot, _, opportunity, at_ms = before
+            boot, opportunity, at_ms = before
             if boot == machine.boots and row.opportunities != opportunity and now_ms - at_ms < SPACING_MS - 1:
                 raise Violation("4", f"a new opportunity of {row.id} only {now_ms - at_ms} ms after its last send")
-        self.last_left[row.id] = (machine.boots, machine.life, row.opportunities, now_ms)
+        # From its commit: that the machine is put to sleep before its bytes leave, no program can look out for.
+        self.last_left[row.id] = (machine.boots, row.opportunities, self.counted_ms[row.id])
         key = (row.id, row.opportunities, machine.life)
         self.sends[key] = count = self.sends.get(key, 0) + 1
         if count > SENDS_MAX:

@@ -123,6 +123,7 @@ PAYAPP = (
 )
 MEANING |= OWN
 JOURNAL_ONLY = frozenset({"rot", "fleet"})
+AWAKE = frozenset({"kill", "power", "rot", "crash"})  # in its sleep a machine does nothing: what ends it comes as it wakes
 APART = frozenset({"glass"})  # not drawn with the others: it is a property of the seed (see `pole`)
 
 

@@ -106,14 +106,14 @@ class Machine:
         self.books.power_cut()
         self._end()
         self.world.app.die(reboot=True)
-        self.world.after(5_000 + int(self.world.chance() * 60_000), self.power_on)
+        self.world.mine(5_000 + int(self.world.chance() * 60_000), self.power_on)
 
     def kill(self) -> None:
         """kill -9 of the agent alone."""
         self.world.note("agent killed")
         self.books.end_process()
         self._end()
-        self.world.after(200 + int(self.world.chance() * 8_000), self.start, self.life)
+        self.world.mine(200 + int(self.world.chance() * 8_000), self.start, self.life)
 
     def _end(self) -> None:
         self.up = False
@@ -167,6 +167,7 @@ class Machine:
         """What the inbox does: step, commit, and only then answer and act."""
         if not self.up:
             return "down"
+        assert self.world.now >= self.asleep_until, "nobody asks a machine that sleeps"
         world, state, books = self.world, self.state, self.books
         self.steps += 1
         if self.steps > STEPS_MAX:
@@ -272,7 +273,7 @@ class Machine:
         self._end()
         if self.world.rotten:
             self.dead = self.books.damaged = True
-        self.world.after(3_000, self.start, self.life)
+        self.world.mine(3_000, self.start, self.life)
 
     def _dispatch(self, effect: Any) -> None:
         world = self.world

@@ -46,11 +46,12 @@ class Pole:
         """It is back: blank at first, then what is wanted."""
         self.plugged, self.lit = True, None
         self.world.mine(1_500, self._tell, self.world.machine.life)
-        self._write()
+        self.world.mine(0, self._write)
 
-    def _write(self) -> None:
+    def _write(self, _arg: object = None) -> None:
+        """Only a program that runs writes."""
         life = self.world.machine.life
-        if self.plugged and self._busy != life and self._wanted != self.lit:
+        if self.world.machine.up and self.plugged and self._busy != life and self._wanted != self.lit:
             self._busy = life
             self.world.checks.sent(self._wanted)
             slow = self.world.faults.glass and self.chance() < 0.2

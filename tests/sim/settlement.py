@@ -29,7 +29,7 @@ class Settlement:
         if not self.app.alive:
             return
         if self.app.current is not None and self.step == 0:
-            self.app.world.after(7_000, self.begin)
+            self.app.world.mine(7_000, self.begin)
             return
         self.step = max(self.step, 1)
         self._do(self.app.epoch)

@@ -147,8 +147,9 @@ class World:
         }
         for name, act in plan.items():
             if getattr(faults, name) and not (name in swarm.JOURNAL_ONLY and not self.journal):
+                strike = self.mine if name in swarm.AWAKE else self.after
                 for _ in range(1 + int(chance() * 2)):
-                    self.after(int(chance() * horizon), act)
+                    strike(int(chance() * horizon), act)
         if self.pole is not None:
             self.after(int(self.pole.chance() * horizon), self.pole.pull)
         if faults.forgets:  # the host's day ends at 23:00 by the terminal's clock, where that is right
