@@ -148,6 +148,16 @@ def test_an_advice_without_an_answer_is_repeated_as_it_is_and_never_reversed(kin
     assert incidents(agent) == {}
 
 
+def test_stored_advice_is_uploaded_ahead_of_the_0500_while_a_new_customer_is_refused(agent: Agent, host: Host) -> None:
+    assert agent.app.call("POST", "/v1/batch", {"batch": "000001", "event": "settling"})[1]["proceed"] == "go"
+    key = opened(agent, REPEATED["offline"], "", "")
+    reply = UNIONPAY.transact(host.port, "offline", STAN, 300)
+    assert reply is not None
+    assert agent.app.result(key, "approved", response_code=reply.fields[39])[1]["state"] == "approved"
+    assert agent.app.open("000010")[1]["proceed"] == "refuse"
+    assert books(host) == {STAN: (300, 0)}
+
+
 def test_a_refund_in_doubt_outlives_a_kill_and_its_closed_batch_makes_it_the_settlements(agent: Agent, host: Host) -> None:
     chain = REPEATED["refund"]
     of, date = before(host, host.port, chain)

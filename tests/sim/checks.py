@@ -227,7 +227,8 @@ class Checks:
             for row in state.open_transactions.values()
             if row.state in DOUBTFUL and not row.repeats and not state.reversals[row.id].waiting_sign_in
         ]
-        settling = state.agent.batch_state == "settling" and state.agent.batch == attempt.key[0]
+        uploaded = attempt.kind == "offline" or state.transactions[key].repeats  # ahead of the 0500, as terminals do
+        settling = state.agent.batch_state == "settling" and state.agent.batch == attempt.key[0] and not uploaded
         if decision.proceed == "go":
             self.promised[key] = "go"
             row = state.transactions[key]

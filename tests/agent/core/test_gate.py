@@ -96,6 +96,34 @@ def test_refuse_while_the_batch_is_settling() -> None:
     assert world.open("b", batch="000002").proceed == "go"
 
 
+@pytest.mark.parametrize("kind", ["offline", "tip"])
+def test_stored_advice_is_uploaded_while_the_batch_is_settling(kind: str) -> None:
+    world = World()
+    world.do(e.BatchChanged(batch="000001", what="settling"))
+    assert world.open(kind=kind).proceed == "go"
+    world.result("no_answer")
+    assert world.ask().proceed == "go", "the same message again"
+    world.result("approved")
+    assert world.open("b", stan="000002").proceed == "refuse", "a new customer still waits for the next batch"
+
+
+def test_a_new_refund_waits_for_the_next_batch_and_one_in_doubt_goes_ahead_of_the_settlement() -> None:
+    world = World()
+    world.open(kind="refund")
+    world.result("no_answer")
+    world.do(e.BatchChanged(batch="000001", what="settling"))
+    assert world.ask().proceed == "go"
+    world.result("approved")
+    assert world.open("b", stan="000002", kind="refund").proceed == "refuse"
+
+
+def test_advice_of_a_settling_batch_waits_for_pending_reversals_like_everybody() -> None:
+    world = World()
+    world.doubt()
+    world.do(e.BatchChanged(batch="000001", what="settling"))
+    assert world.open("b", stan="000002", kind="offline").proceed == "wait"
+
+
 def test_refuse_while_reversals_wait_and_the_line_is_proved_down() -> None:
     world = World()
     world.doubt()
