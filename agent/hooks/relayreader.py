@@ -62,6 +62,7 @@ class Settlement(msgspec.Struct, frozen=True):
     """An 0500."""
 
     mti: str
+    key: Key
     terminal_id: str
     batch: str
 
@@ -76,6 +77,7 @@ class SignIn(msgspec.Struct, frozen=True):
     """An 0800 that asks for keys."""
 
     mti: str
+    key: Key
 
 
 Meaning = Watched | OwnReversal | Settlement | Online | SignIn | None
@@ -113,7 +115,7 @@ class RelayReader:
                 return self._own_reversal(seen.f41, self.codec.read(frame))
             if seen.mti == policy.messages.settlement:
                 batch = self._f60(self.codec.read(frame)).get("batch")
-                return Settlement(seen.mti, seen.f41, batch) if batch else None
+                return Settlement(seen.mti, (seen.f41, seen.f11), seen.f41, batch) if batch else None
             if seen.mti == policy.messages.sign_in:
                 return self._sign_in(policy.messages, self.codec.read(frame))
         except RemoteMessageError:
@@ -165,7 +167,8 @@ class RelayReader:
         said = message.fields
         code = parts(F60_OF_NETWORK, said.get(60, "")).get("network")
         named = not messages.sign_in_f3 or said.get(3) == messages.sign_in_f3
-        return SignIn(message.mti) if named and (not messages.sign_in_f60 or code in messages.sign_in_f60) else None
+        meant = named and (not messages.sign_in_f60 or code in messages.sign_in_f60)
+        return SignIn(message.mti, (said.get(41), said.get(11))) if meant else None
 
     def _own_reversal(self, terminal_id: str, message: Message) -> Meaning:
         said, batch = message.fields, self._f60(message).get("batch")
@@ -197,6 +200,12 @@ class RelayReader:
             f3=said.get(3), f4=said.get(4), f11=said.get(11), f41=said.get(41), f42=said.get(42), code=said.get(39),
             mac=await self._prove(message), day=said.get(15), time=said.get(12),
         )
+
+
+def crossed(asked: Settlement | SignIn | None, seen: Peek) -> bool:
+    """True for the answer to another terminal or STAN; F41 and F11 count where the answer has them."""
+    pairs = zip(asked.key, (seen.f41, seen.f11), strict=True) if asked is not None else ()
+    return any(theirs not in {None, ours} for ours, theirs in pairs)
 
 
 def _chip(text: str | None, policy: Policy) -> str | None:

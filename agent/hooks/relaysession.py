@@ -26,7 +26,7 @@ from agent.core.event import (
 )
 from agent.hooks.ports import Inbox
 from agent.hooks.relaykeeper import Exchange, Keeper
-from agent.hooks.relayreader import Key, Online, OwnReversal, RelayReader, Settlement, SignIn, Unreadable, Watched
+from agent.hooks.relayreader import Key, Online, OwnReversal, RelayReader, Settlement, SignIn, Unreadable, Watched, crossed
 from device.acquirer.hosts import Hosts
 from device.acquirer.message import reply_mti
 from device.acquirer.peek import Peek
@@ -261,7 +261,7 @@ class Session:
         if (seen.mti, (seen.f41, seen.f11)) in self._own:
             with contextlib.suppress(RemoteMessageError):  # unreadable to us: the app judges it
                 events.append(await self._reader.own_answer(frame))
-        asked = self._asked.pop(seen.mti, None)
+        asked = None if crossed(self._asked.get(seen.mti), seen) else self._asked.pop(seen.mti, None)
         if asked is not None and seen.f39 == "00":
             if isinstance(asked, Settlement):
                 events.append(BatchChanged(batch=asked.batch, what="settled"))

@@ -431,6 +431,17 @@ async def test_a_settlement_is_refused_where_the_profile_says_so(relay: RelayHou
 
 
 @relayed()
+async def test_T12_a_crossed_answer_to_a_settlement_closes_no_batch(relay: RelayHouse) -> None:
+    relay.fault("0500", "cross")
+    terminal = await relay.terminal()
+    assert await terminal.asks(settlement()) == "00", "untouched: the app judges it"
+    assert await terminal.asks(balance()) == "00"
+    assert not relay.house.told("settlement.settled")
+    assert await terminal.asks(settlement()) == "00"
+    await relay.until(lambda: relay.house.told("settlement.settled"))
+
+
+@relayed()
 async def test_a_sign_in_that_passes_brings_what_waited_for_keys_on_its_way(relay: RelayHouse) -> None:
     relay.fault("0200", "close")
     relay.fault("0400", "A0")

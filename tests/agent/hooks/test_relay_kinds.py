@@ -136,7 +136,7 @@ def test_a_profile_whose_f60_is_the_batch_alone_is_read_by_its_own_rules() -> No
     assert (seen.opened.kind, seen.opened.batch) == ("sale", "000001")
     reversal = own.request(codec.pack("0420", said | {39: "68"})[codec.framing.length_bytes :])
     assert reversal == OwnReversal("0420", TERMINAL, "000001", "000201", 100, "68")
-    for f3, found in (("920000", SignIn("0800")), ("990000", None)):
+    for f3, found in (("920000", SignIn("0800", ("12345678", "000001"))), ("990000", None)):
         frame = codec.pack("0800", {3: f3, 11: "000001", 41: TERMINAL})
         assert own.request(frame[codec.framing.length_bytes :]) == found
 
