@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
+from agent import profiletrial
 from agent.core.policy import Policy
 from agent.core.profile import MUST, UNIONPAY_KINDS, Answers, Count, Kind, Messages, Reasons, Reversal, TimerMs, says
 from agent.problem import ConfigError, Problem
@@ -155,6 +157,9 @@ class _Reader(Reading):
         for key, en, zh in _contradictions(profile):
             if not any(bad.startswith(key) for bad in self.bad):
                 self.problem(key, en, zh)
+        if not self.problems and profile != replace(_UNIONPAY, name=name):
+            for key, en, zh in profiletrial.findings(profile.line, Policy(**profile.rules())):
+                self.problem(key, en, zh)
         if self.problems:
             raise ConfigError(tuple(self.problems))
         return profile
@@ -188,7 +193,7 @@ class _Reader(Reading):
             else:
                 kind = self.section(key, Kind, table)
                 assert kind is not None, "every key of a kind has a default"
-                kinds.append(msgspec.structs.replace(kind, name=name))
+                kinds.append(replace(kind, name=name))
         return UNIONPAY_KINDS if tuple(kinds) == UNIONPAY_KINDS else tuple(kinds)
 
 
@@ -213,6 +218,8 @@ def _contradictions(profile: AcquirerProfile) -> Iterator[tuple[str, str, str]]:
         if loose:
             said = _listed(loose)
             yield f"answers.{name}", f"has {said}, which answers.approval has not", f"{said} 不在 answers.approval 中"
+    if not answers.approval:
+        yield "answers.approval", "is empty: no payment could ever be approved", "为空：任何交易都不会获批"
     if not answers.accepted:
         yield "answers.accepted", "is empty: no reversal could ever succeed", "为空：任何冲正都不会成功"
     if profile.recovery.backoff_max_ms < profile.recovery.backoff_min_ms:

@@ -151,6 +151,9 @@ def _rails(config: Config) -> Iterator[Finding]:
         )
     if mode == "relay" and config.relay is None:
         yield Finding(("relay", "recovery.mode"), 'is missing: mode "relay" needs it', '缺少此节：模式 "relay" 需要它')
+    if mode == "relay" and "{batch}" not in config.profile.reversal.f60:
+        en, zh = 'has no batch in reversal.f60: mode "relay" reads it there', 'reversal.f60 不含批次号：模式 "relay" 靠它得知批次'
+        yield Finding(("acquirer.profile", "recovery.mode"), en, zh)
     if mode != "payapp" and config.mac.source == "payapp" and config.payapp is None:
         en, zh = 'is missing: mac.source "payapp" needs it', '缺少此节：mac.source 为 "payapp" 时需要它'
         yield Finding(("payapp", "mac.source", "recovery.mode"), en, zh)

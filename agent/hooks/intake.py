@@ -20,7 +20,6 @@ from device.errors import LocalMessageError
 from device.printer.encoder import LINES_MAX, QR_BYTES_MAX
 from device.printer.layout import sayable, wrap
 
-FORBIDDEN_TAGS = frozenset({"57", "5A", "56", "9F6B", "9F20"})
 COLUMNS_MIN = 32  # the narrowest paper
 ROWS_MAX = LINES_MAX - 2  # a copy says so at its head and its foot
 
@@ -85,7 +84,7 @@ def chip_for_reversal(data: str | None, policy: Policy) -> str | None:
     if not data:
         return None
     try:
-        found = FORBIDDEN_TAGS.intersection(chip.tags(data))
+        found = chip.FORBIDDEN_TAGS.intersection(chip.tags(data))
         if found:
             raise Problem(
                 400, "forbidden-card-data", f"chip data must not hold tag {min(found)}: leave track and card number out"

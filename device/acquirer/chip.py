@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from device.errors import LocalMessageError
 
 CHIP_BYTES_MAX = 255
+FORBIDDEN_TAGS = frozenset({"57", "5A", "56", "9F6B", "9F20"})  # track data and the card number: never kept
 DEPTH_MAX = 8
 _TAG_BYTES_MAX = 4
 

@@ -161,9 +161,14 @@ class Profile(msgspec.Struct, frozen=True):
 
     @property
     def framing(self) -> Framing:
-        """The framing of the line; nothing shorter than an MTI and a bitmap is a message."""
+        """The framing of the line; nothing shorter than an MTI and a bitmap is a message, nor longer than its length can say."""
         least = len(self.envelope) + self.mti_bytes + self.bitmap_bytes
-        return Framing(self.length_bytes, self.length_encoding, self.length_inclusive, frame_bytes_min=least)
+        base = {"binary": 256, "bcd": 100, "ascii": 10}[self.length_encoding]
+        most = base**self.length_bytes - 1 - (self.length_bytes if self.length_inclusive else 0)
+        return Framing(
+            self.length_bytes, self.length_encoding, self.length_inclusive, frame_bytes_min=least,
+            frame_bytes_max=min(FRAME_BYTES_MAX, most),
+        )
 
     def spec(self) -> Spec:
         """The same rules in the words of pyiso8583: for each field how it and its length are encoded."""

@@ -83,7 +83,7 @@ def test_what_the_configuration_writes_goes_before_the_profile(tmp_path: Path) -
 
 
 def test_a_file_that_lists_kinds_lists_all_of_them(tmp_path: Path) -> None:
-    write(tmp_path, '[kinds.sale]\nin_doubt = "reverse"\n')
+    write(tmp_path, '[kinds.sale]\ntype = "22"\nin_doubt = "reverse"\n')
     policy = Policy(**profile.load("mine.toml", tmp_path, "").rules())
     assert policy.kind("sale").in_doubt == "reverse"
     assert policy.kind("void").in_doubt == "watch"
@@ -120,6 +120,7 @@ def test_a_file_that_lists_kinds_lists_all_of_them(tmp_path: Path) -> None:
         ("[answers]\nuncertain = ['10']\n", "answers.uncertain", "has 10, which answers.approval has too"),
         ("[answers]\npartial = ['51']\n", "answers.partial", "has 51, which answers.approval has not"),
         ("[answers]\naccepted = []\n", "answers.accepted", "is empty: no reversal could ever succeed"),
+        ("[answers]\napproval = []\npartial = []\nconfirm = []\n", "answers.approval", "is empty: no payment could ever"),
         ("[answers]\naccepted = '00'\n", "answers.accepted", "must be a list of response codes"),
         ("[recovery]\nbackoff_min_ms = 10\nbackoff_max_ms = 9\n", "recovery.backoff_max_ms", "is less than backoff_min_ms"),
         ("[recovery]\nspacing_ms = -1\n", "recovery.spacing_ms", "must be whole milliseconds"),
@@ -132,6 +133,56 @@ def test_a_mistake_in_a_profile_is_named_with_file_key_and_reason(tmp_path: Path
     found = problems(tmp_path, text)
     assert found.keys() == {key}
     assert found[key].startswith(reason)
+
+
+SALE = "[kinds.sale]\ntype = '22'\nin_doubt = 'reverse'\n"
+VOID = "[kinds.void]\nf3 = '200000'\ntype = '23'\nin_doubt = 'reverse'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ("[line]\nlength_encoding = 'ascii'\n", "line.length_bytes", "is too little: a reversal has up to 173 bytes"),
+        ("[line]\nlength_bytes = 1\nlength_encoding = 'bcd'\n", "line.length_bytes", "is too little"),
+        ("[fields]\n2 = 'n16'\n", "fields.2", '"n16" cannot hold 622202… (19)'),
+        ("[fields]\n4 = 'n6'\n", "fields.4", '"n6" cannot hold 999999999999'),
+        ("[fields]\n11 = 'n8'\n", "fields.11", '"n8" cannot hold 999999'),
+        ("[fields]\n38 = 'n6'\n", "fields.38", '"n6" cannot hold A1B2C3'),
+        ("[fields]\n39 = 'n2'\n", "fields.39", '"n2" cannot hold A0'),
+        ("[fields]\n42 = 'an8'\n", "fields.42", '"an8" cannot hold 898310… (15)'),
+        ("[fields]\n55 = 'b...20'\n", "fields.55", '"b...20" cannot hold 950500'),
+        ("[reversal]\nf60 = '{type}{batch}0000000000'\n", "reversal.f60", "makes 229999… (18), which field 60"),
+        ("[messages]\necho_f60 = '{batch}{batch}{batch}'\n", "messages.echo_f60", "makes 999999… (18), which field 60"),
+        (SALE + "f61 = '{batch}{stan}{batch}{stan}{batch}'\n", "kinds.sale.f61", "makes 999999… (30), which field 61"),
+        (SALE + SALE.replace("sale", "void") + "f61 = '{stan}'\n", "kinds.void", "has mti, f3 and type of kinds.sale"),
+        (SALE + VOID.replace("type = '23'\n", ""), "kinds.void.type", "is empty, and reversal.f60 has {type}"),
+        (SALE + "[reversal]\nf60 = '{batch}'\n", "kinds.sale.type", 'is "22", and reversal.f60 has no {type}'),
+        ("[messages]\nreversal = '0200'\n", "messages.reversal", "is 0200, and so is kinds.sale"),
+        ("[messages]\nsettlement = '0400'\n", "messages.settlement", "is 0400, and so is messages.reversal"),
+        ("[messages]\nsign_in = '0500'\n", "messages.sign_in", "is 0500, and so is messages.settlement"),
+        ("[reversal]\nchip_tags = ['95', '57']\n", "reversal.chip_tags", "has 57: card data that is never kept"),
+    ],
+)
+def test_a_profile_whose_reversals_could_not_be_sent_or_told_apart_is_a_mistake(
+    tmp_path: Path, text: str, key: str, reason: str
+) -> None:
+    found = problems(tmp_path, text)
+    assert found.keys() == {key}
+    assert found[key].startswith(reason)
+
+
+def test_a_relay_needs_the_batch_of_each_request_and_a_line_of_ones_own_does_not(tmp_path: Path) -> None:
+    write(tmp_path, SALE.replace("22", "") + "[reversal]\nf60 = ''\n")
+    own = RIGHT + 'profile = "mine.toml"\n'
+    load(write(tmp_path, own, "reversald.toml"))
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, own + '[recovery]\nmode = "relay"\n[relay]\nlisten = "127.0.0.1:1"\n', "reversald.toml"))
+    assert [problem.key for problem in caught.value.problems] == ["acquirer.profile"]
+
+
+def test_a_sign_in_and_an_echo_may_be_of_one_type_and_kinds_that_are_the_same_need_no_telling_apart(tmp_path: Path) -> None:
+    write(tmp_path, "[messages]\necho = '0800'\n" + SALE + SALE.replace("sale", "sale_again"))
+    assert len(profile.load("mine.toml", tmp_path, "").kinds) == 2
 
 
 def test_every_mistake_is_named_and_not_only_the_first(tmp_path: Path) -> None:

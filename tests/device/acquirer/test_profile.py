@@ -2,7 +2,7 @@
 
 import pytest
 
-from device.acquirer.profile import UNIONPAY, Framing
+from device.acquirer.profile import UNIONPAY, Framing, Profile
 from device.errors import LocalMessageError
 
 FRAME = b"x" * 120
@@ -40,3 +40,16 @@ def test_the_shortest_unionpay_message_is_envelope_type_and_bitmap() -> None:
     assert UNIONPAY.framing.frame_bytes_min == 5 + 6 + 2 + 8
     with pytest.raises(LocalMessageError, match="21 to 4096"):
         UNIONPAY.framing.framed(b"x" * 20)
+
+
+@pytest.mark.parametrize(("line", "most"), [
+    (Profile(length_bytes=1), 255),
+    (Profile(length_bytes=1, length_inclusive=True), 254),
+    (Profile(length_bytes=1, length_encoding="bcd"), 99),
+    (Profile(length_bytes=3, length_encoding="ascii", length_inclusive=True), 996),
+])
+def test_nothing_is_longer_than_its_length_can_say(line: Profile, most: int) -> None:
+    framed = line.framing.framed(b"x" * most)
+    assert line.framing.length(framed[: line.length_bytes]) == most
+    with pytest.raises(LocalMessageError, match=f"21 to {most}"):
+        line.framing.framed(b"x" * (most + 1))
