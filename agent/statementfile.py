@@ -1,5 +1,6 @@
 """A settlement file as lines: CSV or fixed width, UTF-8 or GBK. A bad line is named by its number, and then nothing is taken."""
 
+import codecs
 import csv
 import io
 import re
@@ -91,11 +92,14 @@ def read(path: Path, layout: Layout, terminal_id: str | None) -> Content:
         data = source.read(FILE_BYTES_MAX + 1)
     if len(data) > FILE_BYTES_MAX:
         raise BadFile(f"大于 {FILE_BYTES_MAX >> 20} MiB,请按日拆分", f"is over {FILE_BYTES_MAX >> 20} MiB: split it by day")
+    data = data.removeprefix(codecs.BOM_UTF8)  # some write it before GBK too
     encoding = _encoding(data, layout)
     rows = _fixed(data, layout, encoding) if layout.kind == "fixed" else _separated(data, layout, encoding)
     content = Content({}, set(), 0, 0, [], layout.covers)
     for number, row in rows:
         try:
+            if isinstance(row, _Wrong):
+                raise row
             _take(content, layout, terminal_id, number, row)
         except _Wrong as wrong:
             content.bad.append(Bad(number, wrong.zh, wrong.en))
@@ -104,29 +108,42 @@ def read(path: Path, layout: Layout, terminal_id: str | None) -> Content:
 
 def _encoding(data: bytes, layout: Layout) -> str:
     """As the layout says, else UTF-8 where it is that, and GBK (GB 18030) otherwise."""
-    for name in ("utf-8-sig", "gb18030"):
-        if layout.encoding in {"auto", {"utf-8-sig": "utf-8", "gb18030": "gbk"}[name]}:
+    for name in ("utf-8", "gb18030"):
+        if layout.encoding in {"auto", {"utf-8": "utf-8", "gb18030": "gbk"}[name]}:
             try:
                 data.decode(name)
             except UnicodeDecodeError:
                 continue
             return name
-    raise BadFile(f"不是 {layout.encoding} 编码的文本", f"is no text in {layout.encoding}")
+    wanted = {"auto": ("UTF-8 或 GBK", "UTF-8 or GBK"), "utf-8": ("UTF-8", "UTF-8"), "gbk": ("GBK", "GBK")}[layout.encoding]
+    raise BadFile(f"不是 {wanted[0]} 编码的文本", f"is no text in {wanted[1]}")
 
 
-def _separated(data: bytes, layout: Layout, encoding: str) -> Iterator[tuple[int, Row]]:
-    lines = data.decode(encoding).splitlines(keepends=True)
-    first = next(csv.reader(lines[layout.skip - 1 : layout.skip], delimiter=layout.separator), [])
-    heading = [_bare(cell, layout) for cell in first]
-    places = _places(layout, heading)
-    reader = csv.reader(io.StringIO("".join(lines[layout.skip : len(lines) - layout.footer])), delimiter=layout.separator)
+def _separated(data: bytes, layout: Layout, encoding: str) -> Iterator[tuple[int, "Row | _Wrong"]]:
+    """Each line by itself: a quote that is not closed must not swallow the lines after it, which would then be missing."""
+    lines = list(io.StringIO(data.decode(encoding), newline=""))
     try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield layout.skip + reader.line_num, {name: _cell(cells, place, layout) for name, place in places.items()}
+        heading = [_bare(cell, layout) for line in lines[layout.skip - 1 : layout.skip] for cell in _cells(line, layout)]
+    except _Wrong as wrong:
+        raise BadFile(f"第 {layout.skip} 行{wrong.zh}", f"line {layout.skip} {wrong}") from None
+    places = _places(layout, heading)
+    for number, line in enumerate(lines[layout.skip : len(lines) - layout.footer], start=layout.skip + 1):
+        try:
+            cells = _cells(line, layout)
+        except _Wrong as wrong:
+            yield number, wrong
+            continue
+        if any(cell.strip() for cell in cells):
+            yield number, {name: _cell(cells, place, layout) for name, place in places.items()}
+
+
+def _cells(line: str, layout: Layout) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=layout.separator, strict=True), [])
     except csv.Error as error:
-        line = layout.skip + reader.line_num
-        raise BadFile(f"第 {line} 行不是 CSV", f"line {line}: {error}") from None
+        if "end of data" in str(error):
+            raise _Wrong("不是 CSV:引号没有在本行结束", "is no CSV: a quotation mark is not closed on its line") from None
+        raise _Wrong("不是 CSV", f"is no CSV: {error}") from None
 
 
 def _places(layout: Layout, heading: list[str]) -> dict[str, int]:
@@ -136,6 +153,9 @@ def _places(layout: Layout, heading: list[str]) -> dict[str, int]:
     for name, place in columns.items():
         if isinstance(place, int):
             places[name] = place - 1
+        elif heading.count(str(place)) > 1:
+            en = f"has the column {place} more than once; name it by its number with --column or --layout"
+            raise BadFile(f"有不止一列叫 {place};请用 --column 或 --layout 写列号", en)
         elif place in heading:
             places[name] = heading.index(str(place))
         else:
@@ -163,7 +183,7 @@ def _fixed(data: bytes, layout: Layout, encoding: str) -> Iterator[tuple[int, Ro
     for name in ("date", "amount"):
         if name not in layout.columns:
             raise BadFile(f"版式中缺少 columns.{name}", f"the layout lacks columns.{name}")
-    lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
+    lines = data.splitlines()
     for number, line in enumerate(lines[layout.skip : len(lines) - layout.footer], start=layout.skip + 1):
         if line.strip():
             yield number, {name: _slice(line, place, encoding, layout) for name, place in layout.columns.items()}
@@ -182,17 +202,21 @@ def _slice(line: bytes, place: object, encoding: str, layout: Layout) -> str | N
 
 def _take(content: Content, layout: Layout, terminal_id: str | None, number: int, row: Row) -> None:
     values = layout.values
-    date = _date(row, values.date)
     said = row.get("direction")
     if said is not None and said in values.ignore:
         content.ignored += 1
         return
+    date = _date(row, values.date)
     content.dates.add(date)
+    if row.get("terminal_id", "") is None:
+        raise _Wrong("这一行不完整,没有终端号", "the line ends before its terminal_id")
     if terminal_id is not None and row.get("terminal_id", terminal_id) != terminal_id:
         content.others += 1
         return
     amount_fen, minus = _amount(row, values.amount)
     direction = "credit" if minus else "debit"
+    if said is None and "direction" in row:
+        raise _Wrong("这一行不完整,没有借贷方向", "the line ends before its direction")
     if said is not None:
         if said not in values.debit and said not in values.credit:
             shown = said if sum(map(str.isdigit, said)) < _CARD_DIGITS_MIN else "…"

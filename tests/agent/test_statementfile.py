@@ -120,12 +120,50 @@ def test_a_bad_line_is_named_by_its_number_and_never_shows_a_card(tmp_path: Path
     assert content.bad[0].zh
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_quote_that_is_not_closed_spoils_its_own_line_and_swallows_no_other(tmp_path: Path, end: str) -> None:
+    lines = [
+        "date,batch,stan,amount,direction,remark", "2026-03-02,000001,000001,1.00,debit,",
+        '2026-03-02,000001,000002,1.00,debit,"left open', "2026-03-02,000001,000003,1.00,debit,",
+        '2026-03-02,000001,000004,1.00,debit,"',
+        '2026-03-02,000001,000005,1.00,debit,"with, comma\x0c\u2028"',
+    ]
+    content = taken(tmp_path, end.join(lines))
+    assert [bad.line for bad in content.bad] == [3, 5]
+    assert content.bad[0].en == "is no CSV: a quotation mark is not closed on its line"
+    assert [(line.line, line.stan) for line in content.bookings] == [(2, "000001"), (4, "000003"), (6, "000005")]
+
+
+def test_a_line_that_ends_before_its_direction_or_terminal_is_not_guessed(tmp_path: Path) -> None:
+    content = taken(tmp_path, "date,batch,stan,amount,direction\n2026-03-02,000001,000123,1.00\n")
+    assert [bad.en for bad in content.bad] == ["the line ends before its direction"]
+    content = taken(tmp_path, "date,batch,stan,amount,terminal_id\n2026-03-02,000001,000123,1.00\n")
+    assert ([bad.en for bad in content.bad], content.others) == (["the line ends before its terminal_id"], 0)
+    fixed = 'kind = "fixed"\nskip = 0\n[columns]\ndate = [1, 10]\nbatch = [11, 16]\nstan = [17, 22]\namount = [23, 28]\n'
+    content = taken(tmp_path, "2026-03-02000001000123  1.00\n", layout=fixed + "direction = [29, 29]\n")
+    assert [bad.en for bad in content.bad] == ["the line ends before its direction"]
+
+
+def test_a_line_that_is_passed_over_needs_no_date(tmp_path: Path) -> None:
+    content = taken(tmp_path, PLAIN + "小计,,,,1.00,subtotal\n", layout='[values]\nignore = ["subtotal"]\n')
+    assert (len(content.bookings), content.ignored, content.bad) == (1, 1, [])
+
+
+def test_gbk_behind_the_mark_of_utf_8_is_read(tmp_path: Path) -> None:
+    layout = '[values]\ndate = "YYYYMMDD"\n'
+    content = taken(tmp_path, b"\xef\xbb\xbf" + CHINESE.encode("gbk"), *MAP, layout=layout)
+    assert ([line.amount_fen for line in content.bookings], content.bad) == ([123_450], [])
+
+
 @pytest.mark.parametrize(
     ("data", "pairs", "why"),
     [
         ("a,b\n1,2\n", (), "has no column for date"),
         (PLAIN, ("date=when", "amount=amount"), "has no column when"),
-        (b"\xff\xfe\x81", (), "is no text in auto"),
+        (b"\xff\xfe\x81", (), "is no text in UTF-8 or GBK"),
+        (PLAIN.replace("rrn,amount", "amount,amount"), (), "has the column amount more than once; name it by its number"),
+        (PLAIN.replace("rrn", "sum").replace("amount", "sum"), ("date=date", "amount=sum"), "has the column sum more than once"),
+        ('"' + PLAIN, (), "line 1 is no CSV"),
     ],
 )
 def test_a_file_that_cannot_be_read_at_all_says_why(tmp_path: Path, data: str | bytes, pairs: tuple[str, ...], why: str) -> None:
