@@ -27,6 +27,10 @@ def disposition_given(state: State, event: DispositionGiven) -> Decision:
         raise Rejected(
             409, "trigger-sale", f"{paid.id} is a sale of one fen that only set the reversal off: name the payment of the amount"
         )
+    if event.disposition.replaced_by == row.id:
+        raise Rejected(409, "no-replacement", "nothing replaces itself: name the other payment, cash, or none")
+    if row.partial and paid is not None and paid.state not in {"approved", "paid"}:
+        raise Rejected(409, "no-replacement", f"{paid.id} is {paid.state}: it has not paid the rest")
     before, said = row.disposition, event.disposition
     if before is not None:
         said = replace(

@@ -4,6 +4,7 @@ import pytest
 
 from agent.core import event as e
 from agent.core.appevent import AppReported
+from agent.core.change import Rejected
 from agent.core.kinds import NAMES, RELEASES, Family, family
 from agent.core.model import Disposition, Original
 from agent.core.playbook import PLAYBOOK
@@ -201,6 +202,22 @@ def test_goods_go_after_a_partial_approval_once_the_rest_was_paid_by_other_means
     assert world.advice().hold_goods
     world.do(e.DispositionGiven(transaction="a", disposition=Disposition(replaced_by="cash")))
     assert not world.advice().hold_goods
+
+
+def test_the_rest_is_not_paid_by_a_payment_that_is_not_paid_and_nothing_replaces_itself() -> None:
+    world = SCENES["approved_partial"]("sale")
+    world.open("b", stan="000124", amount_fen=60)
+    for named in ("a", "b"):
+        with pytest.raises(Rejected) as refused:
+            world.do(e.DispositionGiven(transaction="a", disposition=Disposition(replaced_by=named)))
+        assert (refused.value.status, refused.value.code) == (409, "no-replacement")
+        assert world.advice().hold_goods
+    world.result("approved", "b", response_code="00")
+    world.do(e.DispositionGiven(transaction="a", disposition=Disposition(replaced_by="b")))
+    assert not world.advice().hold_goods
+    world = doubted("sale", "reverse")
+    with pytest.raises(Rejected, match="itself"):
+        world.do(e.DispositionGiven(transaction="a", disposition=Disposition(replaced_by="a")))
 
 
 @pytest.mark.parametrize("kind", ["refund", "void", "offline"])
