@@ -13,10 +13,10 @@ from agent.cli.base import Call, common, emit, pad, width
 from agent.cli.choose import one_transaction
 from agent.cli.export import whole_file
 from agent.cli.exporthtml import STYLE
-from agent.core.model import Incident, Now, Transaction
+from agent.cli.read import money_pairs, order_pair
+from agent.core.model import Disposition, Evidence, Incident, Now, Transaction
 from agent.core.playbook import advise
 from agent.core.state import State
-from agent.core.verdict import booked_fen
 from agent.incident import printable, timeline, when
 from agent.journal.chain import Entry
 from agent.words import amount, word
@@ -102,21 +102,48 @@ def _transaction(call: Call, row: Transaction, state: State) -> Pairs:
     stamps = [(say("opened_at"), row.opened), (say("sent_at"), row.sent)]
     pairs = [
         (say("kind_label"), word("kind", row.kind, lang)), (say("amount"), amount(row.amount_fen, lang)),
-        (say("card"), row.masked_pan or f"****{row.last4 or ''}"), (say("batch"), row.batch), (say("stan_short"), row.stan),
+        _means(call, row), (say("batch"), row.batch), (say("stan_short"), row.stan),
         (say("rrn"), row.rrn or "-"), (say("auth_code"), row.auth_code or "-"), (say("id"), row.id),
         *((label, when(stamp.wall_ms, stamp.mono_ms, offset)) for label, stamp in stamps if stamp is not None),
         (say("state"), word("state", row.state, lang)), (say("advice"), said),
     ]
-    for shown in row.evidence:
-        money = "" if shown.amount_fen is None else amount(shown.amount_fen, lang)
-        pairs.append((say("evidence"), " ".join(filter(None, (shown.kind, money, shown.at, shown.order_no)))))
+    pairs += [(say("evidence"), _evidence(call, row, shown)) for shown in row.evidence]
+    if row.disposition is not None:
+        pairs.append((say("disposition"), _disposition(call, row.disposition)))
     return pairs
+
+
+def _means(call: Call, row: Transaction) -> tuple[str, str]:
+    """The card, masked; or the order, by whose number the wallet's desk finds it."""
+    if row.order is not None:
+        return call.say("order"), f"{word('wallet', row.wallet, call.lang)} {row.order.order_no}"
+    return call.say("card"), row.masked_pan or f"****{row.last4 or ''}"
+
+
+def _evidence(call: Call, row: Transaction, shown: Evidence) -> str:
+    ours = row.order is not None and shown.order_no == row.order.order_no
+    parts = [
+        call.say(shown.kind), shown.outcome and word("outcome", shown.outcome, call.lang),
+        shown.response_code and f"F39={shown.response_code}",
+        None if shown.amount_fen is None else amount(shown.amount_fen, call.lang), printable(shown.at or ""),
+        shown.order_no if ours else printable(shown.order_no or ""), printable(shown.merchant or ""),
+    ]
+    return " ".join(filter(None, parts))
+
+
+def _disposition(call: Call, said: Disposition) -> str:
+    parts = [
+        said.goods and word("goods", said.goods, call.lang),
+        said.replaced_by and word("replaced_by", printable(said.replaced_by), call.lang),
+        word("accepts_risk", True, call.lang) if said.accepts_risk else None,
+    ]
+    return ", ".join(filter(None, parts)) or "-"
 
 
 def _host(call: Call, row: Transaction, state: State, entries: list[Entry]) -> Pairs:
     """What the host was asked and what it answered: every attempt with its time and code."""
     say, lang, offset = call.say, call.lang, state.agent.policy.utc_offset_minutes
-    pairs = [(say("response"), row.response_code or "-")]
+    pairs = [(say("response"), row.response_code or "-"), *order_pair(call, row)]
     if row.doubt is not None and row.doubt in CAUSES_SAID:
         pairs.append((say("why_doubt"), word("cause", row.doubt, lang)))
     sending = state.reversals.get(row.id)
@@ -136,12 +163,8 @@ CAUSES_SAID = frozenset({"no_answer", "bad_mac", "not_sent", "timeout", "restart
 
 
 def _next_day(call: Call, row: Transaction, state: State) -> Pairs:
-    say, lang, offset = call.say, call.lang, state.agent.policy.utc_offset_minutes
-    pairs: Pairs = []
-    if row.account is not None:
-        verdict, final = word("verdict", row.account.verdict, lang), word("final", row.account.final, lang)
-        net, case = amount(booked_fen(row, row.account), lang), word("case", row.account.case, lang)
-        pairs.append((say("booked"), say("booked_line", verdict=verdict, final=final, net=net, case=case)))
+    say, offset = call.say, state.agent.policy.utc_offset_minutes
+    pairs: Pairs = money_pairs(call, row)
     for incident in state.incidents_of(row.id):
         pairs.append((say("incident"), _incident(call, incident, offset)))
     return pairs

@@ -137,28 +137,40 @@ def _related(call: Call, row: Transaction, state: State) -> list[tuple[str, str]
         said = word("reversal", reversal.state, lang)
         line = call.say("reversal_line", state=said, sends=reversal.sends, code=reversal.response_code or "--")
         pairs.append((call.say("reversal"), line))
-    if row.order is not None:
-        wallet, said = word("wallet", row.wallet, lang), word("said", row.order.said or "unknown", lang)
-        counts = {name: getattr(row.order, name) for name in ("queries", "cancels", "refunds")}
-        pairs.append((call.say("order"), call.say("order_line", wallet=wallet, number=row.order.order_no, said=said, **counts)))
-    if row.account is not None:
-        booked = {
-            "verdict": word("verdict", row.account.verdict, lang), "final": word("final", row.account.final, lang),
-            "net": amount(booked_fen(row, row.account), lang), "case": word("case", row.account.case, lang),
-        }
-        pairs.append((call.say("booked"), call.say("booked_line", **booked)))
-    if row.refund is not None:
-        item = row.refund
-        pairs.append((call.say("refund"), call.say(
-            "settle_refund", number=item.number[:8].upper(), state=word("refund", item.state, lang),
-            due=amount(item.due_fen, lang), refunded=amount(item.refunded_fen, lang),
-        )))
+    pairs += [*order_pair(call, row), *money_pairs(call, row)]
     for job in state.jobs_of(row.id):
         copy = f" ({word('marked', True, lang)})" if job.marked else ""
         pairs.append((call.say("job"), f"{word('what', job.what, lang)}{copy}: {word('job', job.state, lang)}"))
     for incident in state.incidents_of(row.id):
         code = f"{incident.id[:8].upper()} {word('incident', incident.code, lang)}"
         pairs.append((call.say("incident"), f"{code}; {_incident_course(call, incident, offset)}"))
+    return pairs
+
+
+def order_pair(call: Call, row: Transaction) -> list[tuple[str, str]]:
+    """The wallet's order with what the wallet said of it last, and how often it was asked; nothing for a card."""
+    if row.order is None:
+        return []
+    wallet, said = word("wallet", row.wallet, call.lang), word("said", row.order.said or "unknown", call.lang)
+    counts = {name: getattr(row.order, name) for name in ("queries", "cancels", "refunds")}
+    return [(call.say("order"), call.say("order_line", wallet=wallet, number=row.order.order_no, said=said, **counts))]
+
+
+def money_pairs(call: Call, row: Transaction) -> list[tuple[str, str]]:
+    """What the settlement files say, and the refund that came of it."""
+    pairs: list[tuple[str, str]] = []
+    if row.account is not None:
+        booked = {
+            "verdict": word("verdict", row.account.verdict, call.lang), "final": word("final", row.account.final, call.lang),
+            "net": amount(booked_fen(row, row.account), call.lang), "case": word("case", row.account.case, call.lang),
+        }
+        pairs.append((call.say("booked"), call.say("booked_line", **booked)))
+    if row.refund is not None:
+        item = row.refund
+        pairs.append((call.say("refund"), call.say(
+            "settle_refund", number=item.number[:8].upper(), state=word("refund", item.state, call.lang),
+            due=amount(item.due_fen, call.lang), refunded=amount(item.refunded_fen, call.lang),
+        )))
     return pairs
 
 

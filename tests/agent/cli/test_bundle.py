@@ -6,7 +6,8 @@ import pytest
 
 from agent import exits
 from agent.core import event as e
-from agent.core.model import Evidence
+from agent.core.model import Disposition, Evidence
+from agent.core.wallets import DEFAULTS
 from tests.support.story import LOST, PAN, Story, recovered
 from tests.support.technician import say
 
@@ -30,6 +31,43 @@ def test_the_page_answers_what_a_service_desk_asks(story: Story, lang: str) -> N
     for text in [*ASKED, "1.00元" if lang == "zh" else "CNY 1.00", "P4b", f"{story.store.seq}:{story.store.hash.hex()}"]:
         assert text in said.out, text
     assert PAN not in said.out
+
+
+ORDER_NO = "2026030210000001"
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("zh", (
+            f"微信 {ORDER_NO}:结果未知;查询 1 次", "钱包账单 1.00元", "货已交付, 改付现金", "迟到应答 批准 F39=00",
+        )),
+        ("en", (
+            f"WeChat Pay {ORDER_NO}: ", "wallet record CNY 1.00", "goods released, paid in cash", "late answer approved F39=00",
+        )),
+    ],
+)
+def test_of_a_wallets_order_it_names_the_order_what_was_shown_and_where_the_goods_went(
+    tmp_path: Path, lang: str, words: tuple[str, ...]
+) -> None:
+    story = Story(tmp_path, wallets=DEFAULTS)
+    story.open(
+        LOST, stan="000123", rail="wallet", wallet="wechat", order_no=ORDER_NO, last4="0001", masked_pan=None, card_hmac=None,
+        vault=None, entry_mode=None, sequence=None,
+    )
+    story.result("no_answer", LOST)
+    story.do(e.EvidenceGiven(transaction=LOST, evidence=Evidence(
+        kind="wallet_record", amount_fen=100, order_no=ORDER_NO, at="\x1b[2J10:00", merchant=f"shop {PAN}",
+    )))
+    story.result("approved", LOST, response_code="00")
+    story.do(e.DispositionGiven(transaction=LOST, disposition=Disposition(goods="released", replaced_by="cash")))
+    story.close()
+    said = say(story.config, "bundle", "000123", "--format", "text", "--output", "-", "--lang", lang, clock=story.clock)
+    assert said.code == exits.DONE, said.err
+    for text in words:
+        assert text in said.out, text
+    assert said.out.count(ORDER_NO) == 3
+    assert (PAN in said.out, "\x1b" in said.out) == (False, False)
 
 
 def test_as_html_everything_that_people_typed_is_escaped(story: Story, tmp_path: Path) -> None:
