@@ -324,6 +324,21 @@ def test_nothing_has_to_be_scrolled_sideways(tmp_path: Path, size: tuple[int, in
         assert fits(place)
 
 
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_longest_words_of_merchant_and_fleet_stay_on_the_smallest_screen(tmp_path: Path, broker: Mosquitto, lang: str) -> None:
+    (tmp_path / "texts.toml").write_text(f"[P3]\nzh_long = '{'请' * 80}'\nen_long = '{'W' * 200}'\nen = '{'W' * 20}'\n")
+    desk = Desk(tmp_path, broker.url)
+    mqtt = {"url": broker.url, "command_keys_file": str(desk.public)}
+    with till(tmp_path, *SIZES[1], terminal={"texts": "texts.toml", "terminal_id": "12345678"}, mqtt=mqtt) as place:
+        place.enter(lang=lang)
+        place.doubt("000123", 999_999_999_999)
+        desk.order("display", f"zh={'字' * 40}", f"en={'W' * 40}", "seconds=600")
+        place.screen.shows("hold", long="请" * 80 if lang == "zh" else "W" * 200, todo="字" * 40 if lang == "zh" else "W" * 40)
+        assert fits(place)
+        place.screen.press("press-goods")
+        assert fits(place)
+
+
 def test_the_technicians_page_shows_the_terminal_and_a_story_in_both_languages(place: Till) -> None:
     screen = place.screen
     place.doubt("000123")
