@@ -35,6 +35,7 @@ CUSTOMER: Mapping[str, Line | None] = {
     "N1w": Line("请按提示操作", "Follow the terminal"),
     "N2": _WAIT,
     "N7": Line("请稍候", "Please wait"),
+    "N13": Line("结算中,请稍候", "Settling, wait"),
     "P19": Line("线路故障,请稍候", "Line down, wait"),
     # ── in doubt ──
     "P3": _HELD,

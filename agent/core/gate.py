@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from agent.core import incidents, reversal
 from agent.core.change import Decision
-from agent.core.kinds import family
 from agent.core.model import Proceed, Transaction
 from agent.core.state import State
 
@@ -26,7 +25,7 @@ def ask(state: State, transaction: Transaction, *, line_down: bool) -> tuple[Pro
         return ("wait", policy.wait_retry_ms) if _another_is_sent(state, transaction) else ("go", None)
     _opportunity(state, transaction.terminal_id)
     waits = _another_is_sent(state, transaction) or line_is_ours(state)
-    if agent.batch_state == "settling" and agent.batch == transaction.batch and not _goes_ahead_of_it(state, transaction):
+    if agent.settles_without(transaction):
         return "refuse", policy.refuse_retry_ms
     if not any(row.blocks and row.terminal_id == transaction.terminal_id for row in state.open_reversals.values()):
         _forget_refusals(state)
@@ -60,15 +59,6 @@ def settlement(state: State, terminal_id: str | None = None) -> Proceed:
     if rule == "refuse":
         return "refuse"
     return "wait" if any(row.holds_settlement for row in pending) else "go"
-
-
-def _goes_ahead_of_it(state: State, transaction: Transaction) -> bool:
-    """Does it belong to the settlement that has begun? Terminals upload their stored advice (0220) before the 0500 leaves.
-
-    So does what is sent again because its answer was lost. A new refund is not stored: a person begins it at the counter.
-    """
-    advice = state.agent.policy.kind(transaction.kind).in_doubt == "repeat" and family(transaction.kind) != "refund"
-    return advice or transaction.repeats
 
 
 def _opportunity(state: State, terminal_id: str) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from agent.core.accounts import Account, Ledger, Refund
 from agent.core.commandbook import CommandBook
+from agent.core.kinds import family
 from agent.core.moment import Now as Now
 from agent.core.moment import Stamp as Stamp
 from agent.core.order import Order
@@ -282,6 +283,15 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pulls: bool = False  # a payment app without a port listens for our requests
     unsold: int = 0  # sales in a row that the app did not send while a reversal waited
     open: bool = True
+
+    def settles_without(self, row: Transaction) -> bool:
+        """Has the settlement of its batch begun, and does it not belong to it?
+
+        Terminals upload stored advice (0220) before their 0500, and repeat what had no answer. A new refund is not stored: a
+        person begins it at the counter.
+        """
+        stored = self.policy.kind(row.kind).in_doubt == "repeat" and family(row.kind) != "refund"
+        return self.batch_state == "settling" and self.batch == row.batch and not (stored or row.repeats)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -220,6 +220,10 @@ PLAYBOOK: dict[str, Row] = {
         "上笔处理中,请稍候", "上一笔正在冲正或等待应答,马上轮到本笔。",
         "Earlier one first", "An earlier transaction is being settled; this one is next.",
     ),
+    "N13": Row(
+        "结算中,请稍候", "本批次正在结算,结算完成、换批次后再重新收款。",
+        "Settling, wait", "The batch is being settled; take the payment again once the settlement is over.",
+    ),
     "N8": Row(
         "网络中断,请勿再扫码", "网络恢复后自动核实{amount}订单(尾号{last4}),请顾客不要再付;急离店由店长决定。",
         "Offline, do not scan", "The order of {amount} (…{last4}) is checked once the network is back; the customer must not pay "

@@ -27,7 +27,7 @@ MEANINGS: Mapping[Meaning, tuple[str, str]] = {
     "done": ("已完成", "DONE"),
 }
 # The agent or the host is at it, and nobody has to decide anything.
-WAITING = frozenset({"N1", "N1w", "N2", "N7", "P4a", "P4ao", "P4av", "P8"})
+WAITING = frozenset({"N1", "N1w", "N2", "N7", "N13", "P4a", "P4ao", "P4av", "P8"})
 # Nothing of it is left to hold or to hand over: it undid something, paid something back, or a person closed it.
 OVER = frozenset({"N3o", "N3v", "N6", "N6a", "P1o", "P1v", "P2o", "P2v"})
 

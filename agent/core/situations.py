@@ -15,6 +15,7 @@ MEANING: Mapping[str, str] = {
     "intent": "registered, not sent",
     "intent_wait": "the gate says wait",
     "intent_refuse": "the gate says refuse",
+    "intent_settling": "the same, because the batch is settling",
     "sent": "sent, no answer yet",
     "in_doubt": "in doubt, to be reversed; the line may be down",
     "in_doubt_shown": "the same, and a debit message was shown",
@@ -44,7 +45,8 @@ MEANING: Mapping[str, str] = {
 }
 
 _SALE: dict[str, str] = {
-    "intent": "N1", "intent_wait": "N7", "intent_refuse": "P19", "sent": "N2", "in_doubt": "P3", "in_doubt_shown": "P6",
+    "intent": "N1", "intent_wait": "N7", "intent_refuse": "P19", "intent_settling": "N13",
+    "sent": "N2", "in_doubt": "P3", "in_doubt_shown": "P6",
     "by_hand": "N10", "repeat": "P3r", "reversing": "P4a", "reversed": "P4b", "reversed_by_app": "P21", "no_original": "P4c",
     "no_original_shown": "P7", "unresolved": "P5", "unresolved_shown": "P7", "unresolved_watched": "P5k", "approved": "N3",
     "approved_paper": "P1", "approved_fault": "P2", "approved_broken": "P18", "approved_blank": "P24",
@@ -100,7 +102,8 @@ def situation(state: State, row: Transaction, proceed: str | None) -> str:
     if row.state == "approved":
         return _approved(state, row)
     if row.state == "intent":
-        return {"wait": "intent_wait", "refuse": "intent_refuse"}.get(proceed or "", "intent")
+        refused = "intent_settling" if state.agent.settles_without(row) else "intent_refuse"
+        return {"wait": "intent_wait", "refuse": refused}.get(proceed or "", "intent")
     shown = "_shown" if row.evidence and debit_shown(row) else ""
     own = state.reversals.get(row.id)
     if row.state == "in_doubt" and row.repeats:

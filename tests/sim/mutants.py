@@ -134,7 +134,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("4", "the youngest goes first", schedule.run, "min(ready, key=age)", "max(ready, key=age)"),
     Mutant("4", "the spacing is forgotten", reversal.spaced_ms, "row.last_send_ms is None", "True"),
     Mutant("4", "a sale goes beside another", gate._another_is_sent, 'other.state == "sent"', "False"),
-    Mutant("4", "sales go on while the batch is settled", gate.ask, 'agent.batch_state == "settling"', "False",
+    Mutant("4", "sales go on while the batch is settled", model.Agent.settles_without, 'self.batch_state == "settling"', "False",
            only=("batch", "slow")),
     Mutant("5", "a command that was carried out is not remembered", commands._keep, "taken=(*others, command)", "taken=others",
            only=("people", "loss")),

@@ -91,6 +91,12 @@ def _opened(*, ask: bool = False) -> World:
     return world
 
 
+def _settling() -> World:
+    world = _opened()
+    world.do(e.BatchChanged(batch="000001", what="settling"))
+    return world
+
+
 def _not_sent() -> World:
     world = _opened()
     world.result("not_sent")
@@ -286,14 +292,15 @@ SCENES = {
     "N5": _not_sent,
     "N6": _resolved,
     "N7": _opened,
+    "N13": _settling,
     "N8": _offline,
     "N9": _late_payment,
     "N10": lambda: _by_the_app("no_card"),
 }
 DOUBTFUL = (
-    "P3", "P3v", "P4a", "P5", "P5v", "P6", "P7", "P7a", "P14", "P14a", "P15", "P16", "P17", "P20", "N2", "N7", "P19",
+    "P3", "P3v", "P4a", "P5", "P5v", "P6", "P7", "P7a", "P14", "P14a", "P15", "P16", "P17", "P20", "N2", "N7", "N13", "P19",
 )
-PROCEED = {"P19": "refuse", "N7": "wait"}
+PROCEED = {"P19": "refuse", "N13": "refuse", "N7": "wait"}
 
 
 def test_every_row_of_a_sale_or_a_void_has_a_scene() -> None:

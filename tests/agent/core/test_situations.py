@@ -108,6 +108,12 @@ def not_sent(kind: str) -> World:
     return world
 
 
+def settling(kind: str) -> World:
+    world = opened(kind, "watch", ask=False)
+    world.do(e.BatchChanged(batch="000001", what="settling"))
+    return world
+
+
 def resolved(kind: str) -> World:
     world = doubted(kind, "watch")
     row = world.incident("in_doubt")
@@ -119,6 +125,7 @@ SCENES = {
     "intent": lambda kind: opened(kind, ask=False),
     "intent_wait": lambda kind: opened(kind, ask=False),
     "intent_refuse": lambda kind: opened(kind, ask=False),
+    "intent_settling": settling,
     "sent": opened,
     "in_doubt": doubted,
     "in_doubt_shown": lambda kind: shown(doubted(kind)),
@@ -147,7 +154,7 @@ SCENES = {
     "resolved": resolved,
 }
 PAYS = {"sale", "preauth", "completion", "watched"}
-PROCEED = {"intent_wait": "wait", "intent_refuse": "refuse"}
+PROCEED = {"intent_wait": "wait", "intent_refuse": "refuse", "intent_settling": "refuse"}
 OPEN = {
     "sent", "by_hand", "in_doubt", "in_doubt_shown", "repeat", "reversing", "unresolved", "unresolved_shown",
     "unresolved_watched", "declined_uncertain",

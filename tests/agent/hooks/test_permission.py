@@ -98,7 +98,8 @@ async def test_while_the_batch_settles_nothing_new_is_sent(house: OpenHouse) -> 
     settling = await house.post("/v1/batch", {"batch": BATCH, "event": "settling"})
     assert settling.body == {"ok": True, "proceed": "go", "pending_reversals": 0}
     ask = f"/v1/transactions/{opened.id}/sent"
-    assert (await house.post(ask)).body["proceed"] == "refuse"
+    refused = (await house.post(ask)).body
+    assert (refused["proceed"], refused["advice"]["code"]) == ("refuse", "N13"), "the line is not at fault"
     await house.post("/v1/batch", {"batch": BATCH, "event": "settled"})
     await house.post("/v1/batch", {"batch": "000002", "event": "changed"})
     assert (await house.post(ask)).body["proceed"] == "go"
