@@ -44,11 +44,13 @@ class PayHost:
         self.reversed: set[str] = set()
         self.refusing = False
 
-    def book(self, key: str, amount_fen: int) -> str:
-        """A 0200 arrives."""
+    def book(self, key: str, amount_fen: int, undoes: str | None = None) -> str:
+        """A 0200 or 0100 arrives; what takes back gives back."""
         if self.world.has("codes", 0.2):
             return "51"
-        self.booked[key] = amount_fen
+        if undoes is not None and not self.net(undoes):
+            return "25"
+        self.booked[key] = -amount_fen if undoes else amount_fen
         return "00"
 
     def undo(self, key: str) -> str:
@@ -61,7 +63,7 @@ class PayHost:
         return "00"
 
     def net(self, key: str) -> int:
-        """What this transaction has moved at the end."""
+        """What this transaction has moved or holds back at the end; less than nothing when it gave back."""
         return 0 if key in self.reversed else self.booked.get(key, 0)
 
 

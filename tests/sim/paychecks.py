@@ -11,6 +11,7 @@ from tests.sim.books import Journal
 from tests.sim.checks import Violation
 from tests.sim.ending import replay
 from tests.sim.nextday import family
+from tests.sim.paytill import UNDOES
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
@@ -30,6 +31,7 @@ class PayChecks:
         self.world = world
         self.told: set[str] = set()
         self.states: set[str] = set()
+        self.kinds: set[tuple[str, str]] = set()  # each with a state that it ended in
 
     def promise(self, key: str) -> None:
         """The agent answered `approved`: the app prints."""
@@ -92,8 +94,10 @@ class PayChecks:
 
     def _one(self, row: Transaction, rows: list[Row]) -> None:
         host, state = self.world.host, self.world.machine.state
-        net, owed = host.net(row.id), row.amount_fen if row.state == "approved" else 0
+        sign = -1 if row.kind in UNDOES else 1
+        net, owed = host.net(row.id), sign * row.amount_fen if row.state == "approved" else 0
         self.states.add(row.state)
+        self.kinds.add((row.kind, row.state))
         if row.state not in FINAL:
             raise Violation("8", f"{row.id} is still {row.state}")
         if row.id in self.told and row.state != "approved":

@@ -5,14 +5,14 @@ Its steps are generators that yield how long the next one takes. It dies in the 
 
 import contextlib
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from agent.core import appevent as a
 from agent.core import event as e
 from agent.core.change import AskApp, AskReceipt, Decision
-from agent.core.model import Transaction
+from agent.core.model import Original, Transaction
 from device.simulator.payapp.kernel import Disk, Kernel, Record, Verdict
 from tests.sim.nextday import TERMINAL, family
 
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
 MERCHANT = "898310148160001"
 Steps = Generator[int, None, Any]
+UNDONE_BY = {"sale": "void", "preauth": "preauth_void"}
+UNDOES = frozenset(UNDONE_BY.values())
+
+
+class Wish(NamedTuple):
+    """What a customer wants; `undoes` is the transaction that is taken back."""
+
+    kind: str
+    amount_fen: int
+    undoes: str | None = None
 
 
 class MemoryKernel(Kernel):
@@ -46,6 +56,7 @@ class PayTill:
         self.pulls = pulls
         self.kernel = MemoryKernel()
         self.opened: list[str] = []
+        self.wishes: dict[str, Wish] = {}  # of each that was opened
         self.epoch = 0
         self.alive = True
         self.lock = False
@@ -127,26 +138,48 @@ class PayTill:
             self._go(self._settle() if world.has("batch") else self._sale())
             world.after(5_000 + int(world.chance() * 200_000), self._customers, epoch)
 
+    def _wish(self) -> Wish:
+        """A payment or a hold; sometimes the newest that stands is taken back."""
+        world = self.world
+        amount, chance = (100, 2_350)[int(world.chance() * 2)], world.chance()
+        if chance < 0.4 and (standing := self._standing()) is not None:
+            of = self.wishes[standing]
+            return Wish(UNDONE_BY[of.kind], of.amount_fen, standing)
+        return Wish("preauth" if chance > 0.7 else "sale", amount)
+
+    def _standing(self) -> str | None:
+        """The newest of this batch that the app calls approved, and that nobody took back or tried to."""
+        tried = {wish.undoes for wish in self.wishes.values()}
+        for key in reversed(self.opened):
+            stan = key[1:]
+            sale = self.kernel.find(self.kernel.batch, stan)
+            decided = sale is not None and sale.state == "approved" and not self.kernel.holds(self.kernel.batch, stan)
+            if decided and key not in tried and self.wishes[key].undoes is None:
+                return key
+        return None
+
     def _sale(self) -> Steps:
         self.lock = True
         kernel, world = self.kernel, self.world
-        stan, amount = kernel.next_stan(), (100, 2_350)[int(world.chance() * 2)]
+        wish, stan = self._wish(), kernel.next_stan()
         key, batch = f"t{stan}", kernel.batch
         self.opened.append(key)
+        self.wishes[key] = wish
         opened = world.machine.submit(
             e.Opened(
-                transaction=key, rail="card", kind="sale", amount_fen=amount, currency="156", stan=stan, batch=batch,
+                transaction=key, rail="card", kind=wish.kind, amount_fen=wish.amount_fen, currency="156", stan=stan, batch=batch,
                 terminal_id=TERMINAL, merchant_id=MERCHANT, ask=True, last4="0128",
+                original=Original(batch, wish.undoes[1:], "0302") if wish.undoes else None,
             )
         )
-        kernel.begin(stan, key, amount)
+        kernel.begin(stan, key, wish.amount_fen)
         if not isinstance(opened, Decision):  # nobody knows whether it was heard: not sent, and said so
             kernel.hear(stan, "not_sent", None)
             yield from self._report(batch, stan, key, "not_sent", None)
             self.lock = False
             return
         yield from self._reverse(stan)
-        code = yield from self._exchange(lambda: world.host.book(key, amount), late=True)
+        code = yield from self._exchange(lambda: world.host.book(key, wish.amount_fen, wish.undoes), late=True)
         state = "no_answer" if code is None else "approved" if code == "00" else "declined"
         kernel.hear(stan, state, code)
         yield from self._report(batch, stan, key, state, code)

@@ -46,12 +46,16 @@ def test_sixty_worlds_with_the_real_journal_on_the_failing_disk_keep_every_promi
 
 def test_worlds_reach_every_final_state_and_what_the_app_can_say() -> None:
     states: set[str] = set()
+    kinds: set[tuple[str, str]] = set()
     said: set[Any] = set()
     for seed in range(1, 301):
         world = world_of(seed)
         states |= world.checks.states
+        kinds |= world.checks.kinds
         said |= {entry[4] for entry in world.log if len(entry) == 5}
     assert states == FINAL - {"not_sent"}, "an app that asks and sends in one call is never proved unsent"
+    ends = ("approved", "reversed")
+    assert {(kind, end) for kind in ("sale", "preauth", "void", "preauth_void") for end in ends} <= kinds
     assert {"sent", "accepted", "refused", "busy", "no_card", "unsupported", "approved", "no_answer"} <= said
 
 
