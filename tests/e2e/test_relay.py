@@ -3,9 +3,11 @@
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from tests.device.acquirer import certificates
 from tests.support.agent import Agent
 from tests.support.app import until
 from tests.support.broker import free_port
@@ -54,6 +56,21 @@ def test_a_sale_that_is_held_too_long_is_not_sent_and_may_be_repeated(make_agent
     assert [row["stan"] for row in host.requests("0200")] == ["000411"]
     until(lambda: agent.app.state(agent.key_of("000411")) == "reversed")
     assert transact(port, "000412", 100, timeout_ms=10_000) == "00"
+
+
+def test_towards_the_host_the_relay_and_the_reversals_of_its_own_go_by_tls(
+    make_agent: Make, make_host: Callable[..., Host], tmp_path: Path
+) -> None:
+    files, port = certificates.make(tmp_path), free_port()
+    files.key.chmod(0o600)
+    host = make_host("--tls-cert", str(files.cert), "--tls-key", str(files.key), "--tls-ca", str(files.ca))
+    tls = {"tls_enabled": True, "tls_ca": str(files.ca), "tls_cert": str(files.cert), "tls_key": str(files.key)}
+    agent = make_agent(host.port, recovery={"mode": "relay"}, relay={"listen": f"127.0.0.1:{port}"}, acquirer=tls).start()
+    host.order(scenario={"0200": ["drop-reply"]})
+    assert transact(port, "000421", 100) is None
+    until(lambda: agent.app.state(agent.key_of("000421")) == "reversed")
+    assert transact(port, "000422", 100, timeout_ms=10_000) == "00"
+    assert (host.net_debit_fen("000421"), host.net_debit_fen("000422")) == (0, 100)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
