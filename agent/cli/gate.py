@@ -18,11 +18,12 @@ WAIT_S_MAX = 86_400
 LISTED_MAX = 20  # transactions and jobs that are named one by one
 
 # What stands in the way of each. An update keeps the queue, so paper and reports may wait for the new version; a settlement
-# or a sign-off ends the batch or the keys that a pending reversal needs; a terminal that goes away takes everything with it.
+# or a sign-off ends the batch or the keys that a pending reversal, or an advice to be sent again, needs; a terminal that goes
+# away takes everything with it.
 BARRIERS: Mapping[str, tuple[str, ...]] = {
     "upgrade": ("running", "pending", "printing"),
-    "settlement": ("running", "pending"),
-    "signoff": ("running", "pending"),
+    "settlement": ("running", "pending", "repeating"),
+    "signoff": ("running", "pending", "repeating"),
     "repair": ("running", "pending", "doubtful", "waiting", "untold"),
 }
 
@@ -72,11 +73,13 @@ def barriers(reader: Reader, what: str, *, reports: bool) -> list[Barrier]:
     pending = {row.id for row in reader.pending()}
     doubtful = tuple(row for row in reader.doubtful() if row.id not in pending)
     running = tuple(row for row in transactions if row.state == "sent")
+    repeating = tuple(row for row in doubtful if row.repeats and row.state == "in_doubt")
     waiting, printing = tuple(jobs), tuple(job for job in jobs if job.state == "INTENT")
     untold = summary.head.seq - summary.acknowledged_seq if reports else 0
     every = {
         "running": Barrier("running", len(running), running),
         "pending": Barrier("pending", len(pending), tuple(row for row in transactions if row.id in pending)),
+        "repeating": Barrier("repeating", len(repeating), repeating),
         "doubtful": Barrier("doubtful", len(doubtful), doubtful),
         "printing": Barrier("printing", len(printing), jobs=printing),
         "waiting": Barrier("waiting", len(waiting), jobs=waiting),

@@ -69,6 +69,10 @@ ORDERS: Mapping[str, tuple[str, str]] = {
         "待冲正 {count} 笔:保持联机,自动重发;要签到时请签到",
         "reversals pending: {count}; keep the line up, they are sent by themselves; sign in when asked to",
     ),
+    "gate_repeating": (
+        "通知或退货无应答 {count} 笔:由收银程序原样重发",
+        "advice and refunds without an answer: {count}; the payment app sends the same message again",
+    ),
     "gate_doubtful": (
         "未了结 {count} 笔:等次日对账,由运营结案", "unresolved: {count}; the settlement tells, the operator closes them",
     ),

@@ -58,6 +58,18 @@ def test_a_transaction_whose_answer_is_awaited_is_not_yet(what, tmp_path):
     story.close()
 
 
+def test_an_advice_without_an_answer_holds_up_what_ends_its_batch_or_keys(tmp_path):
+    story = Story(tmp_path)
+    story.open(LOST, stan="000123", kind="offline")
+    story.result("no_answer", LOST)
+    reasons = {what: [row["code"] for row in ask(story, what, "--json").value["reasons"]] for what in WAYS}
+    assert reasons == {"upgrade": [], "settlement": ["repeating"], "signoff": ["repeating"], "repair": ["doubtful"]}
+    assert "原样重发" in ask(story, "settlement").out
+    story.do(e.ResultReported(transaction=LOST, outcome="approved", response_code="00"))
+    assert ask(story, "settlement").code == exits.DONE
+    story.close()
+
+
 def test_what_is_unresolved_holds_up_only_a_terminal_that_goes_away(story):
     story.do(e.BatchChanged(batch="000001", what="settled"))
     story.print_next()  # its fault note
