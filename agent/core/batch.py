@@ -25,8 +25,8 @@ def changed(state: State, event: BatchChanged) -> Decision:
         if agent.batch in {None, event.batch}:
             state.put(replace(agent, batch=event.batch, batch_state="settled", settlement_since_ms=None))
         state.tell("settlement.settled", batch=event.batch)
-        defects.settled(state, event.batch, None)
-        reversal.batch_closed(state, event.batch, None)
+        defects.settled(state, event.batch, None, event.terminal_id)
+        reversal.batch_closed(state, event.batch, None, event.terminal_id)
     else:
         state.put(replace(agent, batch=event.batch, batch_state="open", settlement_since_ms=None))
         state.tell("settlement.changed", batch=event.batch)

@@ -123,10 +123,11 @@ class DispositionGiven(_Event, frozen=True):
 
 
 class BatchChanged(_Event, frozen=True):
-    """The app reports its settlement."""
+    """The app reports its settlement. `terminal_id`: whose it is, where the relay saw it pass; None: the agent's only one."""
 
     batch: str
     what: Literal["settling", "settled", "changed"]
+    terminal_id: str | None = None
 
 
 class SettlementAsked(_Event, frozen=True):

@@ -264,7 +264,7 @@ class Session:
         asked = None if crossed(self._asked.get(seen.mti), seen) else self._asked.pop(seen.mti, None)
         if asked is not None and seen.f39 == "00":
             if isinstance(asked, Settlement):
-                events.append(BatchChanged(batch=asked.batch, what="settled"))
+                events.append(BatchChanged(batch=asked.batch, what="settled", terminal_id=asked.terminal_id))
             else:
                 events.append(TerminalChanged(what="signed_in"))
         return all([await self._keeper.keep(event, tries=ANSWER_TRIES) is not None for event in events])

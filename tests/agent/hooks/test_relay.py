@@ -431,6 +431,20 @@ async def test_a_settlement_is_refused_where_the_profile_says_so(relay: RelayHou
 
 
 @relayed()
+async def test_T12_a_settlement_closes_the_batch_of_its_own_terminal_id_alone(relay: RelayHouse) -> None:
+    relay.fault("0200", "close")
+    relay.fault("0400", "drop-reply")
+    first = await relay.terminal()
+    assert await first.asks(request("0200", fields("000201", 100) | {41: "87654321"})) is None
+    second = await relay.terminal()
+    assert await second.asks(settlement()) == "00"
+    await relay.until(lambda: relay.house.told("settlement.settled"))
+    assert not relay.house.told("reversal.batch_closed") + relay.house.told("reversal.expired")
+    await relay.house.pass_time(30_000)
+    await relay.becomes("reversed")
+
+
+@relayed()
 async def test_T12_a_crossed_answer_to_a_settlement_closes_no_batch(relay: RelayHouse) -> None:
     relay.fault("0500", "cross")
     terminal = await relay.terminal()
