@@ -86,6 +86,10 @@ ORDERS: Mapping[str, tuple[str, str]] = {
     "settle_bad_line": ("{file} 第 {line} 行:{why}", "{file}, line {line}: {why}"),
     "settle_nothing": ("共 {count} 行有误,未导入任何内容", "lines that cannot be taken: {count}; nothing was imported"),
     "settle_covers": ("文件含订单号:请用 --covers 说明是谁的", "it has order numbers: say whose settlement it is with --covers"),
+    "settle_not_ours": (
+        "全是其他终端的行({others} 行),没有本终端 {terminal} 的;确是包含本终端的文件,请用 --date 写明清算日期",
+        "all its lines are of other terminals ({others}), none of {terminal}; if it covers this one too, say so with --date",
+    ),
     "settle_too_long": ("{count} 行过多,请按日拆分", "{count} lines are too many: split the file by day"),
     "settle_done": (
         "已导入 {lines} 行:{agreed} 行相符,{matched} 行涉及疑账;本机有而文件无 {absent} 笔",

@@ -73,6 +73,10 @@ def import_file(
     covers = covers or content.covers
     if not covers and content.has_orders:
         raise call.fail(exits.USAGE, "settle_covers")
+    if content.others and not content.bookings and not dates:  # the neighbour's file would make a day of ours look empty
+        raise call.fail(
+            exits.USAGE, "settle_not_ours", others=content.others, terminal=terminal or call.config.terminal.terminal_id
+        )
     body: dict[str, Any] = {"dates": sorted({*content.dates, *dates}), "preview": preview}
     body |= ({"terminal_id": terminal} if terminal else {}) | ({"covers": covers} if covers else {})
     report = _send(call, content, body)

@@ -71,7 +71,8 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which settlement dates (days since 1970) and files were imported, newest last; when people were last reminded.
 
-    `days` are those of the card acquirer; each wallet has its own, by its name.
+    `days` are those of the card acquirer; each wallet has its own, by its name. A file of another terminal than the configured
+    one says nothing of this one: its days stand `elsewhere`, by terminal and source.
     """
 
     id: str = "ledger"
@@ -79,8 +80,11 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     statements: tuple[str, ...] = ()
     reminded: int | None = None
     wallet_days: dict[str, tuple[int, ...]] = {}
+    elsewhere: dict[str, dict[str, tuple[int, ...]]] = {}
     open: bool = True
 
-    def covered(self, wallet: str | None) -> tuple[int, ...]:
-        """The settlement dates whose files were imported: of this wallet, or of the card acquirer."""
+    def covered(self, wallet: str | None, other: str | None = None) -> tuple[int, ...]:
+        """The settlement dates whose files were imported: of this wallet, or of the card acquirer; of the `other` terminal."""
+        if other is not None:
+            return self.elsewhere.get(other, {}).get(wallet or "card", ())
         return self.days if wallet is None else self.wallet_days.get(wallet, ())

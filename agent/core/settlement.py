@@ -6,7 +6,7 @@ The same line in a later file is not counted again, so a file may be imported an
 from msgspec.structs import replace
 
 from agent.core import incidents, moneyback, refunds, reversal
-from agent.core.accounts import Account, BookedLine, Settled
+from agent.core.accounts import Account, BookedLine, Ledger, Settled
 from agent.core.calendar import text as day_text
 from agent.core.change import Decision, Report, Unmatched
 from agent.core.lifecycle import move, table_of
@@ -14,11 +14,12 @@ from agent.core.matching import Families, Match
 from agent.core.model import Owner, Transaction
 from agent.core.settlementevent import RefundReported, SettlementImported
 from agent.core.state import State, find
-from agent.core.verdict import OWN_INCIDENT, case, day_of, last_day, net_fen, verdict, whole_day
+from agent.core.verdict import OWN_INCIDENT, case, covered, day_of, last_day, net_fen, other_terminal, verdict, whole_day
 
 LINES_MAX = 16  # of one transaction; more is not a settlement but a defect of the file
 DAYS_MAX = 400
 STATEMENTS_MAX = 60
+TERMINALS_MAX = 16  # beside the configured one
 UNMATCHED_TOLD_MAX = 20
 ASSIGNED: dict[str, tuple[Owner, str]] = {
     "refund": ("operator", "confirm_refund"),
@@ -81,23 +82,35 @@ def imported(state: State, event: SettlementImported) -> Decision:
 def _agreed(state: State, row: Transaction, line: Settled) -> tuple[BookedLine, ...]:
     """A credit names a paid order whose own day was imported before and left nothing to look at: so its debit stood there."""
     day = day_of(row)
-    if row.state != "paid" or line.direction != "credit" or day not in state.ledger.covered(row.wallet):
+    if row.state != "paid" or line.direction != "credit" or day not in covered(state, row):
         return ()
     return (BookedLine(day, "debit", row.amount_fen),)
 
 
 def _note(state: State, event: SettlementImported) -> None:
     """Which settlement dates are covered now, and by which files."""
-    before = state.ledger
+    before, other = state.ledger, other_terminal(state, event.terminal_id)
+    statements = before.statements if event.statement in before.statements else (*before.statements, event.statement)
+    before = replace(before, statements=statements[-STATEMENTS_MAX:])
+    after = _covering(before, event) if other is None else _elsewhere(before, event, other)
+    if after != state.ledger:
+        state.put(after)
+
+
+def _covering(before: Ledger, event: SettlementImported) -> Ledger:
     days = _joined(before.days, event.days) if "card" in event.covers else before.days
     wallets: dict[str, tuple[int, ...]] = {
         name: _joined(before.covered(name), event.days) for name in event.covers if name != "card"
     }
-    statements = before.statements if event.statement in before.statements else (*before.statements, event.statement)
-    wallets = dict(sorted((before.wallet_days | wallets).items()))
-    after = replace(before, days=days, statements=statements[-STATEMENTS_MAX:], wallet_days=wallets)
-    if after != before:
-        state.put(after)
+    return replace(before, days=days, wallet_days=dict(sorted((before.wallet_days | wallets).items())))
+
+
+def _elsewhere(before: Ledger, event: SettlementImported, other: str) -> Ledger:
+    """The same for a terminal that is not the configured one; those that were heard of last are kept."""
+    known = before.elsewhere.get(other, {})
+    days = known | {name: _joined(known.get(name, ()), event.days) for name in event.covers}
+    kept = [(name, value) for name, value in before.elsewhere.items() if name != other][1 - TERMINALS_MAX :]
+    return replace(before, elsewhere=dict([*kept, (other, days)]))
 
 
 def _joined(known: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:

@@ -53,7 +53,7 @@ def booked_fen(row: Transaction, account: Account) -> int:
 
 def verdict(state: State, row: Transaction, account: Account) -> tuple[str, bool]:
     """(awaited | settled | not_settled | uneven, is it final)."""
-    policy, days = of_wallet(state.agent.policy, row.wallet), state.ledger.covered(row.wallet)
+    policy, days = of_wallet(state.agent.policy, row.wallet), covered(state, row)
     if not account.lines and account.other_day is not None:
         return "uneven", following(policy, account.other_day) in days
     if not account.lines:
@@ -64,6 +64,16 @@ def verdict(state: State, row: Transaction, account: Account) -> tuple[str, bool
     booked, expected = booked_fen(row, account), account.amounts_fen or amounts(row)
     said = "settled" if booked in expected else "not_settled" if booked == 0 else "uneven"
     return said, following(policy, max(line.day for line in account.lines)) in days
+
+
+def covered(state: State, row: Transaction) -> tuple[int, ...]:
+    """The settlement dates whose files were imported for its terminal, from whoever settles it."""
+    return state.ledger.covered(row.wallet, other_terminal(state, row.terminal_id))
+
+
+def other_terminal(state: State, terminal_id: str) -> str | None:
+    """The terminal id, when it is not the configured one."""
+    return None if terminal_id == (state.agent.policy.terminal_id or terminal_id) else terminal_id
 
 
 def day_of(row: Transaction) -> int | None:

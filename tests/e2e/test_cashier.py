@@ -325,7 +325,7 @@ def test_nothing_has_to_be_scrolled_sideways(tmp_path: Path, size: tuple[int, in
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_the_longest_words_stay_on_the_smallest_screen(tmp_path: Path, broker: Mosquitto, lang: str) -> None:
+def test_the_longest_words_of_merchant_and_fleet_fit_the_smallest_screen(tmp_path: Path, broker: Mosquitto, lang: str) -> None:
     (tmp_path / "texts.toml").write_text(f"[P3]\nzh_long = '{'请' * 80}'\nen_long = '{'W' * 200}'\nen = '{'W' * 20}'\n")
     desk = Desk(tmp_path, broker.url)
     mqtt = {"url": broker.url, "command_keys_file": str(desk.public)}

@@ -72,7 +72,10 @@ def test_two_days_of_files_a_confirmed_refund_and_the_case_is_closed(agent: Agen
     assert (shown.returncode, json.loads(shown.stdout)["applied"]) == (exits.DONE, False), shown.stderr
     done = agent.cli("settle", "import", str(first), *COLUMNS, "--lang", "zh")
     assert (done.returncode, done.stdout) == (exits.DONE, "已导入 1 行:0 行相符,1 行涉及疑账;本机有而文件无 0 笔\n"), done.stderr
-    done = agent.cli("settle", "import", str(second), *COLUMNS, "--lang", "en")
+    wrong = agent.cli("settle", "import", str(second), *COLUMNS, "--lang", "en")
+    assert (wrong.returncode, "all its lines are of other terminals (1), none of 12345678" in wrong.stderr) == (exits.USAGE, True)
+    date_of = ("--date", str(today(agent) + timedelta(days=1)))
+    done = agent.cli("settle", "import", str(second), *COLUMNS, *date_of, "--lang", "en")
     assert done.stdout.splitlines()[1:] == ["lines of other terminals: 1, passed over: 0", "a refund is due: 1"]
     again = agent.cli("settle", "import", str(first), *COLUMNS, "--json")
     assert json.loads(again.stdout)["new"] == 0

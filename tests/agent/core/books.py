@@ -40,9 +40,9 @@ def say(world: World, key: str = "a", **said: Any) -> None:
     world.do(e.DispositionGiven(transaction=key, disposition=Disposition(**said), by_hand=by_hand))
 
 
-def stuck(**more: Any) -> World:
+def stuck(world: World | None = None, **more: Any) -> World:
     """A sale of 1.00 that the host would not reverse: unresolved."""
-    world = World()
+    world = world or World()
     world.doubt(**more)
     world.connect()
     world.reply("94")

@@ -5,8 +5,9 @@ from msgspec.structs import replace
 
 from agent.core import event as e
 from agent.core.model import Account, Evidence, Original
+from agent.core.settlement import TERMINALS_MAX
 from tests.agent.core.books import D0, bring, final, line, say, stuck
-from tests.agent.core.world import DAY, MORNING_MS, SECOND, World
+from tests.agent.core.world import DAY, MORNING_MS, SECOND, TERMINAL, World
 
 
 def account(world: World, key: str = "a") -> Account:
@@ -74,6 +75,28 @@ def test_a_line_of_another_terminal_is_not_ours() -> None:
     report = world.do(event).report
     assert report is not None
     assert [found.why for found in report.unmatched] == ["unknown"]
+
+
+def test_only_the_files_of_its_own_terminal_say_that_a_payment_was_never_booked() -> None:
+    days = (D0, D0 + 1, D0 + 2, D0 + 3, D0 + 4)
+    world = stuck(World(terminal_id=TERMINAL))
+    for other in ("87654321", "87654322"):
+        world.do(e.SettlementImported(statement=other, terminal_id=other, days=days, lines=(), families=("a",)))
+        assert (world.transaction("a").account, world.advice().code) == (None, "P5")
+    bring(world, days=days)
+    assert account(world).verdict == "not_settled"
+    world = stuck(World(terminal_id="00000001"))  # another terminal id that this agent serves
+    world.do(e.SettlementImported(statement="s", terminal_id="00000001", days=days, lines=(), families=("a",)))
+    assert world.transaction("a").account is None
+    bring(world, days=days)
+    assert account(world).verdict == "not_settled"
+
+
+def test_the_days_of_so_many_other_terminals_are_kept() -> None:
+    world = World(terminal_id=TERMINAL)
+    for number in range(TERMINALS_MAX + 2):
+        world.do(e.SettlementImported(statement="s", terminal_id=f"{number:08d}", days=(D0,), lines=(), families=()))
+    assert list(world.state.ledger.elsewhere) == [f"{number:08d}" for number in range(2, TERMINALS_MAX + 2)]
 
 
 def test_the_same_file_again_changes_nothing_and_tells_nothing() -> None:
