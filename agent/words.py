@@ -164,6 +164,7 @@ WORDS: Mapping[str, Words] = {
     },
     "next_action": {
         "repeat_the_same": ("用原流水号重发本笔", "send the same message again"),
+        "hold_goods_and_query": ("暂勿交货,等待钱包查询结果", "hold the goods, wait for the wallet's answer"),
         "hold_goods_and_wait": ("暂勿交货,等待自动冲正", "hold the goods, wait for the reversal"),
         "compare_settlement": ("次日与对账文件核对", "compare with the next day's settlement"),
         "decide_and_compare_settlement": ("店长决定交货与否,次日对账", "manager decides; compare with settlement"),

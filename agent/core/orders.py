@@ -167,7 +167,7 @@ def _paid_late(state: State, row: Transaction, order: Order) -> None:
     after = row.state if row.state == "cancelling" else move(WALLET, row.state, "paid_late")
     row = state.put(replace(row, state=after, order=replace(order, late=True)))
     incidents.open_one(state, "paid_after_cancel", row.id, "operator", "see_money_back")
-    incidents.open_one(state, "in_doubt", row.id, "cashier", "hold_goods_and_wait")
+    incidents.open_one(state, "in_doubt", row.id, "cashier", "hold_goods_and_query")
     if first:
         state.tell("wallet.paid_late", row.id, amount_fen=row.amount_fen)
     if order.cancels and order.refunds == 0 and _may_cancel(state, row, rule):

@@ -67,7 +67,7 @@ def doubt(state: State, row: Transaction, cause: str, event: ResultReported | No
         )
     )
     state.tell("transaction.in_doubt", row.id, cause=cause, amount_fen=row.amount_fen)
-    incidents.open_one(state, "in_doubt", row.id, "cashier", "hold_goods_and_wait")
+    incidents.open_one(state, "in_doubt", row.id, "cashier", "hold_goods_and_query")
     if walletcalls.rule_of(state, row).query:
         walletcalls.call(state, row, "query")
     else:

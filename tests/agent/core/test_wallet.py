@@ -106,6 +106,8 @@ def test_silence_of_the_app_asks_the_wallet_at_the_deadline() -> None:
     till.scan()
     till.go_to(65 * SECOND)
     assert till.asked().call == "query"
+    case = till.incident("in_doubt")
+    assert (case.owner, case.next_action) == ("cashier", "hold_goods_and_query"), "a wallet has no reversal to wait for"
 
 
 # ── the query decides ────────────────────────────────────────────────────────────────────────────────────────────────────
