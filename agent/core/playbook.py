@@ -274,12 +274,13 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
         "hotline": state.agent.policy.hotline or "the acquirer",
     }
     earlier = transaction.number < state.agent.newest
-    means = "card" if transaction.order is None else "order"
+    means = "card" if transaction.order is None else "order"  # one text serves both
+    en_long = row.en_long.replace("card …", f"{means} …").format_map(english)
     return Advice(
         code=code, hold_goods=hold_goods, may_pay_again=may_pay_again,
         zh=row.zh, en=row.en,
         zh_long=(f"上一位顾客(尾号{values['last4']}):" if earlier else "") + row.zh_long.format_map(values),
-        en_long=(f"Earlier customer ({means} …{values['last4']}): " if earlier else "") + row.en_long.format_map(english),
+        en_long=(f"Earlier customer ({means} …{values['last4']}): " if earlier else "") + en_long,
         amount_fen=transaction.amount_fen, last4=transaction.last4, stan=transaction.stan,
         reason=reason, reason_zh=said_zh, reason_en=said_en,
     )

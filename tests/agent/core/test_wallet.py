@@ -101,6 +101,16 @@ def test_an_uncertain_decline_asks_the_wallet_too() -> None:
     assert till.transaction().state == "querying"
 
 
+def test_an_order_is_never_called_a_card() -> None:
+    till = Till()
+    till.scan()
+    assert (till.advice().code, "(order …0001)" in till.advice().en_long) == ("N2", True)
+    till.result("declined")
+    assert (till.advice().code, "(order …0001)" in till.advice().en_long) == ("N4", True)
+    till.scan("b", stan="000002")
+    assert till.advice().en_long.startswith("Earlier customer (order …0001): ")
+
+
 def test_silence_of_the_app_asks_the_wallet_at_the_deadline() -> None:
     till = Till()
     till.scan()
