@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from agent.statementlayout import Field, Layout
+from agent.statementlayout import YEARS, Field, Layout
 
 FILE_BYTES_MAX = 32 << 20
 BAD_TOLD_MAX = 10
@@ -236,9 +236,12 @@ def _take(content: Content, layout: Layout, terminal_id: str | None, number: int
 
 def _date(row: Row, pattern: str) -> str:
     try:
-        return datetime.strptime(row.get("date") or "", _DATES[pattern]).date().isoformat()  # noqa: DTZ007  (a date, no time)
+        day = datetime.strptime(row.get("date") or "", _DATES[pattern]).date()  # noqa: DTZ007  (a date, no time)
     except ValueError:
         raise _Wrong(f"日期应写成 {pattern}", f"date must be written {pattern}") from None
+    if day.year not in YEARS:
+        raise _Wrong("日期应在 2000 至 2099 年", "date must be one of the years 2000 to 2099")
+    return day.isoformat()
 
 
 def fen_of(text: str, unit: str = "yuan") -> int:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 LAYOUT_BYTES_MAX = 64 * 1024
+YEARS = range(2000, 2100)  # 9999-12-31 stands where there is no date
 Source = Literal["card", "wechat", "alipay", "unionpay_qr", "bestpay"]  # whose settlement a file is
 Field = Literal["date", "terminal_id", "batch", "stan", "rrn", "order_no", "amount", "direction"]
 Span = Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=10_000)]], msgspec.Meta(min_length=2, max_length=2)]

@@ -57,5 +57,5 @@ def number(text: str) -> int:
 
 
 def text(day: int) -> str:
-    """Days since 1970 → 2026-03-02."""
-    return date.fromordinal(_EPOCH + day).isoformat()
+    """Days since 1970 → 2026-03-02; what lies beyond every calendar becomes its first or last day."""
+    return date.fromordinal(min(max(_EPOCH + day, date.min.toordinal()), date.max.toordinal())).isoformat()

@@ -27,6 +27,7 @@ from agent.hooks.problems import Problem
 from agent.hooks.settlementbody import Statement, Verdict
 from agent.journal import lookup
 from agent.journal.checkpoint import rows_of
+from agent.statementlayout import YEARS
 
 LINES_MAX = 10_000  # of one terminal in one file: more than it can make in the days that one file covers
 DAYS_MAX = 62
@@ -95,6 +96,8 @@ def _numbered(verdicts: Iterable[Verdict]) -> Iterator[Settled]:
     """The lines with their numbers; equal ones are told apart by `nth`."""
     seen: dict[tuple[object, ...], int] = {}
     for index, said in enumerate(verdicts, start=1):
+        if said.rrn is None and said.order_no is None and None in {said.batch, said.stan}:
+            raise Problem(400, "invalid-body", f"line {said.line or index} needs rrn, or batch and stan, or order_no")
         same = (said.date, said.batch, said.stan, said.rrn, said.order_no, said.amount_fen, said.direction)
         seen[same] = seen.get(same, 0) + 1
         yield Settled(
@@ -105,9 +108,11 @@ def _numbered(verdicts: Iterable[Verdict]) -> Iterator[Settled]:
 
 def _day(text: str) -> int:
     try:
-        return number(text)
+        if int(text[:4]) in YEARS:
+            return number(text)
     except ValueError:
-        raise Problem(400, "invalid-body", f"{text} is no date: write it as 2026-03-02") from None
+        pass
+    raise Problem(400, "invalid-body", f"{text} is no settlement date: write it as 2026-03-02")
 
 
 DESK = web.AppKey("desk", Desk)

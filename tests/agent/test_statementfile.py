@@ -104,6 +104,7 @@ def test_fixed_width_is_counted_in_bytes(tmp_path: Path, encoding: str) -> None:
     ("line", "why"),
     [
         ("2026-13-02,000001,000123,,1.00,debit", "date must be written YYYY-MM-DD"),
+        ("9999-12-31,000001,000123,,1.00,debit", "date must be one of the years 2000 to 2099"),
         ("2026-03-02,000001,000123,,1.005,debit", "amount must be more than zero, in yuan, 12.34"),
         ("2026-03-02,000001,000123,,0.00,debit", "amount must be more than zero, in yuan, 12.34"),
         ("2026-03-02,000001,12x,,1.00,debit", "stan takes at most 6 digits"),

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.core import event as e
+from agent.core.calendar import number
 from agent.core.model import Account, Evidence, Original
 from agent.core.settlement import TERMINALS_MAX
 from tests.agent.core.books import D0, bring, final, line, say, stuck
@@ -94,9 +95,10 @@ def test_only_the_files_of_its_own_terminal_say_that_a_payment_was_never_booked(
 
 def test_the_days_of_so_many_other_terminals_are_kept() -> None:
     world = World(terminal_id=TERMINAL)
-    for number in range(TERMINALS_MAX + 2):
-        world.do(e.SettlementImported(statement="s", terminal_id=f"{number:08d}", days=(D0,), lines=(), families=()))
-    assert list(world.state.ledger.elsewhere) == [f"{number:08d}" for number in range(2, TERMINALS_MAX + 2)]
+    others = [f"{index:08d}" for index in range(TERMINALS_MAX + 2)]
+    for other in others:
+        world.do(e.SettlementImported(statement="s", terminal_id=other, days=(D0,), lines=(), families=()))
+    assert list(world.state.ledger.elsewhere) == others[2:]
 
 
 def test_the_same_file_again_changes_nothing_and_tells_nothing() -> None:
@@ -181,6 +183,12 @@ def test_a_file_that_was_never_imported_keeps_the_question_open() -> None:
     assert world.transaction().account is None
     bring(world, days=(D0 + 2,))
     assert account(world).final
+
+
+def test_a_line_dated_at_the_end_of_all_calendars_leaves_an_advice_that_can_be_read() -> None:
+    world = stuck()
+    bring(world, line(day=number("9999-12-31")))
+    assert (world.advice().code, "12-31" in world.advice().zh_long) == ("P7a", True)
 
 
 def test_weekends_and_holidays_are_waited_for() -> None:

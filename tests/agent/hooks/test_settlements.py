@@ -117,6 +117,8 @@ async def test_bad_statements_are_refused_by_name(house: OpenHouse) -> None:
         ({"verdicts": [line(amount_fen=0)]}, "invalid-body"), ({"verdicts": [], "dates": ["yesterday"]}, "invalid-body"),
         ({"verdicts": [line()], "part": 2, "parts": 1}, "statement-interrupted"),
         ({"verdicts": [], "dates": [DAY] * 63}, "invalid-body"),
+        ({"verdicts": [line(date="9999-12-31")]}, "invalid-body"), ({"verdicts": [], "dates": ["1970-01-01"]}, "invalid-body"),
+        ({"verdicts": [line(stan=None)]}, "invalid-body"), ({"verdicts": [line(), line(batch=None)]}, "invalid-body"),
     ]
     for body, code in wrong:
         answer = await house.post("/v1/settlements", body)
