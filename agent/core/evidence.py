@@ -84,6 +84,6 @@ def moment_ms(policy: Policy, text: str) -> int | None:
         moment = datetime.fromisoformat(text.strip().replace("/", "-"))
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC) - timedelta(minutes=policy.utc_offset_minutes)
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+    offset_ms = policy.utc_offset_minutes * 60_000 if moment.tzinfo is None else 0
+    since = (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment) - datetime(1970, 1, 1, tzinfo=UTC)
+    return since // timedelta(milliseconds=1) - offset_ms

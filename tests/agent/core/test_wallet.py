@@ -802,6 +802,14 @@ def test_times_are_read_as_phones_write_them() -> None:
     assert MORNING_MS == 1_772_416_800_000
 
 
+@pytest.mark.parametrize("offset", [480, -480])
+@pytest.mark.parametrize("at", ["0001-01-01T00:00", "9999-12-31T23:59"])
+def test_a_time_at_the_end_of_all_calendars_is_only_another_time(at: str, offset: int) -> None:
+    till = Till(utc_offset_minutes=offset)
+    till.lose()
+    assert show(till, at=at)["at"] == "differs"
+
+
 # ── the rest of the table ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
