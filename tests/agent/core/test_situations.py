@@ -225,6 +225,9 @@ def test_the_rest_is_not_paid_by_a_payment_that_is_not_paid_and_nothing_replaces
     world = doubted("sale", "reverse")
     with pytest.raises(Rejected, match="itself"):
         world.do(e.DispositionGiven(transaction="a", disposition=Disposition(replaced_by="a")))
+    world.open("v", stan="000125", kind="void", original=Original("000001", "000001"))
+    with pytest.raises(Rejected, match="pays for nothing"):
+        world.do(e.DispositionGiven(transaction="a", disposition=Disposition(replaced_by="v")))
 
 
 @pytest.mark.parametrize("kind", ["refund", "void", "offline"])
