@@ -122,6 +122,11 @@ def usage(error: click.UsageError, lang: Lang) -> str:
             message = say("no_command", lang, name=printable(str(error.command_name)), near=hint)
         case click.NoSuchOption():
             message = say("no_option", lang, name=printable(error.option_name), near=hint)
+        case click.exceptions.NoArgsIsHelpError():  # a group without the command: its whole help is no line
+            assert error.ctx is not None
+            group = error.ctx.command
+            known = group.list_commands(error.ctx) if isinstance(group, click.Group) else []
+            message = say("missing_value", lang, name="|".join(known))
         case click.MissingParameter():
             message = say("missing_value", lang, name=name)
         case click.BadParameter():

@@ -81,13 +81,16 @@ def make_way(path: Path) -> None:
 
 
 def link(path: Path, port: str) -> str:
-    """Let `path` lead to the port, also when it led to an older one."""
+    """Let `path` lead to the port, also when it led to an older one. Raises PortUnavailable."""
     if path.exists() and not path.is_symlink():
         raise PortUnavailable(f"{path} is there and is not a link: move it away, or choose another name")
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(port)
-    fresh.replace(path)
+    try:
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(port)
+        fresh.replace(path)
+    except OSError as error:
+        raise PortUnavailable(f"the link {path} cannot be made: {error.strerror}") from None
     return str(path)
 
 

@@ -49,7 +49,10 @@ class ControlServer:
         """Listen. Raises OSError when it cannot, ValueError when the address is none or not loopback."""
         where = _where(self.address)
         if isinstance(where, str):
-            self._listener = await asyncio.start_unix_server(self._serve, where, limit=LINE_BYTES_MAX)
+            try:
+                self._listener = await asyncio.start_unix_server(self._serve, where, limit=LINE_BYTES_MAX)
+            except OSError as error:  # of a path it tells the reason only
+                raise OSError(f"cannot listen on {where}: {error.strerror or error}") from None
         else:
             self._listener = await asyncio.start_server(self._serve, *where, limit=LINE_BYTES_MAX)
             self.address = f"{where[0]}:{self._listener.sockets[0].getsockname()[1]}"

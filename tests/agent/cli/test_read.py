@@ -290,6 +290,13 @@ def test_verify_sees_a_tail_that_was_cut_off_when_it_is_given_the_head(after):
     assert f"entry {after.store.seq}: the tail was cut off" in said.out
 
 
+@pytest.mark.parametrize("group", ["print", "settle", "simulate"])
+def test_a_group_without_its_command_names_those_there_are_in_one_line(group):
+    said = say(None, group)
+    assert said.code == exits.USAGE
+    assert re.fullmatch(rf"reversald: 缺少 [a-z|]+;用法见 reversald {group} --help\n", said.err)
+
+
 def test_a_head_that_is_none_is_a_usage_error(after):
     for head in ("5", "x:y", "0:" + "0" * 64, "5:" + "0" * 63):
         assert say(after.config, "verify", "--head", head).code == exits.USAGE

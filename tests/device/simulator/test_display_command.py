@@ -59,6 +59,12 @@ def test_a_name_that_is_somebodys_file_is_refused_in_one_sentence(tmp_path: Path
     assert (tmp_path / "mine").read_text() == "precious"
 
 
+def test_a_link_that_cannot_be_made_is_told_with_its_name_and_reason(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(command, ["--link", str(tmp_path / "nowhere" / "pole")])
+    assert ran.exit_code == exits.UNAVAILABLE
+    assert ran.stderr.endswith(f"the link {tmp_path}/nowhere/pole cannot be made: No such file or directory\n")
+
+
 @pytest.mark.parametrize("words", [["--commands", "lcd"], ["--baud", "fast"]])
 def test_a_wrong_option_is_a_mistake_in_the_call(words: list[str]) -> None:
     assert CliRunner().invoke(command, words).exit_code == 2
