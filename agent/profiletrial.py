@@ -12,7 +12,7 @@ from agent.core.moment import Stamp
 from agent.core.policy import Policy
 from agent.core.profile import Kind, Messages
 from device.acquirer.chip import FORBIDDEN_TAGS
-from device.acquirer.message import Codec
+from device.acquirer.message import Codec, first_sent
 from device.acquirer.profile import MAC_BYTES, Profile
 from device.errors import MessageError
 
@@ -27,6 +27,7 @@ _NOW = Stamp(1, 0, None, None)
 def findings(line: Profile, policy: Policy) -> Iterator[Finding]:
     """What is wrong, by key. The values themselves must be right already."""
     yield from _told_apart(policy.kinds, policy.messages)
+    yield from _first_sends(policy)
     yield from _f60(policy)
     forbidden = sorted(FORBIDDEN_TAGS & set(policy.reversal.chip_tags))
     if forbidden:
@@ -110,6 +111,14 @@ def _told_apart(kinds: Iterable[Kind], messages: Messages) -> Iterator[Finding]:
         other_name = types.setdefault(mti, f"messages.{name}")
         if other_name not in {f"messages.{name}", "messages.sign_in"}:
             yield f"messages.{name}", f"is {mti}, and so is {other_name}", f"为 {mti}，与 {other_name} 相同"
+
+
+def _first_sends(policy: Policy) -> Iterator[Finding]:
+    """0401 repeats an 0400: the relay calls a message by the type that it had when it was sent first."""
+    named = [(f"kinds.{kind.name}.mti", kind.mti) for kind in policy.kinds]
+    for key, mti in (*named, ("messages.reversal", policy.messages.reversal)):
+        if (right := first_sent(mti)) != mti:
+            yield key, f"{mti} is the type of a repeat: write {right}", f"{mti} 是重发报文的类型：应写 {right}"
 
 
 def _f60(policy: Policy) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """Profiles of acquirers: those that come with the program, one of one's own, and every mistake named with file and key."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from agent.profile import AcquirerProfile
 from device import datafiles
 from device.acquirer.message import Codec
 from device.acquirer.profile import UNIONPAY, FieldRule
+from tests.support.app import MERCHANT, TERMINAL
 
 SHIPPED = Path(__file__).parents[2] / "packaging" / "profiles"
 ASCII = profile.load("ascii-1987", SHIPPED, "")
@@ -157,6 +159,8 @@ VOID = "[kinds.void]\nf3 = '200000'\ntype = '23'\nin_doubt = 'reverse'\n"
         (SALE + SALE.replace("sale", "void") + "f61 = '{stan}'\n", "kinds.void", "has mti, f3 and type of kinds.sale"),
         (SALE + VOID.replace("type = '23'\n", ""), "kinds.void.type", "is empty, and reversal.f60 has {type}"),
         (SALE + "[reversal]\nf60 = '{batch}'\n", "kinds.sale.type", 'is "22", and reversal.f60 has no {type}'),
+        ("[messages]\nreversal = '0401'\n", "messages.reversal", "0401 is the type of a repeat: write 0400"),
+        (SALE + "mti = '0201'\n", "kinds.sale.mti", "0201 is the type of a repeat: write 0200"),
         ("[messages]\nreversal = '0200'\n", "messages.reversal", "is 0200, and so is kinds.sale"),
         ("[messages]\nsettlement = '0400'\n", "messages.settlement", "is 0400, and so is messages.reversal"),
         ("[messages]\nsign_in = '0500'\n", "messages.sign_in", "is 0500, and so is messages.settlement"),
@@ -246,3 +250,24 @@ def test_a_reversal_of_either_profile_is_read_back_field_by_field(
         assert codec.framing.length(frame[:width]) == len(frame) - width
         message = codec.read(frame[width:])
         assert (message.mti, dict(message.fields), message.mac) == (each.messages.reversal, fields, bytes(8))
+
+
+_LINES = {name: (SHIPPED / f"{name}.toml").read_text().splitlines() for name in ("unionpay", "ascii-1987")}
+_SPOILT = st.sampled_from(["", '""', '"0"', '"999999999"', '"{batch}"', "[]", "-1", "{}", '"n..99"', '"b8"', '"0200"', "true"])
+
+
+@given(name=st.sampled_from(sorted(_LINES)), at=st.integers(0, 200), how=st.sampled_from(["drop", "value"]), value=_SPOILT)
+def test_of_a_spoilt_copy_a_mistake_is_told_or_its_reversals_can_be_written(
+    tmp_path_factory: pytest.TempPathFactory, name: str, at: int, how: str, value: str
+) -> None:
+    lines = list(_LINES[name])
+    at %= len(lines)
+    lines[at : at + 1] = [] if how == "drop" else [re.sub(r"= .*", lambda _: f"= {value}", lines[at])]
+    folder = tmp_path_factory.getbasetemp()
+    write(folder, "\n".join(lines))
+    try:
+        found = profile.load("mine.toml", folder, "")
+    except ConfigError:
+        return  # `problems` above shows what is said
+    fields = {2: "6222021234567890", 3: "000000", 4: "000000000100", 11: "000123", 39: "98", 41: TERMINAL, 42: MERCHANT}
+    Codec(found.line).pack(found.messages.reversal, fields, lambda data: bytes(8))
