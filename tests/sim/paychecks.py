@@ -52,11 +52,14 @@ class PayChecks:
                 self._ask(machine, effect)
         for incident in machine.state.open_incidents.values():
             if incident.code in DEFECTS:
-                raise Violation("payapp", f"a sound app is accused of {incident.code}")
+                self._accuse(incident.code)
         for key in self.told:
             row = machine.state.transactions.get(key)
             if row is not None and row.state != "approved":
                 raise Violation("2", f"{key} was told approved and is {row.state}")
+
+    def _accuse(self, code: str) -> None:
+        raise Violation("payapp", f"a sound app is accused of {code}")
 
     @staticmethod
     def _ask(machine: "Machine", effect: AskApp) -> None:

@@ -4,7 +4,7 @@ Its steps are generators that yield how long the next one takes. It dies in the 
 """
 
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -34,11 +34,11 @@ class Wish(NamedTuple):
 
 
 class MemoryKernel(Kernel):
-    """A sound kernel whose disk is here."""
+    """A kernel whose disk is here; sound, but for these defects."""
 
-    def __init__(self) -> None:
+    def __init__(self, defects: Collection[str] = ()) -> None:
         self._saved = b""
-        super().__init__(None)
+        super().__init__(None, defects)
 
     def load(self) -> None:
         self.disk = msgspec.json.decode(self._saved, type=Disk) if self._saved else Disk()
@@ -178,7 +178,8 @@ class PayTill:
             yield from self._report(batch, stan, key, "not_sent", None)
             self.lock = False
             return
-        yield from self._reverse(stan)
+        if not kernel.has("T10"):
+            yield from self._reverse(stan)
         code = yield from self._exchange(lambda: world.host.book(key, wish.amount_fen, wish.undoes), late=True)
         state = "no_answer" if code is None else "approved" if code == "00" else "declined"
         kernel.hear(stan, state, code)
@@ -208,8 +209,9 @@ class PayTill:
         self.lock = True
         batch = self.kernel.batch
         yield from self._tell(e.BatchChanged(batch=batch, what="settling"))
-        yield from self._reverse(None)
-        if not self.kernel.disk.records:  # a sound app does not settle over what is pending
+        if not self.kernel.has("T12"):
+            yield from self._reverse(None)
+        if self.kernel.has("T12") or not self.kernel.disk.records:  # a sound app does not settle over what is pending
             self.kernel.settled()
             yield from self._tell(e.BatchChanged(batch=batch, what="settled"))
         else:

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from agent.core import answers, defects, payapp, reversal
+from agent.core.model import Incident, Row, Transaction
 from tests.sim.__main__ import main
 from tests.sim.mutants import Mutant, applied
 from tests.sim.payapp import PayWorld
-from tests.sim.paychecks import FINAL
+from tests.sim.paychecks import FINAL, PayChecks
+from tests.sim.paytill import MemoryKernel
 from tests.sim.report import Failure, describe, play
 
 MUTANTS = [
@@ -57,6 +59,54 @@ def test_worlds_reach_every_final_state_and_what_the_app_can_say() -> None:
     ends = ("approved", "reversed")
     assert {(kind, end) for kind in ("sale", "preauth", "void", "preauth_void") for end in ends} <= kinds
     assert {"sent", "accepted", "refused", "busy", "no_card", "unsupported", "approved", "no_answer"} <= said
+
+
+# What a defect of the app's kernel shows as. The others need more than a kernel; `tests/e2e/test_payapp_mode.py` plays them all.
+ACCUSED = {
+    "T1": "false_accept", "T3": "record_lost", "T4": "record_lost", "T5": "record_lost", "T9": "reversal_loops",
+    "T10": "not_reversed_first", "T11": "record_lost", "T12": "settled_unreversed", "T13": "false_accept", "T16": "false_accept",
+}
+
+
+class Watched(PayChecks):
+    """Of an app that is not sound: the net of its books is its own, and what it is accused of is noted."""
+
+    def __init__(self, world: PayWorld) -> None:
+        super().__init__(world)
+        self.accused: set[str] = set()
+
+    def _accuse(self, code: str) -> None:
+        self.accused.add(code)
+
+    def _one(self, row: Transaction, rows: list[Row]) -> None:
+        owned = any(isinstance(each, Incident) and each.open and each.owner and each.next_action for each in rows)
+        assert row.state in FINAL, f"{row.id} is still {row.state}"
+        assert row.state != "unresolved" or owned, f"{row.id} is unresolved and nobody's case"
+        if row.state in {"reversed", "no_original"}:
+            assert self.world.host.net(row.id) == 0, f"{row.id} is {row.state}, and its money stands in the books"
+
+
+class DefectiveWorld(PayWorld):
+    """The same app with one defect of those that were shipped."""
+
+    defect = ""
+
+    def _cast(self) -> None:
+        super()._cast()
+        self.checks = Watched(self)
+        self.app.kernel = MemoryKernel({self.defect})
+
+
+@pytest.mark.parametrize("defect", ACCUSED)
+def test_a_shipped_defect_is_told_and_never_believed(defect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DefectiveWorld, "defect", defect)
+    accused: set[str] = set()
+    for seed in range(1, 121):
+        world = DefectiveWorld(seed)
+        world.run()
+        assert isinstance(world.checks, Watched)
+        accused |= world.checks.accused
+    assert ACCUSED[defect] in accused
 
 
 def test_the_disk_fails_in_every_way_and_bits_flip() -> None:
