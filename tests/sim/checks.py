@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from agent.core import playbook
 from agent.core.change import Change, Decision, SendReversal
 from agent.core.customer import Shown
@@ -114,6 +116,9 @@ class Checks:
         """A commit whose outcome was unknown turned out to be on disk."""
         for entry in entries:
             self.world.orders.found(entry)
+            event = (entry.input or {}).get("event")
+            if event is not None and event["type"] == "Opened":
+                self.newest = msgspec.convert(event, Opened)
             if entry.transaction is not None:
                 self._fact(entry.type, entry.transaction)
                 if entry.type == "transaction.opened" and KINDS[str(entry.data["kind"])].in_doubt == "reverse":
