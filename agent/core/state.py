@@ -229,9 +229,14 @@ class State:
         return max(len(self.transactions), len(self.family.get(None, ())))
 
     def forget_closed(self, keep: int) -> None:
-        """Drop what is closed, oldest first, until at most `keep` transactions and `keep` rows that belong to none remain."""
+        """Drop what is closed, oldest first, until at most `keep` transactions and `keep` rows that belong to none remain.
+
+        What an open one is judged by stays as well: a repeat that came to nothing must not be taken for one that was paid.
+        """
         surplus = max(0, len(self.transactions) - keep)
-        closed = [key for key in self.transactions if not self._family_open(key)] if surplus else []
+        is_open = {key: self._family_open(key) for key in self.transactions} if surplus else {}
+        linked = {link for key in is_open if is_open[key] for link in self.transactions[key].links}
+        closed = [key for key in is_open if not is_open[key] and key not in linked]
         dropped = [row for key in closed[:surplus] for row in self.family.get(key, ())]
         alone = self.family.get(None, ())
         surplus = max(0, len(alone) - keep)

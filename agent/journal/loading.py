@@ -1,4 +1,7 @@
-"""What a start reads: single rows, and every family that has an open row; checked row by row and against the roll."""
+"""What a start reads: single rows, every family that has an open row, and those by which these are judged.
+
+All of it is checked row by row, and what is open against the roll.
+"""
 
 from typing import NamedTuple
 
@@ -9,11 +12,15 @@ from agent.journal.rows import TABLES, Place, Stored, family_of, parent_column, 
 
 
 class Loaded(NamedTuple):
-    """The rows, oldest family first, the roll that they make, and the places of what is damaged."""
+    """The rows, oldest family first, the roll that they make, and the places of what is damaged.
+
+    `beside` are the damaged ones of closed families, by which open ones are judged.
+    """
 
     rows: list[Row]
     roll: Roll
     damaged: list[Place]
+    beside: list[Place]
 
     def is_whole(self, told: int | None) -> bool:
         """True when nothing is damaged and the roll is the one that was told; None: nobody told one yet."""
@@ -42,9 +49,15 @@ def load(database: Database) -> Loaded:
         damaged += bad
         roll.enter(members)
         families.append(members)
+    judged_by = {link for members in families for row, _ in members if isinstance(row, Transaction) for link in row.links}
+    beside: list[Place] = []
+    for name in judged_by - names.keys():
+        members, bad = family(database, name)
+        beside += bad
+        families.append(members)
     families.sort(key=_age)
     rows = [stored.row for stored in (*singles, *alone, *(stored for members in families for stored in members))]
-    return Loaded(rows, roll, damaged)
+    return Loaded(rows, roll, damaged, beside)
 
 
 def family(database: Database, transaction: str) -> tuple[list[Stored], list[Place]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from agent.core.event import DispositionGiven, Event, HostReply, IncidentResolved, JobFinished, Opened
 from agent.core.fleetevent import Commanded
 from agent.core.model import Job, Row, Transaction
-from agent.core.settlementevent import RefundReported, SettlementImported
+from agent.core.settlementevent import SettlementImported
 from agent.core.state import State
 from agent.journal import schema
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rows(store: "Store", state: State, event: Event) -> list[Row]:
-    """Every row of those families, oldest first."""
+    """Every row of those families, oldest first, and of those by which they are judged."""
     wanted: Iterable[str] = ()
     if isinstance(event, Opened):
         wanted = [*store.named(event.terminal_id, event.batch, event.stan), *([event.replaces] if event.replaces else [])]
@@ -34,13 +34,11 @@ def rows(store: "Store", state: State, event: Event) -> list[Row]:
         key = getattr(event, "transaction", None)
         if key is not None and not (isinstance(event, JobFinished) and event.job in state.jobs):
             wanted = (key,)
-    found = [row for key in dict.fromkeys(wanted) if key not in state.transactions for row in store.family(key)]
-    return found + _linked(store, state, event, found) if isinstance(event, DispositionGiven | RefundReported) else found
-
-
-def _linked(store: "Store", state: State, event: DispositionGiven | RefundReported, loaded: list[Row]) -> list[Row]:
-    """The families on which it depends what is owed."""
-    row = state.transactions.get(event.transaction) or next((row for row in loaded if isinstance(row, Transaction)), None)
-    said = event.disposition.replaced_by if isinstance(event, DispositionGiven) else None
-    links = {*(row.links if row is not None else ()), said or ""} - {event.transaction, "", *state.transactions}
-    return [row for key in sorted(links) for row in store.family(key)]
+    keys = dict.fromkeys(wanted)
+    found = [row for key in keys if key not in state.transactions for row in store.family(key)]
+    judged = [*(state.transactions[key] for key in keys if key in state.transactions), *found]
+    links = {link for row in judged if isinstance(row, Transaction) for link in row.links}
+    if isinstance(event, DispositionGiven) and event.disposition.replaced_by is not None:
+        links.add(event.disposition.replaced_by)
+    known = state.transactions.keys() | keys  # what an open transaction is judged by, the state has not forgotten
+    return found + [row for key in sorted(links - known) for row in store.family(key)]

@@ -1,11 +1,14 @@
 """Housekeeping of a long life: writes a checkpoint when one is owed, then deletes what is older than the retention.
 
 Everything is done in small slices while nothing else happens. A commit of the inbox in between starts the counting anew:
-counting is cheap, and a till has quiet hours. Nothing that is open, was not delivered, or whose age is not known is deleted.
+counting is cheap, and a till has quiet hours. Nothing that is open or by which what is open is judged, that was not delivered, or
+whose age is not known is deleted.
 """
 
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
+
+import msgspec
 
 from agent.core.model import Incident, Job, Now, Reversal, Transaction
 from agent.journal import checkpoint
@@ -195,7 +198,8 @@ class Pruner:
         allowed = checkpoint.pruning(self._store)
         assert allowed is not None, "only what a checkpoint allows is deleted"
         first, number = allowed
-        while keys := self._closed_families(number):
+        judged_by = msgspec.json.encode([link for row in self._store.load().transactions.values() for link in row.links]).decode()
+        while keys := self._closed_families(number, judged_by):
             marks = ", ".join("?" * len(keys))
             self._store.delete(
                 *((f"DELETE FROM {table} WHERE {parent_column(kind)} IN ({marks})", keys) for kind, table in TABLES.items())  # noqa: S608
@@ -218,10 +222,12 @@ class Pruner:
     def _hash_of(self, seq: int) -> str:
         return bytes(next(iter(self._store.database.execute("SELECT hash FROM journal WHERE seq = ?", (seq,))))[0]).hex()
 
-    def _closed_families(self, number: int) -> list[str]:
+    def _closed_families(self, number: int, judged_by: str) -> list[str]:
+        """The oldest of them, but for those by which what is open is judged (a JSON array)."""
         members = " ".join(
             f"AND NOT EXISTS (SELECT 1 FROM {TABLES[kind]} m WHERE m.{parent_column(kind)} = t.id AND m.open)"  # noqa: S608
             for kind in (Reversal, Incident, Job)
         )
+        members += " AND id NOT IN (SELECT value FROM json_each(?))"
         query = f"SELECT id FROM transactions t WHERE number <= ? AND NOT open {members} ORDER BY number LIMIT ?"  # noqa: S608
-        return [key for (key,) in self._store.database.execute(query, (number, BATCH_ROWS // 4))]
+        return [key for (key,) in self._store.database.execute(query, (number, judged_by, BATCH_ROWS // 4))]

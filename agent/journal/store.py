@@ -73,14 +73,14 @@ class Store:
     # ── loading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def load(self) -> State:
-        """The state as it was committed: single rows, and every family that has an open row.
+        """The state as it was committed: single rows, every family that has an open row, and those by which they are judged.
 
         What is damaged is made anew from the journal first. Raises StorageFailed where it cannot be.
         """
         with self.database.reading():
             loaded = loading.load(self.database)
             whole = loaded.is_whole(self._told_roll())
-            if not whole or self.note("restore_owed") == "1":
+            if not whole or loaded.beside or self.note("restore_owed") == "1":
                 from agent.journal.restore import restore  # seldom, and with all that a replay needs
 
                 restore(self.database, open_is_whole=whole)

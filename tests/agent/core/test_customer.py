@@ -153,7 +153,7 @@ def test_after_a_restart_a_transaction_that_is_over_is_not_shown_and_one_in_doub
 def test_a_doubtful_earlier_transaction_does_not_take_the_place_of_a_newer_one_that_was_forgotten() -> None:
     world = World()
     world.doubt()
-    world.open("b", stan="000002", ask=False)
+    world.open("b", stan="000002", amount_fen=200, ask=False)
     world.result("not_sent", "b")
     world.state.forget_closed(0)
     assert "b" not in world.state.transactions

@@ -194,11 +194,23 @@ def test_closed_families_are_forgotten_oldest_first_and_open_ones_never() -> Non
     world = World()
     world.doubt("a")
     for number, key in enumerate("bcd", start=2):
-        world.open(key, stan=f"{number:06d}", ask=False)
+        world.open(key, stan=f"{number:06d}", amount_fen=200, ask=False)
         world.result("not_sent", key)
     world.state.forget_closed(keep=2)
     assert set(world.state.transactions) == {"a", "d"}
     assert set(world.state.family) == {"a", "d"}
+
+
+def test_what_an_open_transaction_is_judged_by_is_not_forgotten() -> None:
+    world = World()
+    world.doubt("a", basket_id="7")
+    world.open("b", stan="000002", basket_id="7", ask=False)
+    world.result("not_sent", "b")
+    assert world.transaction("a").repeated_by == "b"
+    world.open("c", stan="000003", amount_fen=200, ask=False)
+    world.result("not_sent", "c")
+    world.state.forget_closed(keep=0)
+    assert set(world.state.transactions) == {"a", "b"}, "whether the repeat was paid decides about a"
 
 
 def test_closed_rows_that_belong_to_no_transaction_are_forgotten_too_oldest_first_and_open_ones_never() -> None:

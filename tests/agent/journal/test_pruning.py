@@ -107,6 +107,27 @@ def test_nothing_is_done_before_something_is_a_day_past_its_time(path: Path) -> 
     assert book.store.seq == seq
 
 
+def test_the_repeat_of_an_open_doubt_is_kept_as_long_as_that(path: Path) -> None:
+    book = Book(Store.open(path))
+    book.doubt("lost", stan="900001", basket_id="7")
+    book.connect()
+    book.reply("30", "lost")
+    book.open("again", stan="900002", basket_id="7")
+    book.result("declined", "again", response_code="51")
+    for day in range(30):
+        book.go_to((day + 1) * DAY_MS)
+        book.open(f"sale{day}", stan=f"{day + 1:06d}", amount_fen=200)
+        book.result("approved", f"sale{day}")
+    prune(book)
+    kept = {key for (key,) in book.store.database.execute("SELECT id FROM transactions")}
+    assert {"lost", "again"} < kept
+    assert "sale1" not in kept
+    assert findings(path) == []
+    book = reopen(book, path)
+    assert book.transaction("again").state == "declined", "known to whoever judges the first one"
+    assert findings(path) == []
+
+
 def test_an_open_doubt_keeps_its_rows_for_ever_and_its_story_twice_as_long(path: Path) -> None:
     book = Book(Store.open(path))
     book.doubt("open", stan="900000")

@@ -207,6 +207,15 @@ def test_a_closed_row_of_this_chapter_is_made_anew_when_it_is_needed_again(book:
     assert book.transaction("old").amount_fen == 100
 
 
+def test_a_damaged_row_by_which_an_open_one_is_judged_is_made_anew_at_the_start(book: Book, path: Path) -> None:
+    book.open("b", stan="000002", replaces="a", ask=False)
+    book.result("not_sent", "b")
+    flip(book, "transactions", "id = 'b'", '"not_sent"', '"approved"')
+    book = reopen(book, path)
+    assert book.store.damage() == RowsDamaged(restored=("transactions b",), lost=())
+    assert book.transaction("b").state == "not_sent"
+
+
 def test_a_damaged_closed_row_never_keeps_the_agent_from_its_reversals(book: Book, path: Path) -> None:
     book.state.forget_closed(0)
     flip(book, "transactions", "id = 'old'", '"amount_fen":100', '"amount_fen":900')

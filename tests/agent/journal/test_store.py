@@ -8,12 +8,15 @@ from random import Random
 import pytest
 
 from agent.core import event as e
+from agent.core.accounts import Settled
 from agent.core.change import Rejected
+from agent.core.settlementevent import SettlementImported
 from agent.journal.database import WAL_BYTES, Database, StorageFailed, StorageFull
 from agent.journal.idempotency import Idempotency
+from agent.journal.replay import Replay
 from agent.journal.schema import JOB_BY_ID
 from agent.journal.store import Store
-from tests.agent.core.world import RECEIPT, SECOND
+from tests.agent.core.world import RECEIPT, SECOND, TERMINAL
 from tests.agent.journal.book import Book, reopen
 from tests.sim.disk import FileSystem, PowerCut
 
@@ -73,6 +76,32 @@ def test_a_closed_family_is_found_again_when_an_event_needs_it(tmp_path: Path) -
     assert book.state.transactions == {}
     assert book.do(e.ReprintAsked(transaction="a", job="copy")).jobs == ("copy",)
     assert book.result("declined").conflict == "contradiction"
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_repeat_that_came_to_nothing_and_was_forgotten_is_not_taken_for_one_that_was_paid(
+    tmp_path: Path, *, restarted: bool
+) -> None:
+    book = Book(Store.open(tmp_path / "j.db"))
+    book.doubt(basket_id="7")
+    book.connect()
+    book.reply("30")
+    book.open("b", stan="000002", basket_id="7")
+    book.result("declined", "b", response_code="51")
+    assert (book.transaction().repeated_by, book.transaction("b").state) == ("b", "declined")
+    book.state.forget_closed(0)
+    if restarted:
+        book = reopen(book, tmp_path / "j.db")
+    day = int(book.transaction().opened.day or 0)
+    line = Settled(1, day, "debit", 100, "000001", "000001")
+    for days, lines in (((day,), (line,)), ((day + 1,), ())):  # the second file is about others
+        families = ("a",) if lines else ()
+        book.do(SettlementImported(statement=str(days), terminal_id=TERMINAL, days=days, lines=lines, families=families))
+    account = book.transaction().account
+    assert account is not None
+    assert (account.verdict, account.final, account.case) == ("settled", True, "contact")
+    assert book.transaction().refund is None, "it was paid once"
+    assert Replay(book.store.read_after(0, 1_000)).differences == []
 
 
 def test_a_used_key_is_refused_also_when_its_family_was_forgotten(tmp_path: Path) -> None:
