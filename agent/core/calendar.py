@@ -5,6 +5,7 @@ only after the file of the settlement day after D, because a reversal may be boo
 """
 
 from datetime import date
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -23,16 +24,25 @@ def settles(policy: Policy, day: int) -> bool:
     return day not in policy.holidays and (day + _THURSDAY) % 7 in policy.settles
 
 
+def _never_rests(policy: Policy) -> bool:
+    """True for most acquirers: then days need not be looked at one by one."""
+    return policy.settles == _EVERY_DAY and not policy.holidays
+
+
 def of_wallet(policy: Policy, wallet: str | None) -> Policy:
     """The policy with the calendar of this wallet: most settle every day, whatever the acquirer does. None: a card."""
+    if wallet is None or _never_rests(policy):
+        return policy
     rule = policy.wallet(wallet)
-    if wallet is None or (rule is not None and rule.settles == "acquirer"):
+    if rule is not None and rule.settles == "acquirer":
         return policy
     return replace(policy, settles=_EVERY_DAY, holidays=(), extra_days=())
 
 
 def following(policy: Policy, day: int, count: int = 1) -> int:
     """The `count`-th settlement day after `day`."""
+    if _never_rests(policy):
+        return day + count
     for _ in range(count):
         last = day + _LOOK_AHEAD_DAYS
         day += 1
@@ -43,7 +53,8 @@ def following(policy: Policy, day: int, count: int = 1) -> int:
 
 def needed(policy: Policy, first: int, last: int) -> list[int]:
     """The settlement days from `first` to `last`: a missing line says nothing as long as one of their files is missing."""
-    return [day for day in range(first, last + 1) if settles(policy, day)]
+    days = range(first, last + 1)
+    return list(days) if _never_rests(policy) else [day for day in days if settles(policy, day)]
 
 
 def grace_day(policy: Policy, day: int, kind: str) -> int:
@@ -56,6 +67,7 @@ def number(text: str) -> int:
     return date.fromisoformat(text).toordinal() - _EPOCH
 
 
+@lru_cache(maxsize=64)  # the same few days are written again and again, in every fact about a settlement file
 def text(day: int) -> str:
     """Days since 1970 → 2026-03-02; what lies beyond every calendar becomes its first or last day."""
     return date.fromordinal(min(max(_EPOCH + day, date.min.toordinal()), date.max.toordinal())).isoformat()

@@ -32,7 +32,7 @@ def opened(state: State, event: Opened) -> Decision:
         _new_batch(state, event)
     policy, trigger = state.agent.policy, _only_triggers(state, event)
     transaction = Transaction(
-        id=event.transaction, number=state.number(), rail=event.rail, kind=event.kind, state="intent",
+        id=event.transaction, number=state.number(of_newest=True), rail=event.rail, kind=event.kind, state="intent",
         amount_fen=event.amount_fen, currency=event.currency, stan=event.stan, batch=event.batch,
         terminal_id=event.terminal_id, merchant_id=event.merchant_id, opened=state.stamp(), basket_id=event.basket_id,
         condition=event.condition, entry_mode=event.entry_mode, sequence=event.sequence, masked_pan=event.masked_pan,
@@ -43,7 +43,6 @@ def opened(state: State, event: Opened) -> Decision:
         order=wallet.order_of(event), customer=event.customer,
     )
     state.put(transaction)
-    state.put(replace(state.agent, newest=transaction.number))
     settlement.repeated(state, transaction)
     state.tell(
         "transaction.opened", transaction.id, kind=event.kind, amount_fen=event.amount_fen, stan=event.stan,

@@ -96,14 +96,15 @@ def _too_much(state: State, event: Commanded) -> str | None:
     now, book = state.now, state.commands
     trusted_ms = now.wall_ms if now.wall_ms is not None and now.clk != "none" else 0
     over_ms = max(trusted_ms, book.proved_ms)
-    kept = tuple(each for each in book.taken if each.expires_ms > over_ms or each.at_work)
+    gone = [each for each in book.taken if each.expires_ms <= over_ms and not each.at_work]
+    kept = tuple(each for each in book.taken if each not in gone) if gone else book.taken
     if len(kept) >= KEPT_MAX or (event.name not in _ACTS and sum(each.at_work for each in kept) >= OPEN_MAX):
         return "too-many"
-    floor_ms = max((each.expires_ms for each in book.taken if each not in kept), default=0)
+    floor_ms = max([book.floor_ms, *(each.expires_ms for each in gone)])
     proved_ms = max(book.proved_ms, event.not_before_ms if trusted_ms else 0)
     if event.name == "config" and event.args["version"] <= book.config_version:
         return "old-version"
-    state.put(replace(book, taken=kept, floor_ms=max(book.floor_ms, floor_ms), proved_ms=proved_ms))
+    state.put(replace(book, taken=kept, floor_ms=floor_ms, proved_ms=proved_ms))
     return None
 
 

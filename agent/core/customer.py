@@ -49,10 +49,10 @@ def shown(state: State) -> Shown | None:
 
 
 def _whose(row: Transaction, before: str, after: str) -> str:
-    """Amount and last four digits, at the two ends of a line. Where both are too wide for it, the currency goes."""
+    """Amount and last four digits, at the two ends of a line. Where they are too wide, the currency goes. `after` is Han."""
     amount = yuan(row.amount_fen)
     card = f"*{row.last4}" if row.last4 else ""
-    wide = len(before) + len(amount) + len(after.encode("gbk")) + len(card)
+    wide = len(before) + len(amount) + 2 * len(after) + len(card)
     if wide > COLUMNS:
         return amount.ljust(COLUMNS - len(card)) + card
     return before + amount + after + " " * (COLUMNS - wide) + card

@@ -113,10 +113,12 @@ def _reversal(state: State, row: Reversal) -> None:
 def _commands(_state: State, row: CommandBook) -> None:
     assert len(row.taken) <= KEPT_MAX, "more commands than are kept"
     assert len({each.id for each in row.taken}) == len(row.taken), "a command was taken twice"
-    assert sum(each.at_work for each in row.taken) <= OPEN_MAX, "too many commands at work"
+    at_work = 0
     for each in row.taken:
+        at_work += each.at_work
         assert each.state in COMMAND, f"command state {each.state}"
         assert each.state != "new", "a command without an end, and nobody at work on it"
+    assert at_work <= OPEN_MAX, "too many commands at work"
 
 
 _HOLDS: dict[type, Callable[[State, Any], None]] = {

@@ -3,7 +3,7 @@
 How a kind stands on the line, and what a doubt about it means, is the profile's (`Policy.kind`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 Family = Literal["sale", "undo", "preauth", "completion", "refund", "advice", "watched"]
@@ -27,19 +27,24 @@ NAMES: Mapping[str, tuple[str, str]] = {
     UNLISTED: ("其他交易", "transaction of another kind"),
 }
 
-_FAMILIES: Mapping[str, Family] = {
+
+class _Families(dict[str, Family]):
+    """By kind; what nobody knows is only watched."""
+
+    def __missing__(self, _kind: str) -> Family:
+        return "watched"
+
+
+# Which texts and rules a kind shares with others. Asked several times for every row that a step touches, so it is the look-up
+# itself and no function around it.
+family: Callable[[str], Family] = _Families({
     "sale": "sale", "void": "undo", "preauth": "preauth", "preauth_void": "undo", "completion": "completion",
     "completion_void": "undo", "refund": "refund", "offline": "advice", "tip": "advice",
-}
+}).__getitem__
 # These only hold and let go: no settlement file ever has a line of them, so a missing one proves nothing.
 MONEYLESS = frozenset({"preauth", "preauth_void", "balance"})
 # An approval of these means that money, or a hold on it, is the merchant's: goods may go.
 RELEASES = frozenset({"sale", "preauth", "completion", "advice", "watched"})
-
-
-def family(kind: str) -> Family:
-    """Which texts and rules a kind shares with others; what nobody knows is only watched."""
-    return _FAMILIES.get(kind, "watched")
 
 
 def checked_by(kind: str) -> str:

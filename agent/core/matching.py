@@ -34,7 +34,10 @@ class Families:
         self._keyed: dict[tuple[str | None, str | None], list[str]] = {}
         self._ordered: dict[str, list[str]] = {}
         self._added: dict[tuple[str, str, str], list[Transaction]] = {}
-        for row in (current[key] for key in keys if key in current):
+        for key in keys:
+            row = current.get(key)
+            if row is None:
+                continue
             if row.terminal_id == terminal_id:
                 self._mine.add(row.id)
                 self._keyed.setdefault((row.batch, row.stan), []).append(row.id)

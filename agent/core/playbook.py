@@ -247,7 +247,13 @@ _UNDONE = frozenset({"declined", "not_sent", "reversed", "no_original"})
 
 def judge(state: State, transaction: Transaction, proceed: str | None = None) -> tuple[str, bool, bool]:
     """(code, hold_goods, may_pay_again): the advice without its words."""
-    return _code(state, transaction, proceed), _hold_goods(state, transaction), payagain.judged(transaction)[0]
+    hold_goods, may_pay_again = protects(state, transaction)
+    return _code(state, transaction, proceed), hold_goods, may_pay_again
+
+
+def protects(state: State, transaction: Transaction) -> tuple[bool, bool]:
+    """(hold_goods, may_pay_again): the two answers that protect money."""
+    return _hold_goods(state, transaction), payagain.judged(transaction)[0]
 
 
 def advise(state: State, transaction: Transaction, proceed: str | None = None) -> Advice:
@@ -303,8 +309,9 @@ def _hold_goods(state: State, row: Transaction) -> bool:
     """False only when the money is surely the merchant's, all of it. What undoes leaves it to its original, when it failed."""
     kind = family(row.kind)
     if kind in RELEASES:
-        rest_paid = row.disposition is not None and row.disposition.replaced_by not in {None, "none"}
-        return row.state not in {"approved", "paid"} or row.trigger or (row.partial and not rest_paid)
+        if row.state not in {"approved", "paid"} or row.trigger:
+            return True
+        return row.partial and (row.disposition is None or row.disposition.replaced_by in {None, "none"})
     if kind != "undo" or row.state not in _UNDONE or row.original is None:
         return True
     keys = state.keys.get((row.terminal_id, row.original.batch, row.original.stan), ())
@@ -314,5 +321,5 @@ def _hold_goods(state: State, row: Transaction) -> bool:
 def _booked_day(row: Transaction) -> int | None:
     """The settlement date that the files have for it, else its own business day."""
     if row.account is not None and row.account.lines:
-        return max(line.day for line in row.account.lines)
+        return verdict.newest_day(row.account.lines)
     return verdict.day_of(row)

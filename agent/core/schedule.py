@@ -93,6 +93,8 @@ def age(row: Reversal) -> int:
 
 def _want(state: State, wanted: str) -> None:
     line = state.line
+    if wanted == line.wanted == "now":
+        return  # as after most steps while a reversal waits
     if wanted == "now":
         changed = replace(line, wanted="now")
     else:

@@ -67,7 +67,7 @@ def imported(state: State, event: SettlementImported) -> Decision:
             state.put(replace(row, account=Account(amounts_fen=families.amounts(row))))
     _note(state, event)
     cases = _judge_all(state, event)
-    if state.touched():
+    if state.changed:
         state.tell(
             "settlement.imported", statement=event.statement, days=[day_text(day) for day in event.days],
             lines=len(event.lines) + event.agreed, agreed=event.agreed, matched=count, unmatched=len(unmatched),
@@ -142,11 +142,10 @@ def judge(state: State, row: Transaction) -> str:
     if not unchanged:
         account = replace(account, verdict=said, final=final)
     if row.resolution is None or not unchanged:  # what a person closed stays closed until the files say something else
-        account = replace(account, case=case(state, row, account))
+        owed = case(state, row, account)
+        account = account if owed == account.case else replace(account, case=owed)
     if account == before:
         return account.case
-    if account == Account() and row.account is None:
-        return "wait"
     row = state.put(replace(row, account=account))
     if not unchanged:
         state.tell(
@@ -189,11 +188,12 @@ def close_even(state: State, row: Transaction) -> None:
 
 def run(state: State) -> None:
     """At the end of every step: what waited for an answer is done, and on a new day people are reminded."""
-    for touched in state.touched():
-        if isinstance(touched, Transaction) and touched.order is not None and touched.account is not None:
-            _heard(state, touched)
-    if state.open_reversals and state.touched():  # what it looks for comes about only by a change of rows
-        _catch_up(state)
+    if state.changed:  # what is looked for comes about only by a change of rows
+        for touched in state.touched():
+            if type(touched) is Transaction and touched.order is not None and touched.account is not None:
+                _heard(state, touched)
+        if state.open_reversals:
+            _catch_up(state)
     for row in state.open_transactions.values():
         # Seldom: what day it is, and what the calendar says of it, is asked only then.
         if row.state in OWN_INCIDENT or row.account is not None or row.refund is not None:
@@ -227,10 +227,10 @@ def _remind(state: State, today: int) -> None:
     for row in state.transactions_by_age():
         if not row.owes and row.state not in OWN_INCIDENT:
             continue
-        account = row.account or Account()
-        if account.case not in {"wait", "even"}:
+        account = row.account
+        if account is not None and account.case not in {"wait", "even"}:
             state.tell("settlement.reminder", row.id, case=account.case, amount_fen=row.amount_fen)
-        elif not account.final and (last := last_day(state, row)) is not None and last < today:
+        elif (account is None or not account.final) and (last := last_day(state, row)) is not None and last < today:
             state.tell("settlement.reminder", row.id, case="import", amount_fen=row.amount_fen)
             incidents.open_one(state, OWN_INCIDENT.get(row.state, "settlement"), row.id, "operator", "import_settlement")
         else:

@@ -94,7 +94,7 @@ def code(state: State, row: Transaction, proceed: str | None) -> str:
 
 def debit_shown(row: Transaction) -> bool:
     """True when the customer showed a debit message."""
-    return any(evidence.kind == "debit_sms" for evidence in row.evidence)
+    return bool(row.evidence) and any(evidence.kind == "debit_sms" for evidence in row.evidence)
 
 
 def situation(state: State, row: Transaction, proceed: str | None) -> str:
@@ -104,7 +104,7 @@ def situation(state: State, row: Transaction, proceed: str | None) -> str:
     if row.state == "intent":
         refused = "intent_settling" if state.agent.settles_without(row) else "intent_refuse"
         return {"wait": "intent_wait", "refuse": refused}.get(proceed or "", "intent")
-    shown = "_shown" if row.evidence and debit_shown(row) else ""
+    shown = "_shown" if debit_shown(row) else ""
     own = state.reversals.get(row.id)
     if row.state == "in_doubt" and row.repeats:
         return "repeat"

@@ -5,6 +5,7 @@ family gets it by `absorb`, loaded from disk by the caller.
 """
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from msgspec.structs import replace
@@ -26,9 +27,7 @@ _SINGLES: dict[type, str] = {
     CommandBook: "commands",
 }
 
-
-def _number(row: Transaction | Reversal | Incident) -> int:
-    return row.number
+_number = attrgetter("number")
 
 
 def find(state: "State", key: str) -> Transaction:
@@ -168,10 +167,11 @@ class State:
         self._touched[where] = row
         return row
 
-    def number(self) -> int:
-        """The next ordinal: a smaller number is older."""
-        number = self.agent.next_number
-        self.put(replace(self.agent, next_number=number + 1))
+    def number(self, *, of_newest: bool = False) -> int:
+        """The next ordinal: a smaller number is older. `of_newest`: of the transaction that stands at the till from now on."""
+        agent = self.agent
+        number = agent.next_number
+        self.put(replace(agent, next_number=number + 1, newest=number if of_newest else agent.newest))
         return number
 
     def tell(self, type_: str, transaction: str | None = None, incident: str | None = None, **data: object) -> None:
@@ -187,6 +187,11 @@ class State:
     def touched(self) -> list[Row]:
         """The rows this step has written, each in its last form."""
         return list(self._touched.values())
+
+    @property
+    def changed(self) -> bool:
+        """True when this step has written a row."""
+        return bool(self._touched)
 
     def mark(self) -> int:
         """A place in the undo log to roll back to."""
@@ -265,7 +270,10 @@ class State:
         """Write it; the row that stood there before."""
         tables = self._tables.get(type(row))
         if tables is None:
-            return self._set_single(row)
+            name = _SINGLES[type(row)]
+            single: Row = getattr(self, name)
+            setattr(self, name, row)
+            return single
         rows, opened = tables
         key = row.id
         before = rows.get(key)
@@ -276,12 +284,6 @@ class State:
             opened[key] = row
         elif key in opened:
             del opened[key]
-        return before
-
-    def _set_single(self, row: Row) -> Row:
-        name = _SINGLES[type(row)]
-        before: Row = getattr(self, name)
-        setattr(self, name, row)
         return before
 
     def _join(self, row: Row) -> None:

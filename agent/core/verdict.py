@@ -42,7 +42,15 @@ def amounts(row: Transaction, family: Iterable[Transaction] = ()) -> tuple[int, 
 
 def net_fen(lines: Iterable[BookedLine]) -> int:
     """Debits less credits."""
-    return sum(line.amount_fen if line.direction == "debit" else -line.amount_fen for line in lines)
+    net = 0
+    for line in lines:
+        net += line.amount_fen if line.direction == "debit" else -line.amount_fen
+    return net
+
+
+def newest_day(lines: Iterable[BookedLine]) -> int:
+    """The last settlement date that has a line of it; there is one at least."""
+    return max([line.day for line in lines])
 
 
 def booked_fen(row: Transaction, account: Account) -> int:
@@ -63,7 +71,7 @@ def verdict(state: State, row: Transaction, account: Account) -> tuple[str, bool
         return "not_settled", True
     booked, expected = booked_fen(row, account), account.amounts_fen or amounts(row)
     said = "settled" if booked in expected else "not_settled" if booked == 0 else "uneven"
-    return said, following(policy, max(line.day for line in account.lines)) in days
+    return said, following(policy, newest_day(account.lines)) in days
 
 
 def covered(state: State, row: Transaction) -> tuple[int, ...]:
@@ -96,7 +104,7 @@ def last_day(state: State, row: Transaction) -> int | None:
     """The settlement date whose file will make the verdict final, None with an unknown day, and for what stands in no file."""
     policy = of_wallet(state.agent.policy, row.wallet)
     if row.account is not None and row.account.lines:
-        return following(policy, max(line.day for line in row.account.lines))
+        return following(policy, newest_day(row.account.lines))
     day = None if row.kind in MONEYLESS else day_of(row)
     return None if day is None else grace_day(policy, day, row.kind)
 

@@ -14,13 +14,14 @@ class Attempt:
 
     __slots__ = (
         "amount_fen", "answer", "approved_fen", "asked_at", "basket", "contradicted", "eager", "go_at", "heard", "hung_at", "id",
-        "key", "kind", "life", "opened", "original", "own", "own_done", "released", "repeats", "replaces", "reported", "shown",
-        "stan", "tardy", "tries", "unheard",
+        "key", "kind", "life", "opened", "original", "own", "own_done", "released", "repeats", "replaces", "reported", "rules",
+        "shown", "stan", "tardy", "tries", "unheard",
     )
 
     def __init__(self, basket: int, kind: str, amount_fen: int, original: "Attempt | None", replaces: str | None) -> None:
         self.basket = basket
         self.kind = kind
+        self.rules: Kind = KINDS[kind]
         self.amount_fen = amount_fen
         self.original = original
         self.replaces = replaces
@@ -36,11 +37,6 @@ class Attempt:
         self.own = self.own_done = False
         self.approved_fen = amount_fen
         self.repeats = 0
-
-    @property
-    def rules(self) -> Kind:
-        """What its kind is."""
-        return KINDS[self.kind]
 
     @property
     def date(self) -> str:

@@ -25,6 +25,7 @@ LIVE = frozenset({"pending", "sending", "exhausted"})
 REASONS = {"no_answer": "98", "not_sent": "98", "timeout": "98", "restart": "98", "bad_mac": "A0", "approved_not_completed": "96"}
 NEVER_AGAIN = {"reversal.confirmed": "accepted", "reversal.fenced": "fenced", "reversal.expired": "expired"}
 REFUSALS = frozenset({"reversal.later", "reversal.no_original_early", "reversal.refused"})
+ENDS = frozenset({"command.done", "command.rejected"})
 TRUSTED = "wallet.evidence_accepted"
 NOTED = frozenset({*NEVER_AGAIN, *REFUSALS, "reversal.ordered", TRUSTED})  # facts that promise something
 SENDS_MAX = 3 + 3 + 1  # of one opportunity: counted ones, key answers, one early "no original"
@@ -74,7 +75,7 @@ class Checks:
             world.orders.committed(event, change, machine.clock())
         for fact in change.facts:
             type_, key = fact.type, fact.transaction
-            if type_.startswith("command."):
+            if type_ in ENDS:
                 world.orders.told(type_, fact.data)
             log.append((now, type_, key, fact.data.get("code")))
             if type_ in NOTED and key is not None:
@@ -135,7 +136,7 @@ class Checks:
                 raise Violation("1", f"{row.id} was allowed to be sent and is {row.state}")
         if row.disposition is not None and row.disposition.accepts_risk:
             self.risk.add(row.id)
-        _, hold_goods, may_pay_again = playbook.judge(machine.state, row)
+        hold_goods, may_pay_again = playbook.protects(machine.state, row)  # its code is held by the core's own invariants
         if not hold_goods and row.state not in {"approved", "paid"} and (row.rail != "card" or KINDS[row.kind].goods):
             raise Violation("7", f"goods of {row.id} go out in {row.state}")
         if may_pay_again and row.id not in self.risk and row.state not in PAYABLE:

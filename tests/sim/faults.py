@@ -124,13 +124,13 @@ PAYAPP = (
 MEANING |= OWN
 JOURNAL_ONLY = frozenset({"rot", "fleet"})
 AWAKE = frozenset({"kill", "power", "rot", "crash"})  # in its sleep a machine does nothing: what ends it comes as it wakes
+_ALL = (*NAMES, *OWN)
+_OFF = dict.fromkeys(_ALL, False)
 APART = frozenset({"glass"})  # not drawn with the others: it is a property of the seed (see `pole`)
 
 
 class Faults:
     """Which faults may happen; one attribute per name."""
-
-    __slots__ = (*NAMES, *OWN, "names")
 
     if TYPE_CHECKING:
 
@@ -141,9 +141,8 @@ class Faults:
 
     def __init__(self, on: Iterable[str] = ()) -> None:
         names = frozenset(on)
-        for name in (*NAMES, *OWN):
-            setattr(self, name, name in names)
-        self.names = tuple(name for name in (*NAMES, *OWN) if name in names)  # those that are on, in their order
+        self.names = tuple(name for name in _ALL if name in names)  # those that are on, in their order
+        self.__dict__.update(_OFF, **dict.fromkeys(self.names, True))
 
 
 NONE = Faults()

@@ -22,7 +22,6 @@ from agent.core.change import (
 from agent.core.event import Booted, DeadlinePassed, Event, TerminalChanged
 from agent.core.model import Now
 from agent.core.policy import Policy
-from agent.core.state import State
 from agent.journal.database import StorageFailed, StorageFull
 from tests.sim.books import Books
 from tests.sim.checks import Violation
@@ -54,7 +53,7 @@ class Machine:
             mode="relay" if world.relayed else "direct", line_leased=leased, wallets=RULES, release_on_evidence=True,
             settlement_while_pending=rule, has_display=world.faults.glass,  # type: ignore[arg-type]
         )
-        self.state = State()
+        self.state = books.state
         self.up = False
         self.life = 0
         self.boots = 0
@@ -175,7 +174,8 @@ class Machine:
         now = self.clock()
         try:
             loaded = books.missing(state, event)
-            state.absorb(loaded)
+            if loaded:
+                state.absorb(loaded)
             try:
                 change = core.step(state, event, now)
             except Rejected as refusal:
@@ -242,7 +242,7 @@ class Machine:
             return "down"
         for effect in change.effects:
             self._dispatch(effect)
-        if world.pole is not None:
+        if world.pole is not None and change.rows:
             world.pole.committed()
         self._arm(change.next_deadline_ms)
         return change.decision

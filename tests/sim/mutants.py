@@ -207,7 +207,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("9", "a line that was imported counts again", settlement.imported, "if booked in account.lines:", "if False:"),
     Mutant("9", "credits are not netted", verdict.net_fen, 'line.direction == "debit"', "True"),
     Mutant("9", "a booking is final with its own file", verdict.verdict,
-           "following(policy, max(line.day for line in account.lines)) in days", "True"),
+           "following(policy, newest_day(account.lines)) in days", "True"),
     Mutant("9", "a missing line is not settled at once", verdict.verdict,
            "any(day not in days for day in needed(policy, first, last))", "False"),
     Mutant("9", "more is refunded than was booked", refunds.pay, "if refunded_fen > item.due_fen:", "if False:"),

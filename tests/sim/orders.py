@@ -12,14 +12,13 @@ from agent.core.model import Job, Now
 from agent.core.settlementevent import SettlementImported
 from agent.journal.chain import Entry
 from tests.sim.books import Journal
-from tests.sim.checks import Violation
+from tests.sim.checks import ENDS, Violation
 
 if TYPE_CHECKING:
     from tests.sim.world import World
 
 TIMES = 4
 VALID_MS = 600_000
-ENDS = frozenset({"command.done", "command.rejected"})
 TAKEN = frozenset({*ENDS, "command.accepted"})
 ORDERED = frozenset({"reversal.ordered", "receipt.wanted", "receipt.blank"})  # what its order leaves, and no passing of time
 
@@ -29,14 +28,13 @@ class Orders:
 
     def __init__(self, world: "World") -> None:
         self.world = world
-        random = Random(world.seed ^ 0xC0DE)
-        self.chance = random.random
         self.acted: set[str] = set()
         self.said: dict[str, dict[str, Any]] = {}
         self.count = 0
 
     def start(self) -> None:
-        """Spread over the day."""
+        """Spread over the day. Only here is the source of chance needed, and to seed one takes its time."""
+        self.chance = Random(self.world.seed ^ 0xC0DE).random
         for _ in range(TIMES):
             self.world.after(int(self.chance() * 150_000 * (1 + self.world.app.size)), self._order)
 

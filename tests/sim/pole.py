@@ -25,7 +25,7 @@ class Pole:
         self._busy = -1  # the life in which a write is under way
 
     def committed(self) -> None:
-        """After every commit the newest word is what is wanted."""
+        """After every commit that changed rows the newest word is what is wanted."""
         self._wanted = shown(self.world.machine.state)
         self._write()
 
