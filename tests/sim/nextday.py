@@ -102,13 +102,14 @@ class NextDay:
 
     def _bring(self, attempts: "list[Attempt]", days: tuple[int, ...], lines: list[Settled]) -> Any:
         event = e.SettlementImported(
-            statement=f"{days}{len(lines)}", terminal_id=TERMINAL, days=days, lines=tuple(lines),
+            statement=f"{days[0]} {days[-1]} {len(lines)}", terminal_id=TERMINAL, days=days, lines=tuple(lines),
             families=tuple(attempt.id for attempt in attempts),
         )
         decision = self.world.machine.submit(event)
         if not isinstance(decision, Decision) or decision.report is None:
             raise Violation("8", f"a settlement file was not taken: {decision}")
-        self.world.orders.settle(event)
+        if decision.report.new:  # of what counted nothing the first time nothing can count anew
+            self.world.orders.settle(event)
         for attempt in attempts:
             self._owed(attempt)
         return decision.report

@@ -54,6 +54,8 @@ class WalletDay:
         for scan in self.scans:
             self._compare(scan)
         refunded = [scan for scan in self.scans if self._refund(scan)]
+        if not refunded:
+            return  # every verdict is final, and further files without a line change none
         last = days[-1] + 9
         self._bring((last,), [self._line(scan, "credit", last) for scan in refunded])
         self._bring((last + 1,), [])
@@ -107,8 +109,8 @@ class WalletDay:
 
     def _import(self, days: tuple[int, ...], lines: list[Settled], covers: tuple[Source, ...]) -> Report:
         event = e.SettlementImported(
-            statement=f"{covers}{days}{len(lines)}", terminal_id=TERMINAL, days=days, lines=tuple(lines), covers=covers,
-            families=tuple(scan.key for scan in self.scans),
+            statement=f"{covers} {days[0]} {days[-1]} {len(lines)}", terminal_id=TERMINAL, days=days, lines=tuple(lines),
+            covers=covers, families=tuple(scan.key for scan in self.scans),
             absent=tuple(scan.key for scan in self.scans if scan.kind in covers and self._is_missed(scan, days, lines)),
         )
         decision = self.world.machine.submit(event)
