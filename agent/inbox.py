@@ -119,8 +119,7 @@ class Inbox:
             self._schedule(asyncio.get_running_loop())
         self._stumbled = False
         self._take(items)
-        if self._failed is None:
-            self._arm()
+        asyncio.get_running_loop().call_soon(self._tidy)  # behind those who were answered: they go on first
 
     def _take(self, items: list[_Item]) -> None:
         """Step these, commit them together, answer, let happen."""
@@ -288,6 +287,16 @@ class Inbox:
         self._queue.clear()
         if first:
             self._broken(error)
+
+    def _tidy(self) -> None:
+        """What follows a flush and nobody waits for."""
+        if self._failed is None:
+            try:
+                self.store.tidy()
+            except StorageFailed as error:
+                self._stop(error)
+            else:
+                self._arm()
 
     def _arm(self) -> None:
         if self._timer is not None:

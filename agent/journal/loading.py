@@ -42,7 +42,8 @@ def load(database: Database) -> Loaded:
             else:
                 names[name] = None
     roll = Roll()
-    roll.put([*singles, *alone])
+    for row, crc in (*singles, *alone):
+        roll.put(row, crc)
     families: list[list[Stored]] = []
     for name in names:
         members, bad = family(database, name)

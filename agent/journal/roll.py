@@ -4,12 +4,11 @@ On it stand the single rows, and every row of a family in which one is open. A r
 a bit of an index or of its column `open` flipped: then the roll does not come out, and nothing in doubt is forgotten unseen.
 """
 
-from collections.abc import Iterable
-
 from agent.core.model import Row
 from agent.journal.rows import Stored, family_of
 
 _Family = dict[tuple[type, str], tuple[int, bool]]  # of each row: its sum, is it open
+_ABSENT = (0, False)
 
 
 class Roll:
@@ -23,33 +22,38 @@ class Roll:
         """One that can be thrown away; the families in it are never changed in place."""
         return Roll(dict(self._families), self.sum)
 
-    def lacks(self, row: Row) -> bool:
-        """True for an open row of a family that is not on the roll: its other rows must be read first."""
-        return row.open and _name(row) not in self._families
+    def lacks(self, row: Row) -> str | None:
+        """The family of an open row that is not on the roll, whose other rows must be read first."""
+        family = family_of(row) if row.open else None
+        return None if family in self._families else family
 
-    def put(self, stored: Iterable[Stored]) -> None:
-        """These rows are as they are now."""
-        for row, crc in stored:
-            name = _name(row)
-            before = self._families.get(name)
-            if before is None and not row.open:
-                continue
-            self._replace(name, before or {}, {**(before or {}), (type(row), row.id): (crc, row.open)})
+    def put(self, row: Row, crc: int) -> None:
+        """This row is as it is now."""
+        name, member = _name(row), (type(row), row.id)
+        before = self._families.get(name)
+        if before is None:
+            if row.open:
+                self._families[name] = {member: (crc, True)}
+                self.sum += crc
+            return
+        after = {**before, member: (crc, row.open)}
+        if row.open or any(is_open for _, is_open in after.values()):
+            self._families[name] = after
+            self.sum += crc - before.get(member, _ABSENT)[0]
+        else:
+            del self._families[name]
+            self.sum -= _sum(before)
 
     def enter(self, stored: list[Stored]) -> None:
         """The rows of one family, of which one is open or will be."""
-        members = {(type(row), row.id): (crc, row.open) for row, crc in stored}
         if stored:
+            members = {(type(row), row.id): (crc, row.open) for row, crc in stored}
             self._families[_name(stored[0].row)] = members
-            self.sum += sum(crc for crc, _ in members.values())
+            self.sum += _sum(members)
 
-    def _replace(self, name: str, before: _Family, after: _Family) -> None:
-        self.sum -= sum(crc for crc, _ in before.values())
-        if any(is_open for _, is_open in after.values()):
-            self._families[name] = after
-            self.sum += sum(crc for crc, _ in after.values())
-        else:
-            self._families.pop(name, None)
+
+def _sum(members: _Family) -> int:
+    return sum(crc for crc, _ in members.values())
 
 
 def _name(row: Row) -> str:

@@ -132,7 +132,7 @@ class Store:
     # ── committing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def commit(self, steps: list[Stepped]) -> None:
-        """One transaction for all of them. Raises StorageFull or StorageFailed; then nothing of it may be used."""
+        """One transaction for all of them; `tidy` follows. Raises StorageFull or StorageFailed; then nothing of it may be used."""
         seq, hash_, boots = self.seq, self.hash, self.boots
         wiped = False
         with self.database.transaction():
@@ -154,20 +154,16 @@ class Store:
         self.commits += 1
         self.scrub_owed = self.scrub_owed or wiped
         self._unchecked += len(steps)
-        if self._unchecked >= CHECKPOINT_STEPS or self.database.wal_is_too_large():
-            self.checkpoint()
 
     def _write_rows(self, steps: list[Stepped]) -> Roll:
-        """The rows of all steps, and the roll with them on it."""
+        """The rows of all steps, each in its last form, and the roll with them on it."""
         roll = self._roll.copy()
-        for stepped in steps:
-            for row in stepped.change.rows:
-                family = rows.family_of(row)
-                is_new = isinstance(row, Transaction) and row.number > self._newest  # nothing of it can be there yet
-                if family is not None and not is_new and roll.lacks(row):
-                    roll.enter(loading.family(self.database, family)[0])
-                self._newest = max(self._newest, row.number) if isinstance(row, Transaction) else self._newest
-                roll.put([rows.write(self.database, row)])
+        for row in {(type(row), row.id): row for stepped in steps for row in stepped.change.rows}.values():
+            if isinstance(row, Transaction) and row.number > self._newest:  # nothing of it can be there yet
+                self._newest = row.number
+            elif (family := roll.lacks(row)) is not None:
+                roll.enter(loading.family(self.database, family)[0])
+            roll.put(*rows.write(self.database, row))
         return roll
 
     def _write_facts(self, stepped: Stepped, seq: int, hash_: bytes, boots: int, roll: int) -> tuple[int, bytes]:
@@ -204,6 +200,11 @@ class Store:
         return idempotency.find(self.database, asked, wall_ms)
 
     # ── housekeeping ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def tidy(self) -> None:
+        """What every commit is followed by, once its callers have their answers: a checkpoint when the WAL holds its limit."""
+        if self._unchecked >= CHECKPOINT_STEPS or self.database.wal_is_too_large():
+            self.checkpoint()
 
     def checkpoint(self) -> None:
         """Passive checkpoint, at idle or when the WAL holds its limit. With the disk full it is left for later."""

@@ -36,6 +36,7 @@ class Till:
     def commit(self, stepped: Stepped) -> None:
         """Commit what was stepped, and forget what is closed as the inbox does."""
         self.store.commit([stepped])
+        self.store.tidy()
         self.state.settle()
         if self.state.remembered > 2 * REMEMBERED_MAX:
             self.state.forget_closed(REMEMBERED_MAX)

@@ -167,6 +167,7 @@ class Journal:
             stepped.ref, stepped.sealed = event.vault, self.vault.seal(event.vault, SECRETS)
             self.sealed[event.vault] = tuple(stepped.sealed.values())
         try:
+            store.tidy()  # of the commit before, whose caller has its answer
             store.commit([stepped])
         except PowerCut:
             return "gone"

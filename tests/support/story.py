@@ -56,6 +56,7 @@ class Story(World):
             self.state.forget(loaded)
             raise
         self.store.commit([Stepped(event, self.now, change, loaded)])
+        self.store.tidy()
         self.state.settle()
         self._note(change)
         if self.host_up and self.state.line.wanted == "now" and not self.state.line.connected:

@@ -52,6 +52,7 @@ class Book(World):
             stepped.ref, stepped.sealed = event.vault, Vault(KEY).seal(event.vault, SECRETS)
         if change.facts or self.idempotency is not None:
             self.store.commit([stepped])
+            self.store.tidy()
 
 
 def reopen(book: Book, path: Path, **policy: Any) -> Book:
