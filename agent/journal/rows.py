@@ -42,12 +42,11 @@ def _select(names: Sequence[str]) -> str:
 
 
 def _insert(table: str, names: Sequence[str]) -> str:
-    """What can change of a row that is there already; the columns people search by never do."""
+    """What can change of a row that is there already is written over; no index but that of what is open is touched."""
     marks = ", ".join("?" * (len(names) + 2))
-    if table == "singles":
-        return f"INSERT OR REPLACE INTO singles VALUES ({marks})"  # noqa: S608  (constants)
-    again = ", ".join(f"{name} = excluded.{name}" for name in ("open", "state", "body", "crc"))
-    return f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT(number) DO UPDATE SET {again}"  # noqa: S608  (constants)
+    changing = [name for name in ("open", "state", "body", "crc") if name in {*names, "body", "crc"}]
+    again = ", ".join(f"{name} = excluded.{name}" for name in changing)
+    return f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT({names[0]}) DO UPDATE SET {again}"  # noqa: S608  (constants)
 
 
 SELECT = {table: _select(names) for table, names in COLUMNS.items()}

@@ -24,7 +24,8 @@ from agent.journal.roll import Roll
 from agent.journal.rows import Place
 
 _ENTRY = msgspec.json.Decoder(Entry)
-CHECKPOINT_STEPS = 48  # a step touches about 16 pages: the commits of so many fit into the grown WAL
+CHECKPOINT_PAGES = 768  # three quarters of the grown WAL: the next commit still fits
+COMMIT_PAGES, STEP_PAGES = 8, 5  # what a commit writes whatever it holds, and what each of its steps adds: as counted for sales
 
 
 class Stepped(msgspec.Struct):
@@ -56,7 +57,7 @@ class Store:
         self.damage_seen: Callable[[StorageFailed], None] = lambda _error: None
         self._roll = Roll()
         self._newest: int = next(iter(database.execute("SELECT coalesce(max(number), 0) FROM transactions")))[0]
-        self._unchecked = 0
+        self._unchecked = 0  # about so many pages wait in the WAL
         self.boots = 0
         self.commits = 0
 
@@ -132,7 +133,7 @@ class Store:
     # ── committing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def commit(self, steps: list[Stepped]) -> None:
-        """One transaction for all of them; `tidy` follows. Raises StorageFull or StorageFailed; then nothing of it may be used."""
+        """One transaction for all; `tidy` comes after it. Raises StorageFull or StorageFailed; then nothing of it may be used."""
         seq, hash_, boots = self.seq, self.hash, self.boots
         wiped = False
         with self.database.transaction():
@@ -153,7 +154,7 @@ class Store:
         self.seq, self.hash, self.boots, self._roll = seq, hash_, boots, roll
         self.commits += 1
         self.scrub_owed = self.scrub_owed or wiped
-        self._unchecked += len(steps)
+        self._unchecked += COMMIT_PAGES + STEP_PAGES * len(steps)
 
     def _write_rows(self, steps: list[Stepped]) -> Roll:
         """The rows of all steps, each in its last form, and the roll with them on it."""
@@ -203,7 +204,7 @@ class Store:
 
     def tidy(self) -> None:
         """What every commit is followed by, once its callers have their answers: a checkpoint when the WAL holds its limit."""
-        if self._unchecked >= CHECKPOINT_STEPS or self.database.wal_is_too_large():
+        if self._unchecked >= CHECKPOINT_PAGES or self.database.wal_is_too_large():
             self.checkpoint()
 
     def checkpoint(self) -> None:

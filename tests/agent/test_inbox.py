@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 
 from agent import inbox as module
 from agent.core import event as e
-from agent.core.change import Effect, Internal, Overloaded, Rejected
+from agent.core.change import Decision, Effect, Internal, Overloaded, Rejected
 from agent.core.model import Evidence
 from agent.core.playbook import PLAYBOOK
 from agent.inbox import BATCH_MAX, QUEUE_MAX, REMEMBERED_MAX
+from agent.journal import store as store_module
 from agent.journal.database import StorageFailed, StorageFull
 from agent.journal.idempotency import Idempotency
 from agent.vault import Sealed
@@ -281,6 +283,39 @@ async def test_a_journal_that_cannot_be_read_stops_the_agent(house: OpenHouse) -
     assert isinstance(await outcome(house.inbox.submit(sale(902))), StorageFailed)
     reading = await house.call("GET", "/v1/transactions/t1")
     assert (reading.status, reading.code) == (503, "unavailable")
+
+
+@housed()
+async def test_nobody_waits_for_the_checkpoint_that_his_commit_makes_due(
+    house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "CHECKPOINT_PAGES", 1)
+    before = house.database.read_bytes()
+    await house.do(sale(1))
+    assert house.database.read_bytes() == before
+    await asyncio.sleep(0)
+    assert b"t1" in house.database.read_bytes().removeprefix(before)
+
+
+@housed()
+async def test_a_checkpoint_that_fails_stops_the_agent_and_takes_no_answer_back(
+    house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await many_closed(house)
+    house.store.checkpoint()
+    monkeypatch.setattr(store_module, "CHECKPOINT_PAGES", 1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (house.database.stat().st_size, limits[1]))
+    try:
+        answered = [house.inbox.submit(sale(number)) for number in range(900, 920)]
+        assert await asyncio.gather(*answered) == [Decision(transaction=f"t{number}") for number in range(900, 920)]
+        await asyncio.sleep(0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "SQLite reports" in str(house.broken[0])
+    assert isinstance(await outcome(house.inbox.submit(sale(999))), StorageFailed)
+    await house.restart()
+    assert house.on_disk("t919") == "intent"
 
 
 # ── memory ───────────────────────────────────────────────────────────────────────────────────────────────────────────
