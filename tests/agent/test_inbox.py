@@ -315,7 +315,7 @@ async def test_a_checkpoint_that_fails_stops_the_agent_and_takes_no_answer_back(
     assert "SQLite reports" in str(house.broken[0])
     assert isinstance(await outcome(house.inbox.submit(sale(999))), StorageFailed)
     await house.restart()
-    assert house.on_disk("t919") == "intent"
+    assert house.on_disk("t919") == "not_sent"  # it is there, and ended as a start ends what was never permitted
 
 
 # ── memory ───────────────────────────────────────────────────────────────────────────────────────────────────────────
