@@ -216,8 +216,10 @@ def test_T14_an_update_keeps_the_queue_and_begins_a_new_chapter_of_the_journal(m
     host.order(set={"0400": "drop-request"})
     key = lose(agent, host, "000419")
     agent.kill()
-    with contextlib.closing(sqlite3.connect(agent.database)) as database:  # as if an older program had written it
-        database.execute("UPDATE singles SET body = CAST(json_set(body, '$.version', '0.0.1') AS BLOB) WHERE id = 'agent'")
+    with contextlib.closing(sqlite3.connect(agent.database)) as database:  # as if an older program had written it, without sums
+        changed = "body = CAST(json_set(body, '$.version', '0.0.1') AS BLOB), crc = NULL"
+        database.execute(f"UPDATE singles SET {changed} WHERE id = 'agent'")
+        database.execute("UPDATE journal SET roll = NULL")
         database.commit()
     agent.start()
     host.order(clear=True)
