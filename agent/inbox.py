@@ -290,13 +290,13 @@ class Inbox:
 
     def _tidy(self) -> None:
         """What follows a flush and nobody waits for."""
-        if self._failed is None:
-            try:
-                self.store.tidy()
-            except StorageFailed as error:
-                self._stop(error)
-            else:
-                self._arm()
+        if self._failed is not None:
+            return
+        self._arm()
+        try:
+            self.store.tidy()
+        except StorageFailed as error:
+            self._stop(error)
 
     def _arm(self) -> None:
         if self._timer is not None:
