@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
+from agent.cli.progress import Progress
 from tests.sim.faults import NAMES, PAYAPP
 from tests.sim.report import Failure, describe, play
 
@@ -47,7 +48,14 @@ def main(arguments: list[str] | None = None) -> int:
         mode = "the real journal on a failing disk" if options.journal else "the core in memory"
         print(f"{options.seeds} {kind} from seed {first}, {mode}, {options.jobs} process(es)", flush=True)
     began_s = time.monotonic()
-    parts = list(_play_all(first, options))
+    progress = Progress("worlds")
+    parts: list[Part] = []
+    for part in _play_all(first, options):
+        parts.append(part)
+        progress(min(len(parts) * CHUNK, options.seeds), options.seeds)
+        for failure in part.failures:  # said at once: a long run may be ended by whoever has seen enough
+            print(f"seed {failure.seed} broke a promise: {failure.rule}", file=sys.stderr, flush=True)
+    progress.finish()
     took_s = time.monotonic() - began_s
     failures = sorted(failure for part in parts for failure in part.failures)
     for failure in failures[:DESCRIBED_MAX]:
