@@ -221,8 +221,8 @@ PLAYBOOK: dict[str, Row] = {
         "Earlier one first", "An earlier transaction is being settled; this one is next.",
     ),
     "N13": Row(
-        "结算中,请稍候", "本批次正在结算,结算完成、换批次后再重新收款。",
-        "Settling, wait", "The batch is being settled; take the payment again once the settlement is over.",
+        "结算中,请稍候", "本批次正在结算,这笔没有发出;请等结算完成。",
+        "Settling, wait", "The batch is being settled and this payment was not sent; wait until the settlement is over.",
     ),
     "N8": Row(
         "网络中断,请勿再扫码", "网络恢复后自动核实{amount}订单(尾号{last4}),请顾客不要再付;急离店由店长决定。",

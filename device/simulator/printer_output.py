@@ -26,7 +26,9 @@ class SlipFiles:
         told: dict[str, object] = {"event": "slip", "number": self._number, "cut": slip.cut, "text": text}
         if self._folder is not None:
             path = self._folder / f"{self._number:04d}.txt"
-            path.write_text(text, encoding="utf-8")
+            beside = path.with_suffix(".new")  # whoever watches the folder finds whole slips only
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(path)
             told["txt"] = str(path)
             if self._painter is not None:
                 picture = path.with_suffix(".png")
