@@ -80,6 +80,8 @@ class Checks:
             log.append((now, type_, key, fact.data.get("code")))
             if type_ in NOTED and key is not None:
                 self._fact(type_, key)
+            elif type_ == "settlement.settling":
+                self._asked_first(fact.data["batch"])
         for row in change.rows:
             if type(row) is Transaction:
                 self._transaction(machine, row)
@@ -117,6 +119,8 @@ class Checks:
         """A commit whose outcome was unknown turned out to be on disk."""
         for entry in entries:
             self.world.orders.found(entry)
+            if entry.type == "settlement.settling":
+                self._asked_first(entry.data["batch"])
             event = (entry.input or {}).get("event")
             if event is not None and event["type"] == "Opened":
                 self.newest = msgspec.convert(event, Opened)
@@ -248,12 +252,18 @@ class Checks:
         elif not (sent or turns or settling or (state.agent.policy.line_leased and self._in_flight(state))):
             raise Violation("4", f"{key} is told {decision.proceed} for no reason")
 
-    def settles(self, batch: str, decision: Decision, *, first: bool) -> None:
+    def _held_by(self, batch: str) -> list[Reversal]:
+        rows = self.world.machine.state.open_reversals.values()
+        return [row for row in rows if row.pending and row.batch == batch and not row.waiting_sign_in]
+
+    def _asked_first(self, batch: str) -> None:
+        """The app asks for its settlement, also when the answer is lost with the agent: from here on opportunities count."""
+        rows = self._held_by(batch)
+        self.owed = {row.id: row.opportunities + (row.sends_left == 0 and row.state != "sending") for row in rows}
+
+    def settles(self, batch: str, decision: Decision) -> None:
         """An 0500 goes only when each reversal that was pending had an opportunity since the app asked first, and by the rule."""
-        state = self.world.machine.state
-        rows = [row for row in state.open_reversals.values() if row.pending and row.batch == batch and not row.waiting_sign_in]
-        if first:
-            self.owed = {row.id: row.opportunities + (row.sends_left == 0 and row.state != "sending") for row in rows}
+        state, rows = self.world.machine.state, self._held_by(batch)
         rule, bypassed = state.agent.policy.settlement_while_pending, bool(state.incidents_by_age("gate_bypassed"))
         if decision.proceed == "refuse" and rule != "refuse":
             raise Violation("4", "a settlement is refused against the rule")

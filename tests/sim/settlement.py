@@ -67,6 +67,6 @@ class Settlement:
     def _may(self, answer: Decision) -> bool:
         """go, or its patience is over."""
         world = self.app.world
-        world.checks.settles(self.app.batch_no(), answer, first=self.asked == 0)
+        world.checks.settles(self.app.batch_no(), answer)
         self.asked += 1
         return answer.proceed == "go" or self.asked > ASKED_MAX or world.calm_at is not None
