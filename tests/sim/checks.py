@@ -269,9 +269,14 @@ class Checks:
             raise Violation("4", "a settlement is refused against the rule")
         if decision.proceed != "go" or rule == "pass" or bypassed:
             return
-        early = [row.id for row in rows if row.state == "sending" or row.opportunities < self.owed.get(row.id, 0)]
+        early = [row.id for row in rows if self._turn_is_owed(row)]
         if early or (rule == "refuse" and rows):
             raise Violation("4", f"the settlement may go ahead of {early or [row.id for row in rows]}")
+
+    def _turn_is_owed(self, row: Reversal) -> bool:
+        """A further opportunity that begins with the go itself, its back-off being over, is not one that was to be waited for."""
+        owed = self.owed.get(row.id, row.opportunities)
+        return row.opportunities < owed or (row.opportunities == owed and row.state == "sending")
 
     @staticmethod
     def _in_flight(state: State) -> list[str]:
