@@ -54,12 +54,14 @@ class Acquirer:
         if booked is not None or key[0] in self.closed:
             return "94"
         if decline is not None:
+            attempt.refused = True
             return decline
         if attempt.original is not None:
             sold = self.book.get(attempt.original.key)
             if sold is None or sold.reversed:
                 return "25"
         attempt.approved_fen = partial_fen or attempt.amount_fen
+        attempt.overtaken = attempt.refused
         self.book[key] = Entry(attempt, self.day)
         return "10" if partial_fen else "00"
 

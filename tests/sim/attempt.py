@@ -7,15 +7,16 @@ from tests.sim.kinds import KINDS, Kind, f61
 class Attempt:
     """`released`: the cashier gave the goods away. `unheard`: nobody will ever report the host's answer.
 
-    `approved_fen` is what the host approved, as far as it did. `repeats`: how often the same message went again.
+    `approved_fen` is what the host approved, as far as it did. `repeats`: how often the same message went again; `overtaken`: the
+    host booked one of them after it `refused` another.
 
     In the relay: `life` of the agent that has its connection, `hung_at` when that ended, `own`: the app reverses it itself.
     """
 
     __slots__ = (
         "amount_fen", "answer", "approved_fen", "asked_at", "basket", "contradicted", "eager", "go_at", "heard", "hung_at", "id",
-        "key", "kind", "life", "opened", "original", "own", "own_done", "released", "repeats", "replaces", "reported", "rules",
-        "shown", "stan", "tardy", "tries", "unheard",
+        "key", "kind", "life", "opened", "original", "overtaken", "own", "own_done", "refused", "released", "repeats", "replaces",
+        "reported", "rules", "shown", "stan", "tardy", "tries", "unheard",
     )
 
     def __init__(self, basket: int, kind: str, amount_fen: int, original: "Attempt | None", replaces: str | None) -> None:
@@ -34,7 +35,7 @@ class Attempt:
         self.tries = 0
         self.life: int | None = None
         self.hung_at: int | None = None
-        self.own = self.own_done = False
+        self.own = self.own_done = self.refused = self.overtaken = False
         self.approved_fen = amount_fen
         self.repeats = 0
 

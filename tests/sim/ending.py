@@ -115,8 +115,8 @@ def _ledger(world: "World", attempt: "Attempt", state: str) -> None:
         # A request that the host takes more than a minute late, and whose answer nobody hears, is beyond the protocol.
         allowed = net == 0 or (state == "no_original" and attempt.tardy and attempt.unheard)
         # Nothing of advice is undone: a wrong word of the app's about it is its word; and when the first send reaches the host
-        # minutes after the repeat was declined, the files show it and somebody is told.
-        told = attempt.contradicted or (attempt.tardy and attempt.id in world.checks.incidents)
+        # after the repeat was declined, by seconds or minutes, the files show it and somebody is told.
+        told = attempt.contradicted or (attempt.overtaken and attempt.id in world.checks.incidents)
         allowed = allowed or (told and attempt.rules.in_doubt == "repeat")
     if not allowed:
         raise Violation("9", f"{attempt.id} ({attempt.kind}) is {state} and the ledger says {net} fen")
