@@ -53,9 +53,7 @@ def _accepts(state: State, event: HostReply) -> bool:
 def _answered(state: State, row: Reversal, event: HostReply) -> None:
     policy, code = state.agent.policy, event.code
     _answer_seen(state)
-    if event.mac != "bad":
-        hostdate.heard(state, event.day, event.time)
-        row = hostdate.noted(state, row, event.day)
+    row = _dated(state, row, event)
     if _accepts(state, event):
         accepted(state, row, event.code)
     elif event.mac == "unchecked":
@@ -64,6 +62,15 @@ def _answered(state: State, row: Reversal, event: HostReply) -> None:
         key_refused(state, row, code, event.mac)
     else:
         judge(state, row, code, event.day)
+
+
+def _dated(state: State, row: Reversal, event: HostReply) -> Reversal:
+    """What the answer says of the host's day is remembered, before anything is made of it."""
+    if event.mac == "bad":
+        return row
+    hostdate.heard(state, event.day, event.time)
+    transaction = state.transactions[row.id]
+    return hostdate.noted(state, row, transaction.sent or transaction.opened, event.day, event.time)
 
 
 def judge(state: State, row: Reversal, code: str | None, day: str | None = None) -> None:
@@ -82,6 +89,7 @@ def judge(state: State, row: Reversal, code: str | None, day: str | None = None)
 def _app_answered(state: State, row: Reversal, event: HostReply) -> None:
     """The answer to the app's own 0400, which the app judges too; what it does not settle, the app sends again."""
     policy, code = state.agent.policy, event.code
+    row = _dated(state, row, event)
     if _accepts(state, event) and "accepted" in REVERSAL[row.state] and may_be_undone(state, row):
         accepted(state, row, code)
     elif not row.pending or event.mac == "bad":

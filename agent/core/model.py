@@ -148,7 +148,7 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `payapp` a send is a request to the app: `request` is the one that is open, `ask` what is asked for, `hand` why a person is
     needed, `began` when it was opened, `said_ms` when the app last said anything about it, `repeats` how often it spoke of
     it after its end, `unasked` that its kernel reversed by itself. `host_day` is the day (MMDD) that the host named first in
-    an answer to it.
+    an answer to it, or `earlier` when the request is older than that day.
     """
 
     id: str

@@ -151,12 +151,10 @@ class State:
             return False
         if today.startswith("h"):
             return True  # the host's own word then and now; no clock of ours has a part in it
-        if wall_ms is None or stamp.wall_ms is None:
-            return False
-        if stamp.boot != self.agent.boots:
-            return True
-        elapsed_ms = self.now.boottime_ms - stamp.mono_ms
-        return abs(wall_ms - stamp.wall_ms - elapsed_ms) <= MINUTE_MS
+        if wall_ms is None or stamp.wall_ms is None or self.wall_day() != today:
+            return False  # or the host's word and our clock differ on whether the day is over: then it is
+        stepped_ms = wall_ms - stamp.wall_ms - self.age_ms(stamp)
+        return stepped_ms >= -MINUTE_MS if stamp.boot != self.agent.boots else abs(stepped_ms) <= MINUTE_MS
 
     # ── changing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

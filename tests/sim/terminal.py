@@ -31,6 +31,7 @@ class Own(NamedTuple):
     tries: int = 1
     life: int = 0
     code: str = ""
+    said: tuple[str, str] | tuple[None, None] = (None, None)  # the host's day and time
 
 
 class Terminal(App):
@@ -196,20 +197,22 @@ class Terminal(App):
         self.world.mine(1_000 + int(self.world.chance() * 60_000), self._own, own._replace(tries=own.tries + 1))
 
     def _own_arrived(self, own: Own) -> None:
-        world, attempt = self.world, own.attempt
+        world, machine, attempt = self.world, self.world.machine, own.attempt
         code = world.host.reverse(attempt.reversal())
         world.log.append((world.now, "host reversed for the app", attempt.id, code))
         if not world.line.down and not (world.faults.loss and world.chance() < 0.3):
-            world.mine(20, self._own_answered, own._replace(code=code, tries=0))
+            said = machine.true_day() if world.host.says_day else (None, None)
+            world.mine(20, self._own_answered, own._replace(code=code, said=said, tries=0))
 
     def _own_answered(self, own: Own) -> None:
         """The 0410 at the relay; with the disk full it is not forwarded either."""
         machine, attempt = self.world.machine, own.attempt
         if not machine.up or machine.life != own.life:
             return
+        day, time = own.said
         event = HostReply(
             f3=attempt.rules.f3, f4=f"{attempt.amount_fen:012d}", f11=attempt.stan, f41=TERMINAL, f42=MERCHANT,
-            code=own.code, mac="good",
+            code=own.code, mac="good", day=day, time=time,
         )
         answer = machine.submit(event)
         if answer == "full" and own.tries < TRIES_MAX:

@@ -72,6 +72,16 @@ def test_every_answer_that_passes_by_says_the_hosts_business_day() -> None:
     assert world.states("b") == ("no_original", "no_original")
 
 
+def test_the_answer_to_the_apps_own_0400_says_it_too() -> None:
+    world = relayed(wall_ms=None)
+    world.open()
+    own_0400(world)
+    world.reply("96", mac="bad", day="0302", time="100130")
+    assert world.state.business_day() is None
+    world.reply("96", day="0302", time="100130")
+    assert (world.state.business_day(), world.reversal().host_day) == ("h0302", "0302")
+
+
 def test_the_day_of_an_answer_whose_mac_is_wrong_is_not_heard() -> None:
     world = relayed(wall_ms=None)
     world.open()

@@ -70,6 +70,64 @@ def test_a_sale_that_a_wrong_clock_dated_is_not_of_the_day_that_the_host_calls_a
     assert world.states() == ("unresolved", "refused")
 
 
+def test_the_hosts_word_and_the_clock_must_both_say_that_the_day_still_runs() -> None:
+    """A second of the day is left by the host's last word, which is rounded down or came late; by our clock it is over."""
+    world = World(wall_ms=MORNING_MS + 13 * HOUR - 100 * SECOND - 400)
+    world.doubt()
+    world.connect()
+    world.reply("96", day=DAY_SAID, time="225818")  # made a second before it came
+    world.lose_line()
+    world.at(100 * SECOND + 900)
+    world.connect()
+    world.reply("25")
+    assert world.states() == ("unresolved", "refused")
+
+
+def test_the_hosts_day_ends_with_the_second_that_it_named() -> None:
+    world = World(wall_ms=None)
+    world.doubt()
+    world.connect()
+    world.reply("96", day=DAY_SAID, time="225959")
+    assert world.state.business_day() == "h0302"
+    world.at(1)
+    world.do(e.DeadlinePassed())
+    assert world.state.business_day() is None, "up to a second was over already"
+
+
+def test_a_sale_that_a_fast_clock_dated_later_than_a_new_boot_makes_it_is_not_of_today() -> None:
+    """22:59, an hour fast: dated tomorrow. After the cut-over a new boot has the right time, by which the sale is yet to come."""
+    world = World(wall_ms=MORNING_MS + 13 * HOUR + 59 * MINUTE)
+    world.doubt()
+    world.at(5 * MINUTE)
+    assert world.wall_at_zero_ms is not None
+    world.wall_at_zero_ms -= HOUR
+    world.boot(new=True)
+    world.at(5 * MINUTE)
+    world.connect()
+    assert world.transaction().opened.day == world.state.business_day()
+    world.reply("25", day="0303", time="230900")
+    assert world.states() == ("unresolved", "refused")
+
+
+@pytest.mark.parametrize(("day", "time"), [("0303", "011000"), (None, None)])
+def test_a_request_older_than_the_hosts_day_is_of_an_earlier_one_after_every_boot(day: str | None, time: str | None) -> None:
+    """The same sale; five minutes later the host names its day and time. What our clocks say after that does not count."""
+    world = World(wall_ms=MORNING_MS + 13 * HOUR + 59 * MINUTE)
+    world.doubt()
+    world.at(5 * MINUTE)
+    world.connect()
+    for _ in range(3):
+        world.reply("98", day="0303", time="230400")
+    world.lose_line()
+    assert world.wall_at_zero_ms is not None
+    world.wall_at_zero_ms += HOUR
+    world.boot(new=True)
+    world.at(5 * MINUTE)
+    world.connect()
+    world.reply("25", day=day, time=time)
+    assert world.states() == ("unresolved", "refused")
+
+
 def test_a_terminal_without_a_clock_believes_the_host_once_it_has_heard_its_date() -> None:
     world = World(wall_ms=None)
     world.doubt()
