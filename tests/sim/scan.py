@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 # As they are, but for the longest asking: a world ends 45 minutes after its last fault.
-RULES = tuple(replace(rule, queries_max=20) for rule in DEFAULTS)
+QUERIES_MAX = 20
+RULES = tuple(replace(rule, queries_max=QUERIES_MAX) for rule in DEFAULTS)
 FINAL = frozenset({"paid", "declined", "not_sent", "closed", "refunded", "unresolved", "resolved"})
 OPEN = frozenset({"sent", "querying", "cancelling", "cancel_unknown"})
 ANSWER_MS = 60_000  # the app's own time-out
@@ -311,7 +312,7 @@ class Wallets:
             scan.asked = True
             scan.said = None
             scan.due_query = False
-            if scan.queries > 20 + 16 + 2 + self.world.machine.life:
+            if scan.queries > QUERIES_MAX + 16 + 2 + self.world.machine.life:
                 raise Violation("8", f"{scan.queries} queries of {scan.key}")
             return
         if scan.due_query:
@@ -362,13 +363,20 @@ class Wallets:
         account = self.model.find(scan.order_no)
         return 0 if account is None else account.net_debit_fen
 
+    def unseen(self, scan: Scan, row: Transaction) -> bool:
+        """Closed, said the wallet, and booked it later; every look from then to the last query was in vain: the files show it."""
+        account = self.model.find(scan.order_no)
+        booked = account is not None and account.stubborn and account.state == "paid"
+        asked = sum(entry[1:3] == ("query.asked", scan.key) for entry in self.world.log)  # also what a kill kept from leaving
+        return row.state == "closed" and booked and asked >= QUERIES_MAX and scan.said in {None, "unknown"}
+
     def _end(self, scan: Scan, row: Transaction) -> None:
         net, incidents = self.net(scan), self.world.checks.incidents
         if row.state not in FINAL or row.due_ms is not None:
             raise Violation("8", f"{scan.key} is still {row.state}")
         if row.state == "paid" and net != 100:
             raise Violation("9", f"{scan.key} is paid and the wallet's books say {net}")
-        if row.state in FINAL - {"paid", "unresolved", "resolved"} and net != 0:
+        if row.state in FINAL - {"paid", "unresolved", "resolved"} and net != 0 and not self.unseen(scan, row):
             raise Violation("9", f"{scan.key} is {row.state} and the wallet's books say {net}")
         if row.state in {"unresolved", "resolved"} and scan.key not in incidents:
             raise Violation("1", f"{scan.key} is {row.state} and nobody's")

@@ -148,6 +148,8 @@ class WalletDay:
         row, net = self._row(scan), self.world.wallets.net(scan)
         if row.account is None:
             day = day_of(row)
+            if row.state == "closed" and net != 0:
+                raise Violation("1", f"{scan.key} is closed, the files have it booked, and it is nobody's")
             if row.state == "unresolved" and day is not None and self.first < day <= self.first + 8:
                 raise Violation("8", f"{scan.key} is unresolved and no verdict ever came")
             return
