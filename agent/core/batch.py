@@ -60,16 +60,16 @@ def _forget_turns(state: State) -> None:
 
 def _answer(state: State, batch: str, terminal_id: str | None) -> Decision:
     """What the gate says. With the line down for too long it is go: it may be only the agent's own route that is broken."""
-    agent, policy, now_ms = state.agent, state.agent.policy, state.now.boottime_ms
+    policy, now_ms = state.agent.policy, state.now.boottime_ms
     proceed: Proceed = gate.settlement(state, terminal_id)
-    since_ms = agent.settlement_since_ms
+    since_ms = state.agent.settlement_since_ms
     if proceed == "wait" and since_ms is not None and state.line.up is False and now_ms - since_ms >= policy.bypass_after_ms:
         incidents.open_one(state, "gate_bypassed", None, "technician", "check_route")
         proceed = "go"
     if proceed != "go" and since_ms is None:
-        state.put(replace(agent, settlement_since_ms=now_ms))
+        state.put(replace(state.agent, settlement_since_ms=now_ms))
         state.tell("settlement.held", batch=batch, proceed=proceed)
     elif proceed == "go" and since_ms is not None:
-        state.put(replace(agent, settlement_since_ms=None))
+        state.put(replace(state.agent, settlement_since_ms=None))  # as it is now: the incident took a number from it
         state.tell("settlement.let_go", batch=batch)
     return Decision(proceed=proceed, retry_after_ms=None if proceed == "go" else policy.wait_retry_ms)

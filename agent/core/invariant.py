@@ -25,6 +25,7 @@ def check(state: State) -> None:
         holds = _HOLDS.get(type(row))
         if holds is not None:
             holds(state, row)
+            assert getattr(row, "number", 0) < state.agent.next_number, "a number that would be given once more"
     assert not touched or state.facts, "rows changed and nothing was told"
 
 

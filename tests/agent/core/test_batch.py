@@ -113,6 +113,19 @@ def test_with_the_line_down_for_too_long_it_may_go_with_an_incident() -> None:
     assert world.states() == ("in_doubt", "pending"), "nothing is cleared by it"
 
 
+def test_the_incident_of_a_settlement_that_was_let_go_keeps_its_number_to_itself() -> None:
+    """Two rows of one number are one row on disk: the later incident would have taken the place of the earlier one."""
+    world = World()
+    world.doubt()
+    world.do(e.HostUnreachable())
+    ask(world)
+    world.go_to(180_000)
+    assert ask(world) == "go"
+    world.do(e.NoiseReceived(what="unreadable"))
+    numbers = [row.number for row in world.state.incidents.values()]
+    assert len(set(numbers)) == len(numbers) == 3
+
+
 def test_T12_asking_and_settling_clear_no_record() -> None:
     world = exhausted()
     ask(world)
