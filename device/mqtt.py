@@ -116,7 +116,7 @@ class MqttClient:
         self._live: Client | None = None
         self._session: Session | None = None
         self._waiting: dict[int, Callable[[Outcome], None]] = {}  # by packet id, at most a window of them
-        self._inbox: deque[Inbound] = deque(maxlen=INBOX)  # the oldest gives way
+        self._inbox: deque[tuple[Inbound, Callable[[], object] | None]] = deque()  # at most INBOX of each QoS
         self._attempts = 0
 
     def start(self, listener: Listener, will: Callable[[int], Message] | None, topics: Sequence[str]) -> None:
@@ -210,10 +210,11 @@ class MqttClient:
         """From the line."""
         self._hand(self._on_answer, packet_id, code, text)
 
-    def arrived(self, message: Inbound) -> None:
-        """From the line."""
-        self._inbox.append(message)
-        self._hand(self._on_inbox)
+    def arrived(self, message: Inbound, taken: Callable[[], object] | None) -> None:
+        """From the line. What the broker would not send again (QoS 0) is let go when too much of anything waits."""
+        if taken is not None or len(self._inbox) < INBOX:
+            self._inbox.append((message, taken))
+            self._hand(self._on_inbox)
 
     def unsubscribed(self, text: str) -> None:
         """From the line."""
@@ -244,7 +245,10 @@ class MqttClient:
 
     def _on_inbox(self) -> None:
         while self._inbox:
-            self._listener.on_message(self._inbox.popleft())
+            message, taken = self._inbox.popleft()
+            self._listener.on_message(message)
+            if taken is not None:
+                taken()
 
     def _on_thread_ended(self) -> None:
         if self._session is not None:

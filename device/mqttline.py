@@ -4,10 +4,11 @@ paho's callbacks hand over and do nothing else: an exception in one of them woul
 `is_connected()` goes on saying yes.
 """
 
+import functools
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -19,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from device.broker import Broker
 
-INBOX: Final = 100  # messages of the broker's that wait for us
+INBOX: Final = 100  # messages of the broker's that it may have on the way to us, or that wait for us
 MAX_INBOUND_BYTES: Final = 64 * 1024
 CONNECT_TIMEOUT_S: Final = 2.0
 CONNACK_TIMEOUT_S: Final = 10.0
@@ -82,11 +83,15 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Owner(Protocol):
-    """What a line tells, from the network thread, in order. Must return at once and raise nothing."""
+    """What a line tells, from the network thread, in order. Must return at once and raise nothing.
+
+    `taken` acknowledges a message, from any thread: until then the broker keeps it, and sends at most INBOX more. None: it
+    was sent once and for all (QoS 0).
+    """
 
     def up(self, client: Client, session: Session) -> None: ...
     def answered(self, packet_id: int, code: int, text: str) -> None: ...
-    def arrived(self, message: Inbound) -> None: ...
+    def arrived(self, message: Inbound, taken: Callable[[], object] | None) -> None: ...
     def unsubscribed(self, text: str) -> None: ...
 
 
@@ -193,16 +198,21 @@ class Line:
             if reason.is_failure:
                 self._owner.unsubscribed(f"the broker refused {topic}: {reason} (0x{reason.value:02X})")
 
-    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+    def _on_message(self, client: Client, _data: Any, message: MQTTMessage) -> None:
+        taken = functools.partial(client.ack, message.mid, message.qos) if message.qos else None
         if len(message.payload) <= MAX_INBOUND_BYTES:
             reply_to = getattr(message.properties, "ResponseTopic", None)
             correlation = getattr(message.properties, "CorrelationData", None)
-            self._owner.arrived(Inbound(message.topic, bytes(message.payload), message.retain, reply_to, correlation))
+            self._owner.arrived(Inbound(message.topic, bytes(message.payload), message.retain, reply_to, correlation), taken)
+        elif taken is not None:
+            taken()
 
 
 def new_client(client_id: str, window: int, tls: ssl.SSLContext | None) -> Client:
     """A paho client that does not reconnect, write from our thread, or hold more than `window` messages."""
-    client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False)
+    client = Client(
+        CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False, manual_ack=True
+    )
     client.connect_timeout = CONNECT_TIMEOUT_S
     client.max_inflight_messages_set(window)
     if tls is not None:

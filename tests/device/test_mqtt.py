@@ -5,14 +5,17 @@ import contextlib
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from device.broker import BrokerAddressError, parse_broker
 from device.mqtt import Backoff, Ending, Inbound, Message, MqttClient, Outcome, Session
+from device.mqttline import INBOX
 from tests.support.broker import PROGRAM_VARIABLE, Mosquitto, MosquittoMissingError, find_mosquitto, free_port
 from tests.support.fakebroker import FakeBroker, Published, disconnect, packet
 
@@ -110,6 +113,29 @@ def test_many_messages_in_order_from_another_thread_than_the_one_that_writes(tmp
             assert {outcome.kind for outcome in ear.outcomes} == {"taken"}
 
     with Mosquitto(tmp_path) as broker:
+        asyncio.run(play(broker))
+
+
+def test_what_comes_while_the_loop_is_busy_waits_at_the_broker_and_none_of_it_is_lost(tmp_path: Path) -> None:
+    def publish_all(broker: Mosquitto) -> None:
+        other = Client(CallbackAPIVersion.VERSION2)
+        other.connect("127.0.0.1", broker.port)
+        other.loop_start()
+        for sent in [other.publish("a/b", b"%d" % number, qos=1) for number in range(5 * INBOX)]:
+            sent.wait_for_publish(30)
+        other.disconnect()
+        other.loop_stop()
+
+    async def play(broker: Mosquitto) -> None:
+        ear = Ear()
+        async with client(broker.url, ear, "a/b"):
+            await ear.until(lambda: ear.sessions)
+            publish_all(broker)  # nobody takes anything meanwhile
+            time.sleep(0.2)  # noqa: ASYNC251
+            await ear.until(lambda: len(ear.messages) == 5 * INBOX)
+            assert [int(payload) for _, payload in ear.messages] == list(range(5 * INBOX))
+
+    with Mosquitto(tmp_path, "max_queued_messages 0") as broker:
         asyncio.run(play(broker))
 
 
