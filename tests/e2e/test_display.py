@@ -130,7 +130,7 @@ def test_a_stopped_agent_leaves_the_merchants_name_behind(shop: Agent, pole: Pol
     shop.app.open("000706", 100, sent=False)
     pole.reads("请按提示操作", MINE)
     assert shop.stop() == 0
-    assert pole.lines() == NAME
+    pole.reads(*NAME)  # what was written is on its way still
 
 
 def test_a_display_that_takes_nothing_holds_up_neither_a_payment_nor_the_end_of_the_program(
