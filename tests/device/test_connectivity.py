@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from device.connectivity import CUTS_MAX, NetworkEar, Prober
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -409,7 +410,7 @@ def test_a_prober_that_is_stopped_in_the_moment_of_its_waking_ends() -> None:
             await asyncio.sleep(0)
         prober.want(False)
         running.cancel()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await asyncio.wait({running})
         assert running.cancelled()
 

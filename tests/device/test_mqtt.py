@@ -18,6 +18,7 @@ from device.mqtt import Backoff, Ending, Inbound, Message, MqttClient, Outcome, 
 from device.mqttline import INBOX
 from tests.support.broker import PROGRAM_VARIABLE, Mosquitto, MosquittoMissingError, find_mosquitto, free_port
 from tests.support.fakebroker import FakeBroker, Published, disconnect, packet
+from tests.support.waiting import PATIENCE_S
 
 
 class Ear:
@@ -52,7 +53,7 @@ class Ear:
         self._news.set()
 
     async def until(self, holds: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not holds():
                 self._news.clear()
                 await self._news.wait()

@@ -16,9 +16,9 @@ from tests.support.agent import Agent
 from tests.support.app import App
 from tests.support.host import Host
 from tests.support.terminal import transact
+from tests.support.waiting import PATIENCE_S
 
 ANY = "…"  # as a value: whatever comes; as a key: more fields than are shown
-PATIENCE_S = 15.0
 
 # Long waits, so that a slow machine plays the same story; "no original" is believed after 3 s instead of 60.
 STEADY = {"answer_timeout_ms": 65_000, "reply_timeout_ms": 20_000, "no_original_after_ms": 3_000}

@@ -154,8 +154,8 @@ def test_a_broker_that_forgets_all_loses_no_answer(
     broker.start()
     fleet = Fleet(tmp_path, broker.url)
     try:
-        until(lambda: stored(fleet) == [(answer["id"], "recover", "done")], seconds=60)
-        until(lambda: ("command.done" in {kind for _, kind in fleet.events()}), seconds=60)
+        until(lambda: stored(fleet) == [(answer["id"], "recover", "done")])
+        until(lambda: ("command.done" in {kind for _, kind in fleet.events()}))
     finally:
         fleet.kill()
 
@@ -262,7 +262,7 @@ def test_settlement_verdicts_reach_their_terminal_whole_and_any_number_of_times(
     first.write_text(head + "".join(lines) + f"{day},87654321,000001,000001,1.00,debit\n")
     second.write_text(head + f"{day + timedelta(days=1)},12345678,000001,000999,1.00,debit\n")
     try:
-        until(lambda: known(fleet), seconds=30)
+        until(lambda: known(fleet))
         done = desk.run("settle", str(first), "--database", str(fleet.database))
         assert done.returncode == 1, "a line of an unknown terminal is said, and the rest is sent"
         assert "terminal id 87654321: not known, 1 lines not sent" in done.stderr
@@ -297,16 +297,16 @@ def test_a_replay_brings_back_what_the_fleet_lost(
     agent = commanded(make_agent, host, broker, desk)
     try:
         refused_sale(agent, host)
-        until(lambda: fleet.events() == expected(agent), seconds=30)
+        until(lambda: fleet.events() == expected(agent))
         fleet.kill()
         for file in tmp_path.glob("fleet.db*"):
             file.unlink()
         fleet.start()
-        until(lambda: known(fleet), seconds=30)
+        until(lambda: known(fleet))
         assert len(fleet.events()) < 5, "the broker was told; without an order nothing comes again"
         answer = desk.run("replay", SN, "--from-seq", "1", "--wait", "--json")
         assert answer.returncode == 0, answer.stderr
-        until(lambda: [seq for seq, _ in fleet.events()] == published(agent), seconds=30)
+        until(lambda: [seq for seq, _ in fleet.events()] == published(agent))
     finally:
         fleet.kill()
 

@@ -81,7 +81,7 @@ def test_every_event_reaches_the_fleet_once_and_in_order_whatever_is_killed(
     agent.kill()
     agent.start()
     reversed_sale(agent, host, "000603")
-    until(lambda: fleet.events() == expected(agent), seconds=30)
+    until(lambda: fleet.events() == expected(agent))
     assert len(fleet.events()) == len(set(fleet.events()))
     assert PAN.encode() not in fleet.database.read_bytes()
 

@@ -17,6 +17,7 @@ from fleet.sqlite import SqliteStore
 from tests.support.broker import Mosquitto, free_port
 from tests.support.outbox import MemoryOutbox, StillClock
 from tests.support.process import Process
+from tests.support.waiting import PATIENCE_S
 
 
 def serve(broker: Mosquitto, database: Path, *more: str) -> Process:
@@ -42,7 +43,7 @@ async def terminal(url: str, outbox: MemoryOutbox, ack: str, sn: str = "T0000001
 
 
 async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not holds():  # noqa: ASYNC110 - it looks into another process's file
             await asyncio.sleep(0.01)
 

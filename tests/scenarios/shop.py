@@ -16,6 +16,7 @@ from tests.support.agent import Agent, toml
 from tests.support.broker import Mosquitto, free_port
 from tests.support.host import Host
 from tests.support.paper import Paper
+from tests.support.waiting import PATIENCE_S
 from tests.support.wallet import Wallet
 
 
@@ -31,7 +32,7 @@ class Listener:
         self._client.on_message = self._message
         self._client.connect("127.0.0.1", broker.port)
         self._client.loop_start()
-        assert self._ready.wait(10), "the broker takes no subscription"
+        assert self._ready.wait(PATIENCE_S), "the broker takes no subscription"
 
     def _connected(self, client: mqtt.Client, _data: object, _flags: object, _code: ReasonCode, _more: object) -> None:
         client.subscribe("rv1/+/+/ev", qos=1, properties=Properties(PacketTypes.SUBSCRIBE))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.app import App
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 MAC_KEY = "0123456789ABCDEFFEDCBA9876543210"
@@ -116,7 +117,7 @@ class Agent:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE_S)
 
     def cli(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the program against this agent's configuration."""

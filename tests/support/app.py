@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import PATIENCE_S
+
 PAN = "6222021234567890128"
 CHIP = "950500000000009F1E0831323334353637389F36020011"
 TERMINAL = "12345678"
@@ -95,7 +97,7 @@ def receipt(amount: str = "1.00") -> dict[str, Any]:
     return {"lines": lines, "qr": "https://receipt.example/261122000123"}
 
 
-def until(what: Any, seconds: float = 15.0, pause: float = 0.02) -> Any:
+def until(what: Any, seconds: float = PATIENCE_S, pause: float = 0.02) -> Any:
     """The first true value of `what()`; AssertionError when none comes in time."""
     end = time.monotonic() + seconds
     while True:

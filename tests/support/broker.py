@@ -10,8 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.waiting import PATIENCE_S
+
 PROGRAM_VARIABLE = "REVERSALD_MOSQUITTO"
-START_TIMEOUT_S = 10.0
 
 
 class MosquittoMissingError(Exception):
@@ -80,7 +81,7 @@ class Mosquitto:
             self._process = subprocess.Popen(
                 [find_mosquitto(), "-c", str(configuration)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while not self._listens():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
@@ -109,7 +110,7 @@ class Mosquitto:
             return
         self._process.send_signal(how)
         try:
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

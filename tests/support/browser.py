@@ -18,9 +18,9 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from device.simulator.paper_picture import find_font
 from tests.support.app import until
+from tests.support.waiting import PATIENCE_S
 
 CHROMIUM = "/usr/lib/chromium/chromium"
-PATIENCE_S = 30.0
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>{fonts}</dir><cachedir>{cache}</cachedir></fontconfig>

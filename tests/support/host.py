@@ -8,6 +8,7 @@ from typing import Any
 
 from device.simulator.control import ask
 from tests.support.agent import ROOT, program
+from tests.support.waiting import PATIENCE_S
 
 
 class Host:
@@ -54,4 +55,4 @@ class Host:
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)

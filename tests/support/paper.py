@@ -7,6 +7,7 @@ from typing import Any
 from tests.support.agent import ROOT, program
 from tests.support.app import until
 from tests.support.orders import give
+from tests.support.waiting import PATIENCE_S
 
 
 class Paper:
@@ -37,4 +38,4 @@ class Paper:
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.agent import ROOT, program
+from tests.support.waiting import PATIENCE_S
 
 
 class PayappProcess:
@@ -45,4 +46,4 @@ class PayappProcess:
     def stop(self) -> int:
         """End it; its exit code."""
         self.process.terminate()
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE_S)

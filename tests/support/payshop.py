@@ -18,8 +18,8 @@ from device.simulator.payapp.kernel import Kernel
 from device.simulator.payapp.server import PayappServer
 from device.simulator.payapp.till import TERMINAL_ID, Till
 from tests.support.agent import FAST, MAC_KEY, toml
+from tests.support.waiting import PATIENCE_S
 
-PATIENCE_S = 15.0
 MAC = SoftwareMac("unionpay-ecb", bytes.fromhex(MAC_KEY))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from tests.support.agent import ROOT, program
 from tests.support.app import until
 from tests.support.orders import give
+from tests.support.waiting import PATIENCE_S
 
 
 class PoleProcess:
@@ -35,7 +36,7 @@ class PoleProcess:
 
     def reads(self, upper: str, lower: str | None = None) -> None:
         """Wait until this is what a person reads."""
-        until(lambda: self.lines() == (upper, self.lines()[1] if lower is None else lower), 30)
+        until(lambda: self.lines() == (upper, self.lines()[1] if lower is None else lower))
 
     def story(self) -> list[tuple[str, str]]:
         """Every screen that was read so far, in order."""
@@ -45,4 +46,4 @@ class PoleProcess:
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)

@@ -28,11 +28,11 @@ from device.simulator.acquirer_model import AcquirerModel
 from tests.support.agent import MAC_KEY
 from tests.support.house import OpenHouse, open_house, told_in
 from tests.support.terminal import fields
+from tests.support.waiting import PATIENCE_S
 
 CODEC = Codec()
 MAC = SoftwareMac("unionpay-ecb", bytes.fromhex(MAC_KEY))
 HOLD_MS = 20_000  # longer than any test takes, unless the holding is what it is about
-PATIENCE_S = 20.0
 
 
 def request(mti: str, said: Mapping[int, str], *, mac: bool = True) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0  # of every test with what it waits for: a machine may stand still for long, and only a defect waits in vain
 
 
 async def until(holds: Callable[[], object]) -> None:

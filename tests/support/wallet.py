@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.agent import ROOT, program
+from tests.support.waiting import PATIENCE_S
 
 KEY = "00" * 32
 
@@ -59,10 +60,10 @@ class Wallet:
 
     def _call(self, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(self.url + path, data), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, data), timeout=PATIENCE_S) as answer:
             return json.load(answer)
 
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)

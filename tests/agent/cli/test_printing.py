@@ -17,6 +17,7 @@ from tests.support.agent import ROOT, Agent, program
 from tests.support.app import until
 from tests.support.story import LOST, Story, recovered
 from tests.support.technician import Said, run, say
+from tests.support.waiting import PATIENCE_S
 
 
 class Printer:
@@ -57,7 +58,7 @@ class Printer:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
         self._reader.join(10)
         assert self.process.stdout is not None
         self.process.stdout.close()

@@ -8,7 +8,7 @@ import pytest
 
 from agent.hooks import pull
 from tests.support.house import OpenHouse, housed
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 CARD = {"token": "tok-1", "last4": "0128"}
 
@@ -19,7 +19,7 @@ async def heard(house: OpenHouse, count: int, last: str | None = None) -> list[t
     found: list[tuple[str | None, Any]] = []
     async with house.client() as app, app.get("/v1/events?requests=true", headers=headers) as stream:
         event: dict[str, str] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             async for line in stream.content:
                 name, _, value = line.decode().rstrip("\n").partition(": ")
                 if name:
