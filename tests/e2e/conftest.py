@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.agent import Agent
+from tests.support.agent import PATIENT, Agent
 from tests.support.broker import Mosquitto
 from tests.support.host import Host
 from tests.support.lender import Lender
@@ -61,6 +61,12 @@ def make_agent(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
 def agent(make_agent: Callable[..., Agent], host: Host) -> Agent:
     """A real agent on the real acquirer."""
     return make_agent(host.port).start()
+
+
+@pytest.fixture
+def patient(make_agent: Callable[..., Agent], host: Host) -> Agent:
+    """The same, and no reversal goes again only because the machine is slow."""
+    return make_agent(host.port, recovery=PATIENT).start()
 
 
 @pytest.fixture

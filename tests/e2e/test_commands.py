@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from agent.envelope import Response, decode, encode
 from tests.e2e.test_kill_everywhere import killer
 from tests.e2e.test_telemetry import Fleet, expected
-from tests.support.agent import Agent
+from tests.support.agent import PATIENT, Agent
 from tests.support.app import PAN, until
 from tests.support.broker import Mosquitto
 from tests.support.commands import FLEET, OTHER, SN, Desk, signed
@@ -42,7 +42,8 @@ def agent(make_agent: Make, host: Host, broker: Mosquitto, desk: Desk) -> Agent:
 
 def commanded(make_agent: Make, host: Host, broker: Mosquitto, desk: Desk, **more: dict[str, Any]) -> Agent:
     """An agent that takes commands, started."""
-    return make_agent(host.port, mqtt={"url": broker.url, "command_keys_file": str(desk.public)}, **more).start()
+    mqtt = {"url": broker.url, "command_keys_file": str(desk.public)}
+    return make_agent(host.port, mqtt=mqtt, recovery=PATIENT, **more).start()
 
 
 class Hand:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.agent import Agent
+from tests.support.agent import PATIENT, Agent
 from tests.support.app import until
 from tests.support.host import Host
 from tests.support.terminal import transact
@@ -41,10 +41,10 @@ def incidents(agent: Agent) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("code", ["51", "05", "91", "0A", "Z9"])
-def test_T1_an_answer_other_than_00_does_not_delete_the_record(code: str, agent: Agent, host: Host) -> None:
+def test_T1_an_answer_other_than_00_does_not_delete_the_record(code: str, patient: Agent, host: Host) -> None:
     host.order(scenario={"0400": [code]})
-    key = lose(agent, host, "000401")
-    until(lambda: agent.app.state(key) == "reversed")
+    key = lose(patient, host, "000401")
+    until(lambda: patient.app.state(key) == "reversed")
     assert len(host.requests("0400")) == 2
     assert host.net_debit_fen("000401") == 0
 
@@ -129,18 +129,21 @@ def test_T8_half_a_write_after_a_crash_costs_nothing_that_was_told(agent: Agent,
     assert agent.cli("verify").returncode == 0
 
 
-@pytest.mark.parametrize("fault", ["cross", "stray"])
-def test_T7_a_reply_for_another_transaction_settles_nothing(fault: str, agent: Agent, host: Host) -> None:
+@pytest.mark.parametrize(("fault", "timers", "sends"), [("cross", {"reply_timeout_ms": 2_000}, 2), ("stray", PATIENT, 1)])
+def test_T7_a_reply_for_another_transaction_settles_nothing(
+    fault: str, timers: dict[str, int], sends: int, make_agent: Make, host: Host
+) -> None:
+    agent = make_agent(host.port, recovery=timers).start()
     host.order(scenario={"0400": [fault]})
     key = lose(agent, host, "000407")
     until(lambda: agent.app.state(key) == "reversed")
     assert "crossed_reply" in incidents(agent)
-    assert len(host.requests("0400")) == (2 if fault == "cross" else 1)
+    assert len(host.requests("0400")) == sends
     assert host.net_debit_fen("000407") == 0
 
 
 def test_T9_a_host_that_always_says_25_is_asked_once_more_and_then_believed(make_agent: Make, host: Host) -> None:
-    agent = make_agent(host.port, recovery={"no_original_after_ms": 1_000}).start()
+    agent = make_agent(host.port, recovery=PATIENT | {"no_original_after_ms": 1_000}).start()
     _, sale = agent.app.open("000409")
     assert agent.app.result(sale["id"], "no_answer")[1]["state"] == "in_doubt"
     until(lambda: agent.app.state(sale["id"]) == "no_original")

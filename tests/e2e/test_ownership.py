@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_defects import detail, incidents, lose
-from tests.support.agent import Agent
+from tests.support.agent import PATIENT, Agent
 from tests.support.app import until
 from tests.support.host import Host
 from tests.support.lender import Lender
@@ -40,8 +40,7 @@ def test_without_a_mac_service_nothing_is_sent_and_nothing_used_up(pin_pad: Agen
 @pytest.fixture
 def leasing(make_agent: Make, host: Host, lender: Lender) -> Agent:
     """An agent that sends only on the app's line."""
-    timers = {"reply_timeout_ms": 3_000}
-    return make_agent(host.port, acquirer={"line": "lease"}, payapp={"url": lender.url}, recovery=timers).start()
+    return make_agent(host.port, acquirer={"line": "lease"}, payapp={"url": lender.url}, recovery=PATIENT).start()
 
 
 def test_the_line_is_taken_for_the_send_and_given_back_after_it_and_at_a_stop(leasing: Agent, host: Host, lender: Lender) -> None:
@@ -94,7 +93,7 @@ def test_a_host_that_takes_messages_and_keeps_silent_is_left_for_the_other(make_
     try:
         key = lose(agent, host, "000822")
         until(lambda: agent.app.state(key) == "reversed")
-        assert len(silent.requests("0400")) == 2
+        assert len(silent.requests("0400")) >= 2
         assert host.net_debit_fen("000822") == 0
     finally:
         silent.stop()

@@ -25,6 +25,7 @@ FAST = {
     "backoff_max_ms": 2_000,
     "no_original_after_ms": 0,
 }
+PATIENT = {"reply_timeout_ms": 20_000, "answer_timeout_ms": 60_000}  # for tests that count what is sent: none of it for slowness
 
 
 def program() -> list[str]:
