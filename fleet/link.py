@@ -5,6 +5,7 @@ not acknowledged comes again. The thread only moves messages; all thinking happe
 """
 
 import random
+import signal
 import ssl
 import threading
 import time
@@ -133,6 +134,8 @@ class Link:
     # In the thread.
 
     def _work(self) -> None:
+        # The kernel may give a signal to any thread. Taken here, it would not wake the main thread, which runs the handler.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         try:
             self._keep_connected()
         except BaseException as error:

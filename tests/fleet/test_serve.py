@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import os
+import re
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -85,6 +88,21 @@ def test_events_are_kept_once_in_order_and_acknowledged(tmp_path: Path) -> None:
 
     with Mosquitto(tmp_path / "mq") as broker:
         asyncio.run(play(broker, tmp_path / "fleet.db"))
+
+
+def test_a_signal_ends_it_whichever_thread_the_kernel_would_have_chosen(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "mq") as broker, serve(broker, tmp_path / "fleet.db") as process:
+        process.wait_for("connected")
+        threads = [path.name for path in Path(f"/proc/{process.pid}/task").iterdir()]
+        assert len(threads) == 2
+        for thread in set(threads) - {str(process.pid)}:  # a handler only runs in the main thread, which would sleep on
+            status = Path(f"/proc/{process.pid}/task/{thread}/status").read_text()
+            blocked = int(re.search(r"SigBlk:\t(\w+)", status)[1], 16)  # type: ignore[index]
+            assert all(blocked >> number - 1 & 1 for number in (signal.SIGTERM, signal.SIGINT))
+        os.kill(process.pid, signal.SIGSTOP)
+        os.kill(process.pid, signal.SIGTERM)
+        os.kill(process.pid, signal.SIGCONT)
+        assert process.wait() == 0
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
