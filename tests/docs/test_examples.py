@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT, Block, blocks, page, steps
 from tests.support.agent import Agent
 from tests.support.app import App
 from tests.support.host import Host
-from tests.support.terminal import transact
+from tests.support.terminal import ANSWER_MS, LOST_MS, transact
 from tests.support.waiting import PATIENCE_S
 
 ANY = "…"  # as a value: whatever comes; as a key: more fields than are shown
@@ -133,7 +133,7 @@ class Story:
     def _comment(self, text: str) -> bool:
         if match := re.fullmatch(r"the host: books (\d{6})(, the answer is lost)?", text):
             self._host.order(set={"0200": "drop-reply" if match[2] else "ok"})
-            assert transact(self._host.port, match[1], AMOUNTS_FEN[match[1]], timeout_ms=400 if match[2] else 10_000) == (
+            assert transact(self._host.port, match[1], AMOUNTS_FEN[match[1]], timeout_ms=LOST_MS if match[2] else ANSWER_MS) == (
                 None if match[2] else "00"
             )
         elif match := re.fullmatch(r"from here on \{id\} is the transaction (\d{6})", text):

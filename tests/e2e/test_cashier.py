@@ -254,7 +254,7 @@ def test_a_link_works_once_and_the_tab_keeps_its_way_in(place: Till) -> None:
     used = place.link()
     screen.open("about:blank")
     screen.open(used)
-    screen.shows("none")
+    screen.shows("none", word="等待下一笔")
     screen.run("sessionStorage.clear()")
     screen.open("about:blank")
     screen.open(used)

@@ -14,7 +14,7 @@ from tests.support.broker import free_port
 from tests.support.forwarder import Forwarder
 from tests.support.host import Host
 from tests.support.lender import Lender
-from tests.support.terminal import UNIONPAY, transact
+from tests.support.terminal import LOST_MS, UNIONPAY, transact
 from tests.support.wire import Wire
 
 Make = Callable[..., Agent]
@@ -134,7 +134,7 @@ def test_void_completion_and_completion_void_reversals_across_new_year(
     original = {"batch": "000001", "stan": of, "date": "1231"}
     status, opened = agent.app.open("000009", amount_fen, kind=kind, original=original)
     assert (status, opened["proceed"]) == (201, "go"), opened
-    assert UNIONPAY.transact(host.port, kind, "000009", amount_fen, of, date="1231") is None
+    assert UNIONPAY.transact(host.port, kind, "000009", amount_fen, of, date="1231", timeout_ms=LOST_MS) is None
     assert host.ledger()["000009"]["date"] == "0101"
     agent.app.result(opened["id"], "no_answer")
     until(lambda: agent.app.state(opened["id"]) == "reversed")
@@ -158,7 +158,7 @@ def test_crossed_or_doubled_0410(fault: str, agent: Agent, host: Host) -> None:
     first = lose(agent, host, "000961", 100)
     until(lambda: detail(agent, first)["reversal"]["state"] == "exhausted")
     second = until(lambda: agent.app.open("000962", 250)[1].get("proceed") == "go" and agent.key_of("000962"))
-    assert transact(host.port, "000962", 250) is None
+    assert transact(host.port, "000962", 250, timeout_ms=LOST_MS) is None
     agent.app.result(second, "no_answer")
     host.order(clear=True, scenario={"0400": [fault, fault]})
     until(lambda: {agent.app.state(first), agent.app.state(second)} == {"reversed"})
@@ -170,7 +170,7 @@ def test_a_host_that_answers_25_and_then_processes_the_late_0200(make_agent: Mak
     port = free_port()
     agent = make_agent(host.port, recovery={"mode": "relay"}, relay={"listen": f"127.0.0.1:{port}"}).start()
     host.order(scenario={"0200": ["late:2500"]})
-    assert transact(port, "000963", 100, timeout_ms=200) is None
+    assert transact(port, "000963", 100, timeout_ms=LOST_MS) is None
     key = agent.key_of("000963")
     until(lambda: agent.app.state(key) == "no_original")
     assert "000963" not in host.ledger()

@@ -23,7 +23,7 @@ from tests.support.app import PAN, until
 from tests.support.broker import Mosquitto
 from tests.support.commands import FLEET, OTHER, SN, Desk, signed
 from tests.support.host import Host
-from tests.support.terminal import transact
+from tests.support.terminal import LOST_MS, transact
 
 Make = Callable[..., Agent]
 
@@ -41,9 +41,11 @@ def agent(make_agent: Make, host: Host, broker: Mosquitto, desk: Desk) -> Agent:
 
 
 def commanded(make_agent: Make, host: Host, broker: Mosquitto, desk: Desk, **more: dict[str, Any]) -> Agent:
-    """An agent that takes commands, started."""
+    """An agent that takes commands, started, and known to the broker: what is sent before that is for nobody."""
     mqtt = {"url": broker.url, "command_keys_file": str(desk.public)}
-    return make_agent(host.port, mqtt=mqtt, recovery=PATIENT, **more).start()
+    agent = make_agent(host.port, mqtt=mqtt, recovery=PATIENT, **more).start()
+    until(lambda: f"Sending SUBACK to {SN}" in broker.log())
+    return agent
 
 
 class Hand:
@@ -78,7 +80,7 @@ def refused_sale(agent: Agent, host: Host, stan: str = "000701") -> str:
     """A sale whose reversal the host refused: only an order sends it again."""
     host.order(set={"0200": "drop-reply", "0400": "30"})
     _, opened = agent.app.open(stan)
-    transact(host.port, stan, 100)
+    transact(host.port, stan, 100, timeout_ms=LOST_MS)
     agent.app.result(opened["id"], "no_answer")
     until(lambda: agent.app.state(opened["id"]) == "unresolved")
     host.order(set={"0400": "00"})
@@ -250,7 +252,7 @@ def test_settlement_verdicts_reach_their_terminal_whole_and_any_number_of_times(
 ) -> None:
     host.order(set={"0200": "drop-reply", "0400": "30"})
     _, opened = agent.app.open("000741")
-    transact(host.port, "000741", 100)
+    transact(host.port, "000741", 100, timeout_ms=LOST_MS)
     agent.app.result(opened["id"], "no_answer")
     until(lambda: agent.app.state(opened["id"]) == "unresolved")
     agent.app.call("POST", f"/v1/transactions/{opened['id']}/disposition", {"replaced_by": "cash", "goods": "released"})

@@ -13,7 +13,7 @@ import pytest
 from tests.support.agent import PATIENT, Agent
 from tests.support.app import until
 from tests.support.host import Host
-from tests.support.terminal import transact
+from tests.support.terminal import LOST_MS, transact
 
 Make = Callable[..., Agent]
 
@@ -23,7 +23,7 @@ def lose(agent: Agent, host: Host, stan: str, amount_fen: int = 100) -> str:
     host.order(set={"0200": "drop-reply"})
     status, sale = agent.app.open(stan, amount_fen)
     assert (status, sale["proceed"]) == (201, "go"), sale
-    assert transact(host.port, stan, amount_fen) is None
+    assert transact(host.port, stan, amount_fen, timeout_ms=LOST_MS) is None
     status, answer = agent.app.result(sale["id"], "no_answer")
     assert (status, answer["state"]) == (200, "in_doubt")
     return str(sale["id"])
@@ -92,7 +92,7 @@ def test_T5_a_new_doubt_takes_nothing_from_the_earlier_one(agent: Agent, host: H
     first = lose(agent, host, "000432")
     until(lambda: detail(agent, first)["reversal"]["state"] == "exhausted")
     second = until(lambda: agent.app.open("000433")[1].get("proceed") == "go" and agent.key_of("000433"))
-    assert transact(host.port, "000433", 100) is None
+    assert transact(host.port, "000433", 100, timeout_ms=LOST_MS) is None
     agent.app.result(second, "no_answer")
     agent.kill()
     agent.start()
@@ -168,7 +168,7 @@ def test_T10_a_new_sale_waits_until_the_pending_reversal_had_its_turn(agent: Age
 def test_T10_a_new_sale_is_refused_while_the_line_is_proved_down(agent: Agent, host: Host) -> None:
     host.order(set={"0200": "drop-reply"})
     _, sale = agent.app.open("000412")
-    assert transact(host.port, "000412", 100) is None
+    assert transact(host.port, "000412", 100, timeout_ms=LOST_MS) is None
     host.order(refuse=True, cut=True)
     agent.app.result(sale["id"], "no_answer")
     _, second = agent.app.open("000413", sent=False)
@@ -248,10 +248,10 @@ def test_T15_a_reversal_that_failed_blocks_no_later_sale(make_agent: Make, host:
 
 
 def test_T16_no_original_while_the_late_request_is_still_on_its_way_is_not_believed(make_agent: Make, host: Host) -> None:
-    agent = make_agent(host.port, recovery={"no_original_after_ms": 1_500}).start()
-    host.order(set={"0200": "late:700"})
+    agent = make_agent(host.port, recovery={"no_original_after_ms": 3_000}).start()
+    host.order(set={"0200": "late:2000"})
     _, sale = agent.app.open("000418")
-    assert transact(host.port, "000418", 100) is None
+    assert transact(host.port, "000418", 100, timeout_ms=LOST_MS) is None
     agent.app.result(sale["id"], "no_answer")
     until(lambda: host.requests("0400"))
     assert agent.app.state(sale["id"]) in {"in_doubt", "reversing"}

@@ -10,7 +10,7 @@ from tests.support.app import PAN, until
 from tests.support.host import Host
 from tests.support.listener import Listener
 from tests.support.pole import PoleProcess
-from tests.support.terminal import transact
+from tests.support.terminal import LOST_MS, transact
 
 NAME = ("     测试便利店", "      欢迎光临")
 MINE = "1.00元         *0128"
@@ -54,7 +54,7 @@ def test_a_doubt_is_on_the_display_until_its_reversal_is_accepted_also_over_powe
     _, sale = shop.app.open("000701", 100)
     both_say(pole, listener, "处理中,请稍候")
     host.order(set={"0200": "drop-reply"})
-    assert transact(host.port, "000701", 100) is None
+    assert transact(host.port, "000701", 100, timeout_ms=LOST_MS) is None
     host.order(refuse=True, cut=True)
     shop.app.result(sale["id"], "no_answer")
     both_say(pole, listener, "待冲正,请勿重复付款")

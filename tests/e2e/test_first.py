@@ -7,7 +7,7 @@ from agent import exits
 from tests.support.agent import Agent
 from tests.support.app import PAN, until
 from tests.support.host import Host
-from tests.support.terminal import transact
+from tests.support.terminal import LOST_MS, transact
 
 
 def test_a_lost_sale_is_reversed_by_itself_after_kill_and_restart_offline(agent: Agent, host: Host) -> None:
@@ -15,7 +15,7 @@ def test_a_lost_sale_is_reversed_by_itself_after_kill_and_restart_offline(agent:
     status, sale = app.open("000123", 100)
     assert (status, sale["proceed"]) == (201, "go")
     host.order(set={"0200": "drop-reply"})
-    assert transact(host.port, "000123", 100) is None
+    assert transact(host.port, "000123", 100, timeout_ms=LOST_MS) is None
     host.order(refuse=True, cut=True)
     status, answer = app.result(sale["id"], "no_answer")
     assert (status, answer["state"], answer["advice"]["code"]) == (200, "in_doubt", "P3")
@@ -62,7 +62,7 @@ def doubt_and_die(agent: Agent, host: Host, stan: str) -> str:
     """The answer to a sale is lost, the line goes, and the agent is killed; the sale's id."""
     host.order(set={"0200": "drop-reply"})
     _, sale = agent.app.open(stan, 100)
-    assert transact(host.port, stan, 100) is None
+    assert transact(host.port, stan, 100, timeout_ms=LOST_MS) is None
     host.order(refuse=True, cut=True)
     assert agent.app.result(sale["id"], "no_answer")[1]["state"] == "in_doubt"
     agent.kill()

@@ -8,7 +8,7 @@ import pytest
 from tests.support.agent import Agent
 from tests.support.app import until
 from tests.support.host import Host
-from tests.support.terminal import transact
+from tests.support.terminal import LOST_MS, transact
 
 FINAL = {"approved", "reversed", "not_sent"}
 
@@ -63,7 +63,7 @@ def test_a_reversal_survives_a_kill_around_each_of_its_commits(
     _, sale = insist(agent, lambda: agent.app.open("000301", 100, key="sale-301"))
     key = str(sale["id"])
     if sale["proceed"] == "go":
-        assert transact(host.port, "000301", 100) is None
+        assert transact(host.port, "000301", 100, timeout_ms=LOST_MS) is None
         status, answer = insist(agent, lambda: agent.app.result(key, "no_answer"))
         assert (status, answer["state"]) in {(200, "in_doubt"), (200, "reversing"), (200, "reversed")}
 

@@ -13,7 +13,7 @@ from tests.support.agent import Agent
 from tests.support.app import until
 from tests.support.broker import free_port
 from tests.support.host import Host
-from tests.support.terminal import INSTALMENT, UNIONPAY
+from tests.support.terminal import INSTALMENT, LOST_MS, UNIONPAY
 from tests.support.wire import Wire
 
 Make = Callable[..., Agent]
@@ -79,7 +79,7 @@ def test_a_doubt_is_reversed_and_the_books_are_as_before(kind: str, make_agent: 
     was, amount_fen = books(host), chain[-1][1]
     host.order(scenario={UNIONPAY.kind(kind).mti: ["drop-reply"]})
     key = opened(agent, chain, of, date)
-    assert UNIONPAY.transact(host.port, kind, STAN, amount_fen, of, date=date) is None
+    assert UNIONPAY.transact(host.port, kind, STAN, amount_fen, of, date=date, timeout_ms=LOST_MS) is None
     assert books(host) != was | {STAN: (0, 0)}, "the host booked it"
     agent.app.result(key, "no_answer")
     until(lambda: agent.app.state(key) == "reversed")
@@ -135,7 +135,7 @@ def test_an_advice_without_an_answer_is_repeated_as_it_is_and_never_reversed(kin
     key, amount_fen = opened(agent, chain, of, date), chain[-1][1]
     host.order(scenario={"0220": ["drop-reply", "drop-reply"]})
     for _ in range(2):
-        assert UNIONPAY.transact(host.port, kind, STAN, amount_fen, of, date=date) is None
+        assert UNIONPAY.transact(host.port, kind, STAN, amount_fen, of, date=date, timeout_ms=LOST_MS) is None
         assert agent.app.result(key, "no_answer")[1]["state"] == "in_doubt"
         assert incidents(agent)["in_doubt"]["next_action"] == "repeat_the_same"
         assert agent.app.call("POST", f"/v1/transactions/{key}/sent")[1]["proceed"] == "go"
@@ -180,7 +180,7 @@ def test_a_kind_that_is_only_watched_is_reported_and_never_reversed(agent: Agent
     host.order(scenario={"0200": ["drop-reply"]})
     status, answer = agent.app.open(STAN, 900, kind="instalment")
     assert (status, answer["proceed"]) == (201, "go")
-    assert UNIONPAY.transact(host.port, "instalment", STAN, 900) is None
+    assert UNIONPAY.transact(host.port, "instalment", STAN, 900, timeout_ms=LOST_MS) is None
     assert agent.app.result(answer["id"], "no_answer")[1]["state"] == "unresolved"
     assert detail(agent, answer["id"])["advice"]["code"] == "P5k"
     assert incidents(agent)["in_doubt"]["next_action"] == "compare_settlement"
@@ -209,7 +209,7 @@ def test_through_the_relay_a_doubt_is_reversed_and_the_books_are_as_before(
     of, date = before(host, port, chain)
     was = books(host)
     host.order(scenario={UNIONPAY.kind(kind).mti: ["drop-reply"]})
-    assert UNIONPAY.transact(port, kind, STAN, chain[-1][1], of, date=date) is None
+    assert UNIONPAY.transact(port, kind, STAN, chain[-1][1], of, date=date, timeout_ms=LOST_MS) is None
     until(lambda: agent.app.state(agent.key_of(STAN)) == "reversed")
     assert books(host) == was | {STAN: (0, 0)}
     assert agent.cli("verify").returncode == 0
@@ -224,7 +224,7 @@ def test_through_the_relay_the_same_advice_passes_until_it_is_answered(
     of, date = before(host, port, chain)
     host.order(scenario={"0220": ["drop-reply"], "0221": ["close"]})
     said, amount_fen = UNIONPAY.fields(kind, STAN, chain[-1][1], of, date=date), chain[-1][1]
-    assert [UNIONPAY.ask(port, mti, said) for mti in ("0220", "0221")] == [None, None]
+    assert [UNIONPAY.ask(port, mti, said, LOST_MS) for mti in ("0220", "0221")] == [None, None]
     agent.kill()
     agent.start()
     for mti in ("0221", "0220"):  # the second comes though it was answered: the terminal did not save the answer
@@ -242,7 +242,7 @@ def test_through_the_relay_what_nobody_lists_passes_and_is_reported_when_its_ans
 ) -> None:
     agent, port = relayed
     host.order(scenario={"0200": ["drop-reply"]})
-    assert UNIONPAY.transact(port, INSTALMENT.name, STAN, 900) is None
+    assert UNIONPAY.transact(port, INSTALMENT.name, STAN, 900, timeout_ms=LOST_MS) is None
     until(lambda: agent.app.state(agent.key_of(STAN)) == "unresolved")
     reply = UNIONPAY.transact(port, INSTALMENT.name, "000010", 900, timeout_ms=10_000)
     assert reply is not None
@@ -263,7 +263,7 @@ def test_through_the_relay_a_balance_inquiry_leaves_no_trace(relayed: tuple[Agen
 def test_through_the_relay_a_settlement_closes_the_batch_and_clears_no_record(relayed: tuple[Agent, int], host: Host) -> None:
     agent, port = relayed
     host.order(scenario={"0100": ["drop-reply"]}, set={"0400": "drop-request"})
-    assert UNIONPAY.transact(port, "preauth", STAN, 500) is None
+    assert UNIONPAY.transact(port, "preauth", STAN, 500, timeout_ms=LOST_MS) is None
     until(lambda: detail(agent, agent.key_of(STAN))["reversal"]["state"] == "exhausted")
     said = {11: "000020", 41: "12345678", 42: "898310148160001", 48: "0" * 62, 49: "156", 60: "00000001201"}
     reply = UNIONPAY.ask(port, "0500", said, 15_000)

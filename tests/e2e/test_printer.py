@@ -10,7 +10,7 @@ from tests.support.agent import Agent
 from tests.support.app import until
 from tests.support.host import Host
 from tests.support.paper import Paper
-from tests.support.terminal import transact
+from tests.support.terminal import LOST_MS, transact
 
 MARK = "重打印凭证/DUPLICATED"
 HELD = {"WAITING", "UNPRINTED"}  # as the printer's state was known before the job, or was found by it
@@ -127,7 +127,7 @@ def test_the_reversal_notice_prints_and_a_fault_note_when_it_was_refused(shop: A
     for stan, code, title in (("000507", "00", "冲正通知"), ("000508", "30", "故障单")):
         host.order(set={"0200": "drop-reply"}, scenario={"0400": [code]})
         _, sale = shop.app.open(stan)
-        assert transact(host.port, stan, 100) is None
+        assert transact(host.port, stan, 100, timeout_ms=LOST_MS) is None
         shop.app.result(sale["id"], "no_answer")
         until(lambda sale=sale: jobs(shop, sale["id"]) == ["CONFIRMED"])
         until(lambda title=title: title in paper.text())

@@ -14,7 +14,7 @@ from tests.support.app import until
 from tests.support.broker import free_port
 from tests.support.forwarder import Forwarder
 from tests.support.host import Host
-from tests.support.terminal import kernel
+from tests.support.terminal import LOST_MS, kernel
 
 ASCII = kernel("ascii-1987")
 Make = Callable[..., Agent]
@@ -37,7 +37,7 @@ def lose(agent: Agent, host: Host, stan: str, amount_fen: int = 100) -> str:
     host.order(scenario={"0200": ["drop-reply"]})
     status, sale = agent.app.open(stan, amount_fen)
     assert (status, sale["proceed"]) == (201, "go"), sale
-    assert ASCII.transact(host.port, "sale", stan, amount_fen) is None
+    assert ASCII.transact(host.port, "sale", stan, amount_fen, timeout_ms=LOST_MS) is None
     assert agent.app.result(sale["id"], "no_answer")[1]["state"] == "in_doubt"
     return str(sale["id"])
 
@@ -108,7 +108,7 @@ def test_a_void_names_its_original_and_its_reversal_lets_the_sale_stand(direct: 
     ascii_host.order(scenario={"0200": ["drop-reply"]})
     original = {"batch": "000001", "stan": "000106"}
     _, void = direct.app.open("000107", kind="void", original=original)
-    assert ASCII.transact(ascii_host.port, "void", "000107", 100, "000106") is None
+    assert ASCII.transact(ascii_host.port, "void", "000107", 100, "000106", timeout_ms=LOST_MS) is None
     direct.app.result(void["id"], "no_answer")
     until(lambda: direct.app.state(void["id"]) == "reversed")
     assert (ascii_host.net_debit_fen("000106"), ascii_host.net_debit_fen("000107")) == (100, 0)
@@ -142,7 +142,7 @@ def relayed(make_agent: Make, ascii_host: Host) -> tuple[Agent, int]:
 def test_through_the_relay_a_lost_answer_is_reversed_ahead_of_the_next_sale(relayed: tuple[Agent, int], ascii_host: Host) -> None:
     agent, port = relayed
     ascii_host.order(scenario={"0200": ["drop-reply"]}, set={"0420": "delay:300"})
-    assert ASCII.transact(port, "sale", "000201", 100) is None
+    assert ASCII.transact(port, "sale", "000201", 100, timeout_ms=LOST_MS) is None
     reply = ASCII.transact(port, "sale", "000202", 250, timeout_ms=10_000)
     assert reply is not None
     assert (reply.mti, reply.fields[39]) == ("0210", "00")
@@ -155,7 +155,7 @@ def test_through_the_relay_a_lost_answer_is_reversed_ahead_of_the_next_sale(rela
 def test_the_apps_own_0420_beside_the_agents_is_an_incident_and_one_credit(relayed: tuple[Agent, int], ascii_host: Host) -> None:
     agent, port = relayed
     ascii_host.order(scenario={"0200": ["drop-reply"]}, set={"0420": "drop-request"})
-    assert ASCII.transact(port, "sale", "000203", 100) is None
+    assert ASCII.transact(port, "sale", "000203", 100, timeout_ms=LOST_MS) is None
     until(lambda: ascii_host.requests("0420"))
     ascii_host.order(clear=True)
     said = ASCII.fields("sale", "000203", 100) | {39: "68"}
@@ -170,7 +170,7 @@ def test_the_apps_own_0420_beside_the_agents_is_an_incident_and_one_credit(relay
 def test_a_sign_in_that_passes_brings_what_waited_for_keys_on_its_way(relayed: tuple[Agent, int], ascii_host: Host) -> None:
     agent, port = relayed
     ascii_host.order(scenario={"0200": ["drop-reply"], "0420": ["63"]})
-    assert ASCII.transact(port, "sale", "000204", 100) is None
+    assert ASCII.transact(port, "sale", "000204", 100, timeout_ms=LOST_MS) is None
     until(lambda: "sign_in_needed" in incidents(agent))
     reply = ASCII.ask(port, "0800", {3: "920000", 11: "000001", 41: "12345678", 42: "898310148160001"}, 10_000)
     assert reply is not None
@@ -185,7 +185,7 @@ def test_a_completion_is_an_advice_here_and_passes_until_it_is_answered(relayed:
     assert reply is not None
     until(lambda: agent.app.state(agent.key_of("000205")) == "approved")
     ascii_host.order(scenario={"0220": ["drop-reply"]})
-    assert ASCII.transact(port, "completion", "000206", 480, "000205") is None
+    assert ASCII.transact(port, "completion", "000206", 480, "000205", timeout_ms=LOST_MS) is None
     until(lambda: agent.app.state(agent.key_of("000206")) == "in_doubt")
     reply = ASCII.transact(port, "completion", "000206", 480, "000205", timeout_ms=10_000)
     assert reply is not None

@@ -12,7 +12,7 @@ from tests.support.agent import Agent
 from tests.support.app import until
 from tests.support.broker import free_port
 from tests.support.host import Host
-from tests.support.terminal import transact
+from tests.support.terminal import LOST_MS, transact
 
 Make = Callable[..., Agent]
 FINAL = {"approved", "reversed", "no_original", "not_sent", "unresolved"}
@@ -32,7 +32,7 @@ def test_a_lost_answer_is_reversed_ahead_of_the_next_sale_which_is_held_meanwhil
     agent, port = relayed
     agent.start()
     host.order(set={"0200": "drop-reply", "0400": "delay:300"})
-    assert transact(port, "000401", 100) is None
+    assert transact(port, "000401", 100, timeout_ms=LOST_MS) is None
     host.order(set={"0200": "ok"})
     assert transact(port, "000402", 250, timeout_ms=10_000) == "00"
     lines = [json.loads(line) for line in host.log.read_text().splitlines() if line.startswith("{")]
@@ -50,7 +50,7 @@ def test_a_sale_that_is_held_too_long_is_not_sent_and_may_be_repeated(make_agent
         host.port, recovery={"mode": "relay", "hold_ms": 150, "reply_timeout_ms": 900}, relay={"listen": f"127.0.0.1:{port}"}
     ).start()
     host.order(scenario={"0200": ["drop-reply"], "0400": ["drop-reply"]})
-    assert transact(port, "000411", 100) is None
+    assert transact(port, "000411", 100, timeout_ms=LOST_MS) is None
     assert transact(port, "000412", 100, timeout_ms=10_000) is None
     assert agent.app.state(agent.key_of("000412")) == "not_sent"
     assert [row["stan"] for row in host.requests("0200")] == ["000411"]
@@ -67,7 +67,7 @@ def test_towards_the_host_the_relay_and_the_reversals_of_its_own_go_by_tls(
     tls = {"tls_enabled": True, "tls_ca": str(files.ca), "tls_cert": str(files.cert), "tls_key": str(files.key)}
     agent = make_agent(host.port, recovery={"mode": "relay"}, relay={"listen": f"127.0.0.1:{port}"}, acquirer=tls).start()
     host.order(scenario={"0200": ["drop-reply"]})
-    assert transact(port, "000421", 100) is None
+    assert transact(port, "000421", 100, timeout_ms=LOST_MS) is None
     until(lambda: agent.app.state(agent.key_of("000421")) == "reversed")
     assert transact(port, "000422", 100, timeout_ms=10_000) == "00"
     assert (host.net_debit_fen("000421"), host.net_debit_fen("000422")) == (0, 100)
@@ -108,7 +108,7 @@ def test_a_reversal_survives_a_kill_around_each_of_its_commits(
     agent, port = relayed
     agent.start([sys.executable, "-m", "tests.support.killer", when, str(number)])
     host.order(set={"0200": "drop-reply"})
-    assert transact(port, "000431", 100) is None
+    assert transact(port, "000431", 100, timeout_ms=LOST_MS) is None
     agent.dead()
     agent.start()
     until(lambda: agent.app.state(agent.key_of("000431")) == "reversed")

@@ -12,7 +12,7 @@ from agent import exits
 from tests.support.agent import Agent
 from tests.support.app import until
 from tests.support.host import Host
-from tests.support.terminal import transact
+from tests.support.terminal import LOST_MS, transact
 
 LAYOUT = """\
 kind = "fixed"
@@ -35,7 +35,7 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
     host.order(set={"0200": "drop-reply", "0400": "30"})
     made = Agent(tmp_path, host.port).start()
     _, opened = made.app.open("000123", 100)
-    transact(host.port, "000123", 100)
+    transact(host.port, "000123", 100, timeout_ms=LOST_MS)
     made.app.call("POST", f"/v1/transactions/{opened['id']}/result", {"outcome": "no_answer"})
     until(lambda: made.app.get(f"/v1/transactions/{opened['id']}")["state"] == "unresolved")
     made.app.call("POST", f"/v1/transactions/{opened['id']}/disposition", {"replaced_by": "cash", "goods": "released"})

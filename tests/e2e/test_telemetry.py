@@ -14,7 +14,7 @@ from tests.support.agent import ROOT, Agent
 from tests.support.app import PAN, until
 from tests.support.broker import Mosquitto
 from tests.support.host import Host
-from tests.support.terminal import transact
+from tests.support.terminal import LOST_MS, transact
 
 
 class Fleet:
@@ -63,7 +63,7 @@ def reversed_sale(agent: Agent, host: Host, stan: str) -> None:
     """One sale whose answer is lost, up to its reversal."""
     host.order(set={"0200": "drop-reply"})
     _, sale = agent.app.open(stan)
-    assert transact(host.port, stan, 100) is None
+    assert transact(host.port, stan, 100, timeout_ms=LOST_MS) is None
     agent.app.result(sale["id"], "no_answer")
     until(lambda: agent.app.state(sale["id"]) == "reversed")
 

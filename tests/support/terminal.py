@@ -18,6 +18,8 @@ from tests.support.app import CHIP, MERCHANT, PAN, TERMINAL
 BATCH = "000001"
 BALANCE = Kind(name="balance", f3="310000", type="01")
 INSTALMENT = Kind(name="instalment", f3="000000", type="54")
+ANSWER_MS = 15_000  # for an answer that comes, however slow the machine is
+LOST_MS = 700  # for one that does not come: long enough for the request to reach the host
 
 
 class Kernel(msgspec.Struct, frozen=True):
@@ -49,7 +51,7 @@ class Kernel(msgspec.Struct, frozen=True):
         """A whole frame, signed."""
         return self.codec.pack(mti, said, self.mac.sign)
 
-    def ask(self, port: int, mti: str, said: dict[int, str], timeout_ms: int = 400) -> Message | None:
+    def ask(self, port: int, mti: str, said: dict[int, str], timeout_ms: int = ANSWER_MS) -> Message | None:
         """Send it on a connection of its own; None when no answer came."""
 
         async def run() -> Message | None:
@@ -66,7 +68,7 @@ class Kernel(msgspec.Struct, frozen=True):
         return asyncio.run(run())
 
     def transact(
-        self, port: int, name: str, stan: str, amount_fen: int, of: str = "", *, date: str = "", timeout_ms: int = 400
+        self, port: int, name: str, stan: str, amount_fen: int, of: str = "", *, date: str = "", timeout_ms: int = ANSWER_MS
     ) -> Message | None:
         """A transaction of this kind; None when no answer came."""
         return self.ask(port, self.kind(name).mti, self.fields(name, stan, amount_fen, of, date=date), timeout_ms)
@@ -86,7 +88,7 @@ def fields(stan: str, amount_fen: int, *, void_of: str | None = None, batch: str
     return UNIONPAY.fields("sale" if void_of is None else "void", stan, amount_fen, void_of or "", batch=batch)
 
 
-def transact(port: int, stan: str, amount_fen: int, *, void_of: str | None = None, timeout_ms: int = 400) -> str | None:
+def transact(port: int, stan: str, amount_fen: int, *, void_of: str | None = None, timeout_ms: int = ANSWER_MS) -> str | None:
     """Send a 0200 to a UnionPay host; the response code, or None when no answer came."""
     name = "sale" if void_of is None else "void"
     reply = UNIONPAY.transact(port, name, stan, amount_fen, void_of or "", timeout_ms=timeout_ms)

@@ -11,7 +11,7 @@ from tests.support.app import App, until
 from tests.support.broker import free_port
 from tests.support.browser import Browser, browser
 from tests.support.host import Host
-from tests.support.terminal import transact
+from tests.support.terminal import LOST_MS, transact
 
 TOKEN = "a-token-that-never-goes-into-a-browser"
 MERCHANT_NAME = "测试便利店"
@@ -57,7 +57,7 @@ class Till:
         """A sale that the host booked, whose answer was lost together with the line; its id."""
         key = self.sale(stan, amount_fen)
         self.host.order(set={"0200": "drop-reply"})
-        transact(self.host.port, stan, amount_fen)
+        transact(self.host.port, stan, amount_fen, timeout_ms=LOST_MS)
         self.line(up=False)
         self.app.result(key, "no_answer")
         return key
@@ -70,7 +70,7 @@ class Till:
         """A sale that the host booked and will not reverse; its id."""
         self.host.order(set={"0200": "drop-reply", "0400": "30"})
         key = self.sale(stan, amount_fen)
-        transact(self.host.port, stan, amount_fen)
+        transact(self.host.port, stan, amount_fen, timeout_ms=LOST_MS)
         self.app.result(key, "no_answer")
         until(lambda: self.app.state(key) == "unresolved")
         return key
