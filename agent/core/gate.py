@@ -93,8 +93,7 @@ def line_is_up(state: State) -> None:
 
 def line_is_ours(state: State) -> bool:
     """On a leased line a reversal in flight and a new transaction would be two at a time."""
-    in_flight = any(row.state == "sending" for row in state.open_reversals.values())
-    return state.agent.policy.line_leased and in_flight
+    return state.agent.policy.line_leased and any(row.state == "sending" for row in state.open_reversals.values())
 
 
 def _another_is_sent(state: State, transaction: Transaction) -> bool:

@@ -20,7 +20,7 @@ _NO_SECRETS = frozenset({"approved", "declined", "declined_uncertain", "not_sent
 
 def check(state: State) -> None:
     """Assert the invariants of every touched row against the rows around it."""
-    touched = state.touched()
+    touched = state.touched
     for row in touched:
         holds = _HOLDS.get(type(row))
         if holds is not None:
@@ -51,7 +51,7 @@ def _transaction(state: State, row: Transaction) -> None:
     if row.state == "reversed":
         assert reversal is not None and reversal.state == "accepted", "reversed without an accepted 0400"  # noqa: PT018
     if row.state in _HAS_INCIDENT:
-        assert any(incident.open for incident in state.incidents_of(row.id)), f"{row.state} without an open incident"
+        assert state.open_incidents_of(row.id), f"{row.state} without an open incident"
     if row.state in _NO_SECRETS:
         assert row.vault is None, f"{row.state} keeps secrets"
     if row.refund is not None:

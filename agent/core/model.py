@@ -290,8 +290,10 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Terminals upload stored advice (0220) before their 0500, and repeat what had no answer. A new refund is not stored: a
         person begins it at the counter.
         """
+        if self.batch_state != "settling" or self.batch != row.batch:
+            return False
         stored = self.policy.kind(row.kind).in_doubt == "repeat" and family(row.kind) != "refund"
-        return self.batch_state == "settling" and self.batch == row.batch and not (stored or row.repeats)
+        return not (stored or row.repeats)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

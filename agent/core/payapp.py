@@ -20,9 +20,7 @@ UNSENT = frozenset({"pending", "exhausted"})
 
 
 def run(state: State) -> None:
-    """At the end of every step: ask for the oldest reversal that is due, unless the app is in a transaction."""
-    if state.agent.policy.mode != "payapp" or not state.agent.boot_id:
-        return
+    """At the end of every step in this mode: ask for the oldest reversal that is due, unless the app is in a transaction."""
     _close_prompts(state)
     pending = [row for row in state.open_reversals.values() if row.state in PENDING]
     if not pending or any(row.state == "sending" for row in pending):

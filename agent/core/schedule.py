@@ -50,18 +50,25 @@ def line_deadline(state: State) -> None:
 
 
 def run(state: State) -> None:
-    """At the end of every step: send what is due, and want the line as long as there is a reason."""
-    if state.agent.policy.mode == "payapp" or not state.agent.boot_id:
-        return
+    """At the end of every step with a line of our own: send what is due, and want the line as long as there is a reason."""
     line = state.line
     if not state.open_reversals and line.wanted == "none" and line.echo == "none":
         return
-    pending = [row for row in state.open_reversals.values() if row.state in PENDING and not _yielded(row)]
+    pending = sending = False
+    ready: list[Reversal] = []
+    now_ms = state.now.boottime_ms
+    for row in state.open_reversals.values():
+        if row.state not in PENDING or _yielded(row):
+            continue
+        pending = True
+        if row.state == "sending":
+            sending = True
+        elif row.due_ms is not None and row.due_ms <= now_ms:
+            ready.append(row)
     if not pending and line.wanted == "none" and line.echo == "none":
         return
     wanted: str = "now"
-    if not any(row.state == "sending" for row in pending):
-        ready = [row for row in pending if row.due_ms is not None and row.due_ms <= state.now.boottime_ms]
+    if not sending:
         if _lent_away(state):
             wanted = "watch" if pending else "none"
         elif ready:

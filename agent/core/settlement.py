@@ -67,7 +67,7 @@ def imported(state: State, event: SettlementImported) -> Decision:
             state.put(replace(row, account=Account(amounts_fen=families.amounts(row))))
     _note(state, event)
     cases = _judge_all(state, event)
-    if state.changed:
+    if state.touched:
         state.tell(
             "settlement.imported", statement=event.statement, days=[day_text(day) for day in event.days],
             lines=len(event.lines) + event.agreed, agreed=event.agreed, matched=count, unmatched=len(unmatched),
@@ -188,8 +188,8 @@ def close_even(state: State, row: Transaction) -> None:
 
 def run(state: State) -> None:
     """At the end of every step: what waited for an answer is done, and on a new day people are reminded."""
-    if state.changed:  # what is looked for comes about only by a change of rows
-        for touched in state.touched():
+    if state.touched:  # what is looked for comes about only by a change of rows
+        for touched in list(state.touched):
             if type(touched) is Transaction and touched.order is not None and touched.account is not None:
                 _heard(state, touched)
         if state.open_reversals:

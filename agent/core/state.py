@@ -4,7 +4,7 @@ All open rows are here, and closed ones as long as they are remembered (`forget_
 family gets it by `absorb`, loaded from disk by the caller.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -71,6 +71,7 @@ class State:
         self._undo: list[tuple[tuple[type, str], Row | None]] = []
         self._touched: dict[tuple[type, str], Row] = {}
         self.facts: list[Fact] = []
+        self.touched: Collection[Row] = self._touched.values()  # what this step has written, each row in its last form
         self.effects: list[Effect] = []
         self.wiped: list[str] = []
         self.now = Now("", 0, None, "none")
@@ -99,6 +100,11 @@ class State:
         return [self.incidents[key] for kind, key in self.family.get(transaction, ()) if kind is Incident]
 
     def reversals_by_age(self) -> list[Reversal]:
+    def open_incidents_of(self, transaction: str) -> list[Incident]:
+        """The open ones among them."""
+        opened = self.open_incidents
+        return [opened[key] for kind, key in self.family.get(transaction, ()) if kind is Incident and key in opened]
+
         """Open reversals, oldest first: the same order after a restart as before it, so that a replay tells the same."""
         return sorted(self.open_reversals.values(), key=_number)
 
@@ -108,7 +114,11 @@ class State:
 
     def incidents_by_age(self, code: str) -> list[Incident]:
         """Open incidents of this code, oldest first."""
-        return sorted((row for row in self.open_incidents.values() if row.code == code), key=_number)
+        return sorted([row for row in self.open_incidents.values() if row.code == code], key=_number)
+
+    def jobs_by_age(self) -> list[Job]:
+        """Jobs that may still print, oldest first."""
+        return sorted(self.open_jobs.values(), key=_number)
 
     def stamp(self) -> Stamp:
         """Now, as it is kept in rows."""
@@ -182,22 +192,13 @@ class State:
         """Ask for something to happen after the commit."""
         self.effects.append(effect)
 
-    def touched(self) -> list[Row]:
-        """The rows this step has written, each in its last form."""
-        return list(self._touched.values())
-
-    @property
-    def changed(self) -> bool:
-        """True when this step has written a row."""
-        return bool(self._touched)
-
     def mark(self) -> int:
         """A place in the undo log to roll back to."""
         return len(self._undo)
 
     def take(self, decision: Decision, next_deadline_ms: int | None) -> Change:
         """End the step: hand out what it made. The undo log stays until `settle`."""
-        change = Change(self.touched(), self.facts, self.effects, self.wiped, decision, next_deadline_ms)
+        change = Change(list(self.touched), self.facts, self.effects, self.wiped, decision, next_deadline_ms)
         self._clear_step()
         return change
 
@@ -250,7 +251,7 @@ class State:
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _clear_step(self) -> None:
-        self._touched = {}
+        self._touched.clear()
         self.facts = []
         self.effects = []
         self.wiped = []

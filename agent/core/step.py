@@ -48,8 +48,8 @@ def step(state: State, event: e.Event, now: Now) -> Change:
     handler = _HANDLERS[type(event)]
     decision = handler(state, event) or NOTHING
     settlement.run(state)
-    schedule.run(state)
-    payapp.run(state)
+    if state.agent.boot_id:  # before the first start nothing is sent
+        (payapp if state.agent.policy.mode == "payapp" else schedule).run(state)
     receipt.run(state)
     invariant.check(state)
     return state.take(decision, next_deadline_ms(state))
@@ -95,7 +95,7 @@ def _booted(state: State, event: e.Booted) -> None:
     for row in state.reversals_by_age():
         reversal.restarted(state, row, new_boot=new_boot)
     reversal.new_rules(state)
-    for job in sorted(state.open_jobs.values(), key=lambda job: job.number):
+    for job in state.jobs_by_age():
         receipt.restarted(state, job, new_boot=new_boot)
 
 
@@ -131,7 +131,7 @@ def _deadline_passed(state: State, _event: e.DeadlinePassed) -> None:
                 payapp.unanswered(state, row)
             else:
                 answers.deadline(state, row)
-    for job in sorted(state.open_jobs.values(), key=lambda job: job.number):
+    for job in state.jobs_by_age():
         if job.due_ms is not None and job.due_ms <= now_ms:
             receipt.deadline(state, job)
     if state.line.due_ms is not None and state.line.due_ms <= now_ms:
