@@ -21,3 +21,8 @@ class Stamp(msgspec.Struct, frozen=True, array_like=True):
     mono_ms: int
     wall_ms: int | None
     day: str | None
+
+
+def whole_day(day: str | None) -> int | None:
+    """A business day as a number; the host's word alone (`h` and MMDD) names no year, so it is none."""
+    return None if day is None or day.startswith("h") else int(day)

@@ -81,11 +81,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def kind(self, name: str) -> Kind:
         """The rules of this kind; those of a kind that is only watched when the profile does not list it."""
-        return next((kind for kind in self.kinds if kind.name == name), _WATCHED)
+        for kind in self.kinds:
+            if kind.name == name:
+                return kind
+        return _WATCHED
 
     def wallet(self, name: str | None) -> WalletRule | None:
         """The rule of this wallet, or None where it is not configured."""
-        return next((rule for rule in self.wallets if rule.name == name), None)
+        for rule in self.wallets:
+            if rule.name == name:
+                return rule
+        return None
 
 
 _WATCHED = Kind()

@@ -14,7 +14,7 @@ from agent.core.matching import Families, Match
 from agent.core.model import Owner, Transaction
 from agent.core.settlementevent import RefundReported, SettlementImported
 from agent.core.state import State, find
-from agent.core.verdict import OWN_INCIDENT, case, covered, day_of, last_day, net_fen, other_terminal, verdict, whole_day
+from agent.core.verdict import OWN_INCIDENT, case, covered, day_of, last_day, net_fen, other_terminal, verdict
 
 LINES_MAX = 16  # of one transaction; more is not a settlement but a defect of the file
 DAYS_MAX = 400
@@ -34,7 +34,8 @@ ASSIGNED: dict[str, tuple[Owner, str]] = {
 
 def imported(state: State, event: SettlementImported) -> Decision:
     """Take one file as one unit: its lines to their transactions, then a fresh judgement of everything that waits."""
-    families = Families(state.transactions, event.families, event.terminal_id)
+    about = event.families if event.lines or event.absent else ()  # an empty file is about nothing
+    families = Families(state.transactions, about, event.terminal_id)
     unmatched: list[Unmatched] = []
     count = new = 0
     for line in event.lines:
@@ -89,11 +90,11 @@ def _agreed(state: State, row: Transaction, line: Settled) -> tuple[BookedLine, 
 
 def _note(state: State, event: SettlementImported) -> None:
     """Which settlement dates are covered now, and by which files."""
-    before, other = state.ledger, other_terminal(state, event.terminal_id)
-    statements = before.statements if event.statement in before.statements else (*before.statements, event.statement)
-    before = replace(before, statements=statements[-STATEMENTS_MAX:])
-    after = _covering(before, event) if other is None else _elsewhere(before, event, other)
-    if after != state.ledger:
+    ledger, other = state.ledger, other_terminal(state, event.terminal_id)
+    after = _covering(ledger, event) if other is None else _elsewhere(ledger, event, other)
+    if event.statement not in after.statements:
+        after = replace(after, statements=(*after.statements, event.statement)[-STATEMENTS_MAX:])
+    if after != ledger:
         state.put(after)
 
 
@@ -102,6 +103,8 @@ def _covering(before: Ledger, event: SettlementImported) -> Ledger:
     wallets: dict[str, tuple[int, ...]] = {
         name: _joined(before.covered(name), event.days) for name in event.covers if name != "card"
     }
+    if not wallets:
+        return replace(before, days=days)
     return replace(before, days=days, wallet_days=dict(sorted((before.wallet_days | wallets).items())))
 
 
@@ -114,7 +117,7 @@ def _elsewhere(before: Ledger, event: SettlementImported, other: str) -> Ledger:
 
 
 def _joined(known: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(sorted({*known, *new})[-DAYS_MAX:])
+    return known if set(new).issubset(known) else tuple(sorted({*known, *new})[-DAYS_MAX:])
 
 
 def _judge_all(state: State, event: SettlementImported) -> dict[str, int]:
@@ -197,7 +200,7 @@ def run(state: State) -> None:
     for row in state.open_transactions.values():
         # Seldom: what day it is, and what the calendar says of it, is asked only then.
         if row.state in OWN_INCIDENT or row.account is not None or row.refund is not None:
-            today = whole_day(state.business_day())
+            today = state.whole_day()
             if today is not None and today != state.ledger.reminded:
                 _remind(state, today)
             return

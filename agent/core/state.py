@@ -14,6 +14,7 @@ from agent.core.accounts import Ledger
 from agent.core.change import Change, Decision, Effect, Fact, Rejected
 from agent.core.commandbook import CommandBook
 from agent.core.model import Agent, Display, Incident, Job, Line, Now, Printer, Reversal, Row, Stamp, Streaks, Transaction
+from agent.core.moment import whole_day
 
 if TYPE_CHECKING:
     from agent.core.playbook import Row as Words
@@ -70,8 +71,8 @@ class State:
         )
         self._undo: list[tuple[tuple[type, str], Row | None]] = []
         self._touched: dict[tuple[type, str], Row] = {}
-        self.facts: list[Fact] = []
         self.touched: Collection[Row] = self._touched.values()  # what this step has written, each row in its last form
+        self.facts: list[Fact] = []
         self.effects: list[Effect] = []
         self.wiped: list[str] = []
         self.now = Now("", 0, None, "none")
@@ -99,12 +100,12 @@ class State:
         """Every remembered incident of a transaction, oldest first."""
         return [self.incidents[key] for kind, key in self.family.get(transaction, ()) if kind is Incident]
 
-    def reversals_by_age(self) -> list[Reversal]:
     def open_incidents_of(self, transaction: str) -> list[Incident]:
         """The open ones among them."""
         opened = self.open_incidents
         return [opened[key] for kind, key in self.family.get(transaction, ()) if kind is Incident and key in opened]
 
+    def reversals_by_age(self) -> list[Reversal]:
         """Open reversals, oldest first: the same order after a restart as before it, so that a replay tells the same."""
         return sorted(self.open_reversals.values(), key=_number)
 
@@ -146,13 +147,21 @@ class State:
             return agent.host_day
         return self.wall_day()
 
+    def whole_day(self) -> int | None:
+        """The business day as a number, None where it is not known or names no year."""
+        return self._wall_days() if self.agent.host_day is None else whole_day(self.business_day())
+
     def wall_day(self) -> str | None:
         """The business day by the wall clock alone, in days since 1970."""
+        days = self._wall_days()
+        return None if days is None else str(days)
+
+    def _wall_days(self) -> int | None:
         if self.now.wall_ms is None:
             return None
         policy = self.agent.policy
         minutes = self.now.wall_ms // MINUTE_MS + policy.utc_offset_minutes
-        return str((minutes + DAY_MINUTES - policy.cutoff_minute) // DAY_MINUTES)
+        return (minutes + DAY_MINUTES - policy.cutoff_minute) // DAY_MINUTES
 
     def is_today(self, stamp: Stamp) -> bool:
         """True only when the stamp is surely of the running business day: not when the clock was stepped since."""

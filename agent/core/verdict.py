@@ -6,11 +6,13 @@ what replaced the payment; where nobody said, the case says so.
 """
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from agent.core.accounts import Account, BookedLine
 from agent.core.calendar import following, grace_day, needed, of_wallet
 from agent.core.kinds import MONEYLESS
 from agent.core.model import Transaction
+from agent.core.moment import whole_day
 from agent.core.state import State
 
 CREDITS = frozenset({"void", "refund", "completion_void"})  # their own line is a credit
@@ -25,6 +27,8 @@ OWN_INCIDENT = {"unresolved": "in_doubt", "declined_uncertain": "declined_uncert
 
 # What is owed, once a verdict is final. "wait" is owed to nobody yet, "even" to nobody any more.
 CASES = ("wait", "even", "refund", "possible", "contact", "collect", "redo_void", "call", "uneven")
+
+_day = attrgetter("day")
 
 
 def amounts(row: Transaction, family: Iterable[Transaction] = ()) -> tuple[int, ...]:
@@ -50,7 +54,7 @@ def net_fen(lines: Iterable[BookedLine]) -> int:
 
 def newest_day(lines: Iterable[BookedLine]) -> int:
     """The last settlement date that has a line of it; there is one at least."""
-    return max([line.day for line in lines])
+    return max(lines, key=_day).day
 
 
 def booked_fen(row: Transaction, account: Account) -> int:
@@ -66,7 +70,7 @@ def verdict(state: State, row: Transaction, account: Account) -> tuple[str, bool
         return "uneven", following(policy, account.other_day) in days
     if not account.lines:
         last, first = last_day(state, row), first_day(row)
-        if last is None or first is None or any(day not in days for day in needed(policy, first, last)):
+        if last is None or first is None or not set(days).issuperset(needed(policy, first, last)):
             return "awaited", False
         return "not_settled", True
     booked, expected = booked_fen(row, account), account.amounts_fen or amounts(row)
@@ -89,11 +93,6 @@ def day_of(row: Transaction) -> int | None:
     return whole_day((row.sent or row.opened).day)
 
 
-def whole_day(day: str | None) -> int | None:
-    """A business day as a number; the host's word alone (`h` and MMDD) names no year, so it is none."""
-    return None if day is None or day.startswith("h") else int(day)
-
-
 def first_day(row: Transaction) -> int | None:
     """The first settlement date whose file may have it: a wallet's day ends at midnight, the host's business day before that."""
     day = day_of(row)
@@ -113,7 +112,7 @@ def next_check(state: State, row: Transaction) -> int | None:
     """The settlement date whose file tells the next thing about it: the final one once something is booked."""
     if row.account is not None and row.account.lines:
         return last_day(state, row)
-    today = None if row.kind in MONEYLESS else whole_day(state.business_day())
+    today = None if row.kind in MONEYLESS else state.whole_day()
     return None if today is None else following(of_wallet(state.agent.policy, row.wallet), today)
 
 
