@@ -20,8 +20,8 @@ APPROVED = frozenset({"approved", "approved_not_completed"})
 
 def received(state: State, event: HostReply) -> None:
     """An 0410 came in: find whose it is. One that matches nothing of ours is not an answer."""
-    said = {"3": event.f3, "4": event.f4, "11": event.f11, "41": event.f41, "42": event.f42}
-    rows = [row for row in state.reversals.values() if all(said[key] == row.fields.get(key) for key in MATCHED)]
+    said = (event.f3, event.f4, event.f11, event.f41, event.f42)  # in the order of MATCHED
+    rows = [row for row in state.reversals.values() if tuple(map(row.fields.get, MATCHED)) == said]
     row = max(rows, key=_in_flight_then_newest, default=None)
     if row is None:
         state.tell("host.crossed_reply", None, code=event.code, stan=event.f11)

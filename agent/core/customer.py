@@ -7,7 +7,6 @@ while it is not safe; never more of a card than its last four digits.
 import msgspec
 
 from agent.core.customertexts import CUSTOMER
-from agent.core.model import Transaction
 from agent.core.playbook import judge
 from agent.core.slips import yuan
 from agent.core.state import State
@@ -41,17 +40,16 @@ def shown(state: State) -> Shown | None:
     if line is None:
         return None
     again = may_pay_again and line.again_zh
+    amount, card = yuan(row.amount_fen), f"*{row.last4}" if row.last4 else ""
     return Shown(
         transaction=row.id, code=code, lasting=row.state in _LASTING,
-        zh=(line.again_zh if again else line.zh, _whose(row, "", "元")),
-        en=(line.again_en if again else line.en, _whose(row, "RMB ", "")),
+        zh=(line.again_zh if again else line.zh, _ends("", amount, "元", card)),
+        en=(line.again_en if again else line.en, _ends("RMB ", amount, "", card)),
     )
 
 
-def _whose(row: Transaction, before: str, after: str) -> str:
+def _ends(before: str, amount: str, after: str, card: str) -> str:
     """Amount and last four digits, at the two ends of a line. Where they are too wide, the currency goes. `after` is Han."""
-    amount = yuan(row.amount_fen)
-    card = f"*{row.last4}" if row.last4 else ""
     wide = len(before) + len(amount) + 2 * len(after) + len(card)
     if wide > COLUMNS:
         return amount.ljust(COLUMNS - len(card)) + card

@@ -25,8 +25,7 @@ def reversal_fields(policy: Policy, transaction: Transaction) -> dict[str, str]:
         "60": policy.reversal.f60.format(type=kind.type, batch=transaction.batch),
         "61": _original(kind.f61, transaction),
     }
-    wanted = {str(number) for number in policy.reversal.fields}
-    return {number: text for number, text in known.items() if text and number in wanted}
+    return {number: text for number, text in known.items() if text and int(number) in policy.reversal.fields}
 
 
 def reversal_amount_fen(policy: Policy, transaction: Transaction) -> int:

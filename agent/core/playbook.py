@@ -247,8 +247,7 @@ _UNDONE = frozenset({"declined", "not_sent", "reversed", "no_original"})
 
 def judge(state: State, transaction: Transaction, proceed: str | None = None) -> tuple[str, bool, bool]:
     """(code, hold_goods, may_pay_again): the advice without its words."""
-    hold_goods, may_pay_again = protects(state, transaction)
-    return _code(state, transaction, proceed), hold_goods, may_pay_again
+    return _code(state, transaction, proceed), _hold_goods(state, transaction), payagain.judged(transaction)[0]
 
 
 def protects(state: State, transaction: Transaction) -> tuple[bool, bool]:
@@ -258,8 +257,9 @@ def protects(state: State, transaction: Transaction) -> tuple[bool, bool]:
 
 def advise(state: State, transaction: Transaction, proceed: str | None = None) -> Advice:
     """The advice for one transaction as things stand; `proceed` is the gate's answer when it was just asked."""
-    code, hold_goods, may_pay_again = judge(state, transaction, proceed)
-    row, reason = state.wording.get(code) or PLAYBOOK[code], payagain.judged(transaction)[1]
+    code, hold_goods = _code(state, transaction, proceed), _hold_goods(state, transaction)
+    may_pay_again, reason = payagain.judged(transaction)
+    row = state.wording.get(code) or PLAYBOOK[code]
     said_zh, said_en = payagain.REASONS[reason]
     final, booked = verdict.next_check(state, transaction), _booked_day(transaction)
     approved_fen = transaction.amount_fen if transaction.approved_fen is None else transaction.approved_fen

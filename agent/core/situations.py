@@ -104,22 +104,23 @@ def situation(state: State, row: Transaction, proceed: str | None) -> str:
     if row.state == "intent":
         refused = "intent_settling" if state.agent.settles_without(row) else "intent_refuse"
         return {"wait": "intent_wait", "refuse": refused}.get(proceed or "", "intent")
-    shown = "_shown" if debit_shown(row) else ""
     own = state.reversals.get(row.id)
     if row.state == "in_doubt" and row.repeats:
         return "repeat"
     if row.state in {"in_doubt", "approved_not_completed", "reversing"}:
         if own is not None and own.hand is not None:
             return "by_hand"
-        if shown:
+        if debit_shown(row):
             return "in_doubt_shown"
         return "reversing" if row.state == "reversing" and state.line.up is not False else "in_doubt"
     if row.state == "unresolved":
-        return "unresolved" + shown if shown or own is not None else "unresolved_watched"
+        if debit_shown(row):
+            return "unresolved_shown"
+        return "unresolved_watched" if own is None else "unresolved"
     if row.state == "reversed":
         return "reversed_by_app" if own is not None and (own.adopted or own.unasked) else "reversed"
     if row.state == "no_original":
-        return "no_original" + shown
+        return "no_original_shown" if debit_shown(row) else "no_original"
     return row.state
 
 

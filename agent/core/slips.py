@@ -93,8 +93,7 @@ def _slip(state: State, row: Transaction, title: str, english: str) -> Document:
         _pair("事件号 INCIDENT", incident),
         _pair("客服 HOTLINE", policy.hotline),
     ]
-    listed = tuple(line for line in lines if line is not None)
-    return Document(listed, qr=f"RV1:{incident}:{row.terminal_id}:{row.batch}:{row.stan}")
+    return Document(tuple(filter(None, lines)), qr=f"RV1:{incident}:{row.terminal_id}:{row.batch}:{row.stan}")
 
 
 def _result(row: Transaction, reversal: Reversal | None) -> str:
