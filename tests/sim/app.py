@@ -395,8 +395,7 @@ class App:
         attempt, looks = value
         world = self.world
         again = world.checks.look(attempt)
-        tried = sum(other.basket == attempt.basket for other in self.attempts)
-        if again and not attempt.released and tried < ATTEMPTS_MAX:
+        if again and not attempt.released and self._tried(attempt.basket) < ATTEMPTS_MAX:
             self.queue.append(Attempt(attempt.basket, "sale", attempt.amount_fen, None, attempt.id))
         elif looks < 8 and not again and not attempt.released and not world.machine.dead:
             world.mine(20_000 << looks, self._look, (attempt, looks + 1))
@@ -404,3 +403,6 @@ class App:
         self.waiting -= 1
         if self.current is None and self.alive:
             self._next(self.epoch)
+
+    def _tried(self, basket: int) -> int:
+        return sum(attempt.basket == basket for attempt in self.attempts)

@@ -27,7 +27,8 @@ NEVER_AGAIN = {"reversal.confirmed": "accepted", "reversal.fenced": "fenced", "r
 REFUSALS = frozenset({"reversal.later", "reversal.no_original_early", "reversal.refused"})
 ENDS = frozenset({"command.done", "command.rejected"})
 TRUSTED = "wallet.evidence_accepted"
-NOTED = frozenset({*NEVER_AGAIN, *REFUSALS, "reversal.ordered", TRUSTED})  # facts that promise something
+ASKED = "settlement.settling"
+NOTED = frozenset({*ENDS, ASKED, *NEVER_AGAIN, *REFUSALS, "reversal.ordered", TRUSTED})  # facts that promise something
 SENDS_MAX = 3 + 3 + 1  # of one opportunity: counted ones, key answers, one early "no original"
 SPACING_MS = 60_000
 # What a display may say, and in which states.
@@ -74,14 +75,9 @@ class Checks:
         if type(event) is Commanded:
             world.orders.committed(event, change, machine.clock())
         for fact in change.facts:
-            type_, key = fact.type, fact.transaction
-            if type_ in ENDS:
-                world.orders.told(type_, fact.data)
-            log.append((now, type_, key, fact.data.get("code")))
-            if type_ in NOTED and key is not None:
-                self._fact(type_, key)
-            elif type_ == "settlement.settling":
-                self._asked_first(fact.data["batch"])
+            log.append((now, fact.type, fact.transaction, fact.data.get("code")))
+            if fact.type in NOTED:
+                self._fact(fact.type, fact.transaction, fact.data)
         for row in change.rows:
             if type(row) is Transaction:
                 self._transaction(machine, row)
@@ -104,8 +100,14 @@ class Checks:
             if row.batch == event.batch if event.what == "settled" else row.batch != event.batch:
                 self.closing.setdefault(row.id, row.sends)
 
-    def _fact(self, type_: str, key: str) -> None:
-        if type_ in NEVER_AGAIN:
+    def _fact(self, type_: str, key: str | None, data: dict[str, Any]) -> None:
+        if type_ in ENDS:
+            self.world.orders.told(type_, data)
+        elif type_ == ASKED:
+            self._asked_first(data["batch"])
+        elif key is None:
+            return  # every other promise is about a transaction
+        elif type_ in NEVER_AGAIN:
             self.ended[key] = NEVER_AGAIN[type_]
         elif type_ in REFUSALS:
             self.refused.add(key)
@@ -119,13 +121,11 @@ class Checks:
         """A commit whose outcome was unknown turned out to be on disk."""
         for entry in entries:
             self.world.orders.found(entry)
-            if entry.type == "settlement.settling":
-                self._asked_first(entry.data["batch"])
+            self._fact(entry.type, entry.transaction, entry.data)
             event = (entry.input or {}).get("event")
             if event is not None and event["type"] == "Opened":
                 self.newest = msgspec.convert(event, Opened)
             if entry.transaction is not None:
-                self._fact(entry.type, entry.transaction)
                 if entry.type == "transaction.opened" and KINDS[str(entry.data["kind"])].in_doubt == "reverse":
                     self.sealed[f"v{entry.transaction}"] = None
                 if entry.type.startswith("incident."):

@@ -141,8 +141,8 @@ class Faults:
 
     def __init__(self, on: Iterable[str] = ()) -> None:
         names = frozenset(on)
-        self.names = tuple(name for name in _ALL if name in names)  # those that are on, in their order
-        self.__dict__.update(_OFF, **dict.fromkeys(self.names, True))
+        self.__dict__ = _OFF | dict.fromkeys(names, True)
+        self.names = tuple(filter(names.__contains__, _ALL))  # those that are on, in their order
 
 
 NONE = Faults()

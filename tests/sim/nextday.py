@@ -37,6 +37,15 @@ def family(world: "World", key: str) -> list[Row]:
     return [tables[kind][row] for kind, row in state.family.get(key, ())]  # type: ignore[index]
 
 
+def transaction(world: "World", key: str) -> Transaction | None:
+    """This one alone."""
+    state, books = world.machine.state, world.machine.books
+    if key in state.transactions or not isinstance(books, Journal):
+        return state.transactions.get(key)
+    assert books.store is not None
+    return next(iter(books.store.select(Transaction, "WHERE id = ?", (key,))), None)
+
+
 class NextDay:
     """One world's settlement. `late` lines come two days later, `netted` ones not at all where they cancel out."""
 
@@ -47,10 +56,13 @@ class NextDay:
         self.netted = self.chance() < 0.3
         self.first = world.machine.wall_base // DAY_MS - 3  # every day that a clock could name
         self.coming: set[str] = set()  # whose lines are in the later file
+        self.families: tuple[str, ...] = ()
 
     def play(self) -> None:
         """Files day by day, the first one twice, people in between. Raises Violation."""
-        attempts = [attempt for attempt in self.world.app.attempts if attempt.opened and self._row(attempt) is not None]
+        world = self.world
+        attempts = [attempt for attempt in world.app.attempts if attempt.opened and transaction(world, attempt.id) is not None]
+        self.families = tuple(attempt.id for attempt in attempts)
         for attempt in attempts:
             self._say(attempt)
         today, later = self._lines(attempts)
@@ -65,15 +77,8 @@ class NextDay:
             self._compare(attempt)
             self._refund(attempt)
 
-    def _row(self, attempt: "Attempt") -> Transaction | None:
-        state, books = self.world.machine.state, self.world.machine.books
-        if attempt.id in state.transactions or not isinstance(books, Journal):
-            return state.transactions.get(attempt.id)
-        assert books.store is not None
-        return next(iter(books.store.select(Transaction, "WHERE id = ?", (attempt.id,))), None)
-
     def _say(self, attempt: "Attempt") -> None:
-        row = self._row(attempt)
+        row = transaction(self.world, attempt.id)
         said = SAID[int(self.chance() * len(SAID))]
         if row is not None and row.state in {"unresolved", "declined_uncertain"} and said:
             self.world.machine.submit(e.DispositionGiven(transaction=attempt.id, disposition=Disposition(**said)))
@@ -103,7 +108,7 @@ class NextDay:
     def _bring(self, attempts: "list[Attempt]", days: tuple[int, ...], lines: list[Settled]) -> Any:
         event = e.SettlementImported(
             statement=f"{days[0]} {days[-1]} {len(lines)}", terminal_id=TERMINAL, days=days, lines=tuple(lines),
-            families=tuple(attempt.id for attempt in attempts),
+            families=self.families,
         )
         decision = self.world.machine.submit(event)
         if not isinstance(decision, Decision) or decision.report is None:
@@ -116,7 +121,7 @@ class NextDay:
 
     def _owed(self, attempt: "Attempt") -> None:
         """At every moment: nobody is sent to refund or to collect what the books do not bear out."""
-        row = self._row(attempt)
+        row = transaction(self.world, attempt.id)
         if row is None or row.account is None:
             return
         net = self._net(attempt, row)
@@ -140,7 +145,7 @@ class NextDay:
         return self.world.host.net(attempt.key) + undone
 
     def _compare(self, attempt: "Attempt") -> None:
-        row = self._row(attempt)
+        row = transaction(self.world, attempt.id)
         assert row is not None, "looked up before"
         net = self._net(attempt, row)
         if row.account is None:
@@ -168,14 +173,14 @@ class NextDay:
 
     def _refund(self, attempt: "Attempt") -> None:
         """A person refunds: twice by mistake, in parts. What went back never exceeds what was taken."""
-        row = self._row(attempt)
+        row = transaction(self.world, attempt.id)
         if row is None or row.refund is None or not row.refund.open:
             return
         machine, due_fen = self.world.machine, row.refund.due_fen
         machine.submit(e.RefundReported(transaction=row.id, by="Li", confirmed=True))
         for amount_fen in (max(1, due_fen // 2), due_fen, due_fen - due_fen // 2, due_fen):
             machine.submit(e.RefundReported(transaction=row.id, by="Li", amount_fen=amount_fen))
-        row = self._row(attempt)
+        row = transaction(self.world, attempt.id)
         assert row is not None, "it was there"
         assert row.refund is not None, "it was there"
         if row.refund.refunded_fen > self.world.host.net(attempt.key):

@@ -95,18 +95,16 @@ class Orders:
         self.acted.add(event.command)
 
     def told(self, type_: str, data: dict[str, Any]) -> None:
-        """A fact of a command, from a commit or from what turned out to be on disk."""
-        if type_ in ENDS:
-            status = type_.removeprefix("command.")
-            said = {"status": status} | {name: data[name] for name in ("result", "why") if name in data}
-            if self.said.setdefault(data["id"], said) != said:
-                raise Violation("command", f"{data['id']} ended twice")
+        """The last word on a command, from a commit or from what turned out to be on disk."""
+        status = type_.removeprefix("command.")
+        said = {"status": status} | {name: data[name] for name in ("result", "why") if name in data}
+        if self.said.setdefault(data["id"], said) != said:
+            raise Violation("command", f"{data['id']} ended twice")
 
     def found(self, entry: Entry) -> None:
         """On disk, though nobody was told."""
         if entry.type.startswith("command."):
             self.acted.add(entry.data["id"])
-            self.told(entry.type, entry.data)
 
     def carry_out(self, effect: CarryOut) -> None:
         """A moment later, if the process lives."""

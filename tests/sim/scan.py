@@ -198,14 +198,16 @@ class Wallets:
         if row is not None:
             _, hold_goods, may_pay_again = playbook.judge(world.machine.state, row)
             scan.released = scan.released or not hold_goods
-            tried = sum(other.basket == scan.basket for other in self.scans)
             hasty = world.faults.people and world.chance() < 0.3  # the agent must refuse the new code
-            if (may_pay_again or hasty) and not scan.released and tried < ATTEMPTS_MAX:
+            if (may_pay_again or hasty) and not scan.released and self._tried(scan.basket) < ATTEMPTS_MAX:
                 self.queue.append(scan.basket)
                 world.mine(500, self._next)
                 return
         if looks < 12 and not scan.released and not world.machine.dead:
             world.after(15_000 << min(looks, 6), self._look, (scan, looks + 1))
+
+    def _tried(self, basket: int) -> int:
+        return sum(scan.basket == basket for scan in self.scans)
 
     def _row(self, scan: Scan) -> Transaction | None:
         machine = self.world.machine

@@ -16,7 +16,7 @@ from agent.core.settlementevent import Source
 from agent.core.verdict import day_of
 from tests.sim import faults as swarm
 from tests.sim.checks import Violation
-from tests.sim.nextday import DAY_MS, SAID, TERMINAL, family
+from tests.sim.nextday import DAY_MS, SAID, TERMINAL, family, transaction
 
 if TYPE_CHECKING:
     from tests.sim.scan import Scan
@@ -35,7 +35,7 @@ class WalletDay:
     def __init__(self, world: "World") -> None:
         self.world = world
         self.chance = Random(world.seed ^ 0x3A11E7).random
-        self.scans = [scan for scan in world.wallets.scans if self._found(scan) is not None]
+        self.scans = [scan for scan in world.wallets.scans if transaction(world, scan.key) is not None]
         self.netted = self.chance() < 0.3
         self.one_file = self.chance() < 0.3
         self.first = world.machine.wall_base // DAY_MS - 3
@@ -64,11 +64,8 @@ class WalletDay:
             if account is None or (account.case, account.final) != ("even", True):
                 raise Violation("9", f"{scan.key} was refunded, the files show it, and it is {account}")
 
-    def _found(self, scan: "Scan") -> Transaction | None:
-        return next((row for row in family(self.world, scan.key) if isinstance(row, Transaction)), None)
-
     def _row(self, scan: "Scan") -> Transaction:
-        row = self._found(scan)
+        row = transaction(self.world, scan.key)
         assert row is not None, "looked up before"
         return row
 
