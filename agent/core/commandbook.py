@@ -61,4 +61,7 @@ class CommandBook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     def find(self, key: str) -> Command | None:
         """The command of this id, if it is remembered."""
-        return next((each for each in self.taken if each.id == key), None)
+        for each in self.taken:
+            if each.id == key:
+                return each
+        return None

@@ -14,7 +14,7 @@ from agent.core.matching import Families, Match
 from agent.core.model import Owner, Transaction
 from agent.core.settlementevent import RefundReported, SettlementImported
 from agent.core.state import State, find
-from agent.core.verdict import OWN_INCIDENT, case, covered, day_of, last_day, net_fen, other_terminal, verdict
+from agent.core.verdict import OWN_INCIDENT, case, covered, day_of, is_overdue, net_fen, other_terminal, verdict
 
 LINES_MAX = 16  # of one transaction; more is not a settlement but a defect of the file
 DAYS_MAX = 400
@@ -228,12 +228,12 @@ def _heard(state: State, row: Transaction) -> None:
 def _remind(state: State, today: int) -> None:
     """Once a business day: what waits for settlement files that should have come, and what waits for a person."""
     for row in state.transactions_by_age():
-        if not row.owes and row.state not in OWN_INCIDENT:
+        if row.state not in OWN_INCIDENT and not row.owes:
             continue
         account = row.account
         if account is not None and account.case not in {"wait", "even"}:
             state.tell("settlement.reminder", row.id, case=account.case, amount_fen=row.amount_fen)
-        elif (account is None or not account.final) and (last := last_day(state, row)) is not None and last < today:
+        elif (account is None or not account.final) and is_overdue(state, row, today):
             state.tell("settlement.reminder", row.id, case="import", amount_fen=row.amount_fen)
             incidents.open_one(state, OWN_INCIDENT.get(row.state, "settlement"), row.id, "operator", "import_settlement")
         else:

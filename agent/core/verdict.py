@@ -54,7 +54,8 @@ def net_fen(lines: Iterable[BookedLine]) -> int:
 
 def newest_day(lines: Iterable[BookedLine]) -> int:
     """The last settlement date that has a line of it; there is one at least."""
-    return max(lines, key=_day).day
+    newest: int = max(map(_day, lines))
+    return newest
 
 
 def booked_fen(row: Transaction, account: Account) -> int:
@@ -106,6 +107,16 @@ def last_day(state: State, row: Transaction) -> int | None:
         return following(policy, newest_day(row.account.lines))
     day = None if row.kind in MONEYLESS else day_of(row)
     return None if day is None else grace_day(policy, day, row.kind)
+
+
+def is_overdue(state: State, row: Transaction, today: int) -> bool:
+    """True when the file that makes its verdict final should have come before `today`; it never comes on the day itself."""
+    lines = row.account.lines if row.account is not None else ()
+    day = newest_day(lines) if lines else day_of(row)
+    if day is None or day >= today:
+        return False
+    last = last_day(state, row)
+    return last is not None and last < today
 
 
 def next_check(state: State, row: Transaction) -> int | None:
