@@ -200,7 +200,7 @@ class Checks:
         reason = fields.pop("39")
         attempt = self.world.app.find(key)
         own = attempt.reversal()
-        if any(fields.get(name) != text for name, text in own.items()) or ("61" in fields) != ("61" in own):
+        if not own.items() <= fields.items() or ("61" in fields) != ("61" in own):
             raise Violation("3", f"the 0400 of {key} does not name its transaction: {fields}, not {own}")
         if self.first.setdefault(key, fields) != fields:
             raise Violation("3", f"a resend of {key} has another identity")

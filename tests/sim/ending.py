@@ -8,7 +8,7 @@ from agent.core.state import State
 from agent.core.step import step
 from tests.sim.books import Journal
 from tests.sim.checks import LIVE, Violation
-from tests.sim.nextday import NextDay, family
+from tests.sim.nextday import NextDay, family, row_of
 from tests.sim.walletday import WalletDay
 
 if TYPE_CHECKING:
@@ -50,8 +50,10 @@ def end(world: "World") -> None:
     if isinstance(books, Journal):
         assert books.store is not None
         sealed = [ref for (ref,) in books.store.database.execute("SELECT DISTINCT ref FROM vault")]
-    known = {f"v{attempt.id}" for attempt in world.app.attempts} | set(sealed if not world.rotten else ())
-    kept = [ref for ref in sealed if ref not in secrets and ref in known]  # a spoilt name of sealed secrets is nobody's
+    kept = [ref for ref in sealed if ref not in secrets]
+    if world.rotten:  # a spoilt name of sealed secrets is nobody's
+        known = {f"v{attempt.id}" for attempt in world.app.attempts}
+        kept = [ref for ref in kept if ref in known]
     if kept:
         raise Violation("11", f"secrets that nobody needs are kept: {kept}")
     if world.replaying:
@@ -146,8 +148,8 @@ def _baskets(world: "World") -> None:
 
 
 def _wallets(world: "World") -> None:
-    families = (family(world, scan.key) for scan in world.wallets.scans)
-    world.wallets.end({row.id: row for rows in families for row in rows if isinstance(row, Transaction)})
+    rows = (row_of(world, scan.key) for scan in world.wallets.scans)
+    world.wallets.end({row.id: row for row in rows if row is not None})
 
 
 def _rest(world: "World") -> None:

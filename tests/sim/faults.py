@@ -126,7 +126,7 @@ JOURNAL_ONLY = frozenset({"rot", "fleet"})
 AWAKE = frozenset({"kill", "power", "rot", "crash"})  # in its sleep a machine does nothing: what ends it comes as it wakes
 _ALL = (*NAMES, *OWN)
 _OFF = dict.fromkeys(_ALL, False)
-APART = frozenset({"glass"})  # not drawn with the others: it is a property of the seed (see `pole`)
+_DRAWN = tuple(name for name in NAMES if name != "glass")  # which is a property of the seed (see `pole`)
 
 
 class Faults:
@@ -152,4 +152,4 @@ def draw(random: Random) -> Faults:
     """The faults of one seed: few, some, or many."""
     density = (0.0, 0.06, 0.12, 0.2, 0.35)[int(random.random() * 5)]
     chance = random.random
-    return Faults([name for name in NAMES if name not in APART and chance() < density])
+    return Faults([name for name in _DRAWN if chance() < density])

@@ -37,8 +37,8 @@ def family(world: "World", key: str) -> list[Row]:
     return [tables[kind][row] for kind, row in state.family.get(key, ())]  # type: ignore[index]
 
 
-def transaction(world: "World", key: str) -> Transaction | None:
-    """This one alone."""
+def row_of(world: "World", key: str) -> Transaction | None:
+    """The transaction alone, in memory or on disk."""
     state, books = world.machine.state, world.machine.books
     if key in state.transactions or not isinstance(books, Journal):
         return state.transactions.get(key)
@@ -61,7 +61,7 @@ class NextDay:
     def play(self) -> None:
         """Files day by day, the first one twice, people in between. Raises Violation."""
         world = self.world
-        attempts = [attempt for attempt in world.app.attempts if attempt.opened and transaction(world, attempt.id) is not None]
+        attempts = [attempt for attempt in world.app.attempts if attempt.opened and row_of(world, attempt.id) is not None]
         self.families = tuple(attempt.id for attempt in attempts)
         for attempt in attempts:
             self._say(attempt)
@@ -78,7 +78,7 @@ class NextDay:
             self._refund(attempt)
 
     def _say(self, attempt: "Attempt") -> None:
-        row = transaction(self.world, attempt.id)
+        row = row_of(self.world, attempt.id)
         said = SAID[int(self.chance() * len(SAID))]
         if row is not None and row.state in {"unresolved", "declined_uncertain"} and said:
             self.world.machine.submit(e.DispositionGiven(transaction=attempt.id, disposition=Disposition(**said)))
@@ -121,7 +121,7 @@ class NextDay:
 
     def _owed(self, attempt: "Attempt") -> None:
         """At every moment: nobody is sent to refund or to collect what the books do not bear out."""
-        row = transaction(self.world, attempt.id)
+        row = row_of(self.world, attempt.id)
         if row is None or row.account is None:
             return
         net = self._net(attempt, row)
@@ -145,7 +145,7 @@ class NextDay:
         return self.world.host.net(attempt.key) + undone
 
     def _compare(self, attempt: "Attempt") -> None:
-        row = transaction(self.world, attempt.id)
+        row = row_of(self.world, attempt.id)
         assert row is not None, "looked up before"
         net = self._net(attempt, row)
         if row.account is None:
@@ -173,14 +173,14 @@ class NextDay:
 
     def _refund(self, attempt: "Attempt") -> None:
         """A person refunds: twice by mistake, in parts. What went back never exceeds what was taken."""
-        row = transaction(self.world, attempt.id)
+        row = row_of(self.world, attempt.id)
         if row is None or row.refund is None or not row.refund.open:
             return
         machine, due_fen = self.world.machine, row.refund.due_fen
         machine.submit(e.RefundReported(transaction=row.id, by="Li", confirmed=True))
         for amount_fen in (max(1, due_fen // 2), due_fen, due_fen - due_fen // 2, due_fen):
             machine.submit(e.RefundReported(transaction=row.id, by="Li", amount_fen=amount_fen))
-        row = transaction(self.world, attempt.id)
+        row = row_of(self.world, attempt.id)
         assert row is not None, "it was there"
         assert row.refund is not None, "it was there"
         if row.refund.refunded_fen > self.world.host.net(attempt.key):

@@ -130,7 +130,7 @@ class Orders:
 
 def _acted(event: Commanded, change: Change) -> bool:
     """True when the step left something of this command: its own fact, its order's, or its job."""
-    return (
-        any(fact.type in ORDERED or (fact.type in TAKEN and fact.data["id"] == event.command) for fact in change.facts)
-        or any(type(row) is Job and row.id == event.job for row in change.rows)
-    )
+    for fact in change.facts:
+        if fact.type in ORDERED or (fact.type in TAKEN and fact.data["id"] == event.command):
+            return True
+    return event.job is not None and any(type(row) is Job and row.id == event.job for row in change.rows)

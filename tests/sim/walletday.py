@@ -16,7 +16,7 @@ from agent.core.settlementevent import Source
 from agent.core.verdict import day_of
 from tests.sim import faults as swarm
 from tests.sim.checks import Violation
-from tests.sim.nextday import DAY_MS, SAID, TERMINAL, family, transaction
+from tests.sim.nextday import DAY_MS, SAID, TERMINAL, family, row_of
 
 if TYPE_CHECKING:
     from tests.sim.scan import Scan
@@ -35,7 +35,7 @@ class WalletDay:
     def __init__(self, world: "World") -> None:
         self.world = world
         self.chance = Random(world.seed ^ 0x3A11E7).random
-        self.scans = [scan for scan in world.wallets.scans if transaction(world, scan.key) is not None]
+        self.scans = [scan for scan in world.wallets.scans if row_of(world, scan.key) is not None]
         self.netted = self.chance() < 0.3
         self.one_file = self.chance() < 0.3
         self.first = world.machine.wall_base // DAY_MS - 3
@@ -65,7 +65,7 @@ class WalletDay:
                 raise Violation("9", f"{scan.key} was refunded, the files show it, and it is {account}")
 
     def _row(self, scan: "Scan") -> Transaction:
-        row = transaction(self.world, scan.key)
+        row = row_of(self.world, scan.key)
         assert row is not None, "looked up before"
         return row
 
@@ -122,8 +122,9 @@ class WalletDay:
     def _is_missed(self, scan: "Scan", days: tuple[int, ...], lines: list[Settled]) -> bool:
         """As the door sees it: paid on one of these days, and nothing in the file is about it."""
         row = self._row(scan)
-        named = any(line.order_no == scan.order_no for line in lines)
-        return row.state == "paid" and row.account is None and day_of(row) in days and not named
+        if row.state != "paid" or row.account is not None or day_of(row) not in days:
+            return False
+        return not any(line.order_no == scan.order_no for line in lines)
 
     # ── against the books ────────────────────────────────────────────────────────────────────────────────────────────
 
