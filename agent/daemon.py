@@ -110,7 +110,7 @@ class Daemon:
         from agent.hooks.relay import Relay
         from agent.hooks.relayreader import RelayReader
 
-        reader = RelayReader(build.codec(config), build.prover(config), vault, lambda: self.inbox.state.agent.policy)
+        reader = RelayReader(build.codec(config), build.prover(config), vault, lambda: self.inbox.policy)
         failed_ms: dict[HostName, int] = {}
         return Relay(reader, lambda: build.hosts(config, failed_ms), self.inbox, config.recovery.hold_ms)
 

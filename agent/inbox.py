@@ -1,46 +1,44 @@
 """One bounded inbox: step what is queued, commit it at once, and only then answer callers and let effects happen.
 
-The commit is made inline on the event loop: the first `submit` schedules a flush, which takes all that is queued. Each event
-is stepped in its own try, so a bad one rejects only itself; all that were stepped share one commit.
+The commit is made inline on the event loop: the first `submit` schedules a flush, which takes all that is queued; who asks
+alone (`decide`) is served on the spot. Each event is stepped in its own try, so a bad one rejects only itself; all that were
+stepped share one commit. What nobody waits for (`tell_soon`) is stepped and written at once while nothing else happens, and
+shares the commit of what comes next. Until then nobody sees it, here or in another program: who looks at `state` or asks the
+store has it committed first.
 """
 
 import asyncio
 import logging
-import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
 
-from agent.core.card import go_is_valid
-from agent.core.change import Change, Decision, Effect, Internal, Overloaded, Rejected
+from agent.core.change import Decision, Effect, Overloaded
 from agent.core.event import AnswerForwarded, DeadlinePassed, Event, HostReply, JobFinished
 from agent.core.fleetevent import CommandFinished
 from agent.core.model import Now, Transaction
+from agent.core.policy import Policy
 from agent.core.state import State
-from agent.core.step import next_deadline_ms, step
-from agent.journal.database import StorageFailed, StorageFull, classify
+from agent.core.step import next_deadline_ms
+from agent.journal.database import StorageFailed, StorageFull
 from agent.journal.idempotency import Idempotency
 from agent.journal.store import Stepped, Store
 from agent.vault import Sealed
+from agent.writer import Item, Writer, refuse
 
 log = logging.getLogger("reversald.inbox")
 
 BATCH_MAX = 256
 QUEUE_MAX = 4_096
+CROWD_FLUSHES = 64  # so long after two asked in the same turn of the loop all are queued again, to share their commits
+BEGUN_S = 0.005  # what is told `soon` shares the commit of what comes in this time
 REMEMBERED_MAX = 64  # closed families kept in memory, and as many closed rows that belong to none
 RETRY_S = 1.0
 # Everything else is asked again, comes again, or is made good by a deadline.
 SAID_ONCE = (JobFinished, HostReply, AnswerForwarded, CommandFinished)
 SLEEP_MAX_S = 30.0  # the loop's clock stands still in suspend: look again at least this often while a deadline is set
-
-
-class _Item(msgspec.Struct):
-    event: Event
-    future: "asyncio.Future[Decision]"
-    sealed: Sealed | None
-    idempotency: Idempotency | None
 
 
 class Inbox:
@@ -55,18 +53,31 @@ class Inbox:
         broken: Callable[[StorageFailed], None],
     ) -> None:
         self.store = store
-        self.state = store.load()
-        store.damage_seen = self._stop  # also by who only reads
+        self._writer = Writer(store, clock, self._stop)
+        store.damage_seen = self._writer.fail  # also by who only reads
+        store.before_reading = self._finish
         self._clock = clock
         self._dispatch = dispatch
         self._committed = committed
         self._broken = broken
-        self._queue: deque[_Item] = deque()
+        self._queue: deque[Item] = deque()
+        self._begun_timer: asyncio.TimerHandle | None = None
+        self._crowd = 0
+        self._served = False  # somebody was served on the spot in this turn of the loop
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
-        self._failed: StorageFailed | None = None
-        self._stumbled = False
         self.flushes = 0
+
+    @property
+    def state(self) -> State:
+        """The state as it stands on disk."""
+        self._finish()
+        return self._writer.state
+
+    @property
+    def policy(self) -> Policy:
+        """The rules in force."""
+        return self._writer.state.agent.policy
 
     def submit(
         self, event: Event, sealed: Sealed | None = None, idempotency: Idempotency | None = None
@@ -74,14 +85,40 @@ class Inbox:
         """Queue an event. The future holds the Decision once it is on disk, or Rejected, StorageFull, StorageFailed, Internal."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Decision] = loop.create_future()
-        if self._failed is not None:
-            future.set_exception(self._failed)
+        if self._writer.failed is not None:
+            future.set_exception(self._writer.failed)
         elif len(self._queue) >= QUEUE_MAX:
             future.set_exception(Overloaded("too much at once: try again"))
         else:
-            self._queue.append(_Item(event, future, sealed, idempotency))
+            self._queue.append(Item(event, future, sealed, idempotency))
             self._schedule(loop)
         return future
+
+    async def decide(self, event: Event, sealed: Sealed | None = None) -> Decision:
+        """As `submit`, and on the spot as long as nobody else asks in the same turn of the loop."""
+        if self._served:
+            self._crowd = CROWD_FLUSHES
+        if self._crowd or self._writer.busy or self._queue or self._writer.failed is not None:
+            return await self.submit(event, sealed)
+        loop = asyncio.get_running_loop()
+        item = Item(event, loop.create_future(), sealed, None)
+        self._served = True
+        self._writer.stumbled = False
+        self.flushes += 1
+        loop.call_soon(self._behind, self._take([item]))
+        return await item.future
+
+    def tell_soon(self, event: Event) -> None:
+        """As `tell`, for what may share the commit of what comes next: it is stepped and written ahead of that."""
+        if len(self._writer.soon) >= BATCH_MAX:
+            self.tell(event)
+            return
+        loop = asyncio.get_running_loop()
+        if not self._writer.soon:
+            loop.call_soon(self._begin)
+        future: asyncio.Future[Decision] = loop.create_future()
+        future.add_done_callback(partial(self._told, event))
+        self._writer.soon.append(Item(event, future, None, None))
 
     def tell(self, event: Event) -> None:
         """Queue an event nobody waits for. What the world says only once is told again until there is room for it."""
@@ -117,58 +154,38 @@ class Inbox:
         items = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
         if self._queue:
             self._schedule(asyncio.get_running_loop())
-        self._stumbled = False
-        self._take(items)
+        self._crowd = CROWD_FLUSHES if len(items) > 1 else max(0, self._crowd - 1)
+        self._writer.stumbled = False
+        self._let_happen(self._take(items))
         asyncio.get_running_loop().call_soon(self._tidy)  # behind those who were answered: they go on first
 
-    def _take(self, items: list[_Item]) -> None:
-        """Step these, commit them together, answer, let happen."""
-        if self._failed is not None:
-            self._refuse(items, self._failed)
-            return
-        done: list[tuple[_Item, Decision]] = []
-        steps: list[Stepped] = []
-        try:
-            self._step_all(items, done, steps)
-            if steps:
-                self.store.commit(steps)
-        except StorageFailed as error:
-            self.state.rollback()
-            self._stop(error, items)
-        except StorageFull as error:
-            self._undo(steps)
-            self._refuse(items, error)
-        except Exception as error:
-            log.exception("a commit of %d events was undone", len(steps))
-            self._undo(steps)
-            self._retry_alone(items, error)
-        else:
-            self.state.settle()
-            self._follow(done, steps)
+    def _behind(self, steps: list[Stepped]) -> None:
+        """What follows a commit on the spot: whoever asked has gone on already."""
+        self._served = False
+        self._let_happen(steps)
+        self._tidy()
 
-    def _undo(self, steps: list[Stepped]) -> None:
-        """Nothing of this commit is on disk: take it back in memory too."""
-        self.state.rollback()
-        for stepped in steps:
-            self.state.forget(stepped.loaded)
-        self._stumbled = True
+    def _begin(self) -> None:
+        """Step and write what was told soon, unless a flush took it along meanwhile."""
+        if self._writer.soon:
+            self._writer.take([], commit=False)
+            if self._writer.has_begun and self._begun_timer is None:
+                self._begun_timer = asyncio.get_running_loop().call_later(BEGUN_S, self._finish)
 
-    def _retry_alone(self, items: list[_Item], error: Exception) -> None:
-        """One of them could not be written: each alone, so that it fails alone."""
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            self._refuse(items, Overloaded("another program holds the journal: try again"))
-        elif len(items) == 1:
-            self._refuse(items, Internal(f"{type(error).__name__} in a commit: it was undone"))
-        else:
-            for item in items:
-                if item.future.cancelled() or not item.future.done():  # whose caller has gone still happened
-                    self._take([item])
+    def _finish(self) -> None:
+        """Commit what is begun: its time is over, or somebody wants to see what is on disk."""
+        if self._writer.has_begun and not self._writer.busy:
+            self._let_happen(self._take([]))
+            asyncio.get_running_loop().call_soon(self._tidy)
 
-    def _follow(self, done: list[tuple[_Item, Decision]], steps: list[Stepped]) -> None:
-        """What was committed is answered first, then let happen."""
-        for item, decision in done:
-            if not item.future.done():
-                item.future.set_result(decision)
+    def _take(self, items: list[Item]) -> list[Stepped]:
+        if self._begun_timer is not None:
+            self._begun_timer.cancel()
+            self._begun_timer = None
+        return self._writer.take(items)
+
+    def _let_happen(self, steps: list[Stepped]) -> None:
+        """The effects of what was committed, behind its answers."""
         for stepped in steps:
             for effect in stepped.change.effects:
                 try:
@@ -176,93 +193,28 @@ class Inbox:
                 except Exception:
                     log.exception("a %s was not performed", type(effect).__name__)  # its deadline, or the next boot, asks again
         if steps:
-            if self.state.remembered > 2 * REMEMBERED_MAX:  # looking for them costs more than keeping them
-                self.state.forget_closed(REMEMBERED_MAX)
+            state = self._writer.state
+            if state.remembered > 2 * REMEMBERED_MAX and not self._writer.has_begun:  # looking costs more than keeping them
+                state.forget_closed(REMEMBERED_MAX)
             self._committed()
-
-    def _step_all(self, items: list[_Item], done: list[tuple[_Item, Decision]], steps: list[Stepped]) -> None:
-        """Step each event over the ones before it; what is refused answers at once, the rest after the commit."""
-        now = self._clock()
-        self.state.now = now
-        for item in items:
-            try:
-                decision = self._asked_before(item, steps)
-                if decision is None:
-                    stepped = self._step(item, now)
-                    decision = stepped.change.decision
-                    if stepped.change.facts or item.idempotency is not None:
-                        steps.append(stepped)
-                done.append((item, decision))
-            except Rejected as error:
-                self._refuse([item], error)
-            except StorageFailed:
-                raise
-            except Exception as error:
-                if classify(error) is not None:
-                    raise StorageFailed("the journal cannot be read") from error
-                log.exception("the step of a %s was undone", type(item.event).__name__)
-                self._stumbled = True
-                self._refuse([item], Internal(f"{type(error).__name__} in the core: the event was undone"))
-
-    def _step(self, item: _Item, now: Now) -> Stepped:
-        loaded = self.store.missing(self.state, item.event)
-        mark = self.state.mark()
-        self.state.absorb(loaded)
-        try:
-            change = step(self.state, item.event, now)
-        except Exception:
-            self.state.rollback(mark)
-            self.state.forget(loaded)
-            raise
-        if not change.facts:
-            self.state.forget(loaded)  # it stands in no entry of the journal, so nothing later may rest on it
-            loaded = []
-        stepped = Stepped(item.event, now, change, loaded, idempotency=item.idempotency)
-        if item.sealed is not None and _takes(change, item.sealed):
-            stepped.ref, stepped.sealed = item.sealed.ref, item.sealed.fields
-        return stepped
-
-    def _asked_before(self, item: _Item, steps: list[Stepped]) -> Decision | None:
-        """The first answer under an idempotency key; `go` is repeated only while it is valid."""
-        asked = item.idempotency
-        if asked is None:
-            return None
-        found = next(
-            (
-                (known.digest, earlier.change.decision)
-                for earlier in steps
-                if (known := earlier.idempotency) is not None and (known.uid, known.key) == (asked.uid, asked.key)
-            ),
-            None,
-        ) or self.store.asked_before(asked, self.state.now.wall_ms)
-        if found is None:
-            return None
-        digest, decision = found
-        if digest != asked.digest:
-            raise Rejected(409, "idempotency-key-reused", "this Idempotency-Key was used with another body; take a new key")
-        return self._go_while_valid(decision)
-
-    def _go_while_valid(self, decision: Decision) -> Decision:
-        transaction = self.state.transactions.get(decision.transaction or "")
-        if decision.proceed == "go" and (transaction is None or not go_is_valid(self.state, transaction)):
-            return msgspec.structs.replace(decision, proceed="refuse")
-        return decision
 
     def current(self) -> State:
         """The state at this moment: the time of the last event may be hours old, too old for what looks at the day."""
-        self.state.now = self._clock()
-        return self.state
+        state = self.state
+        state.now = self._clock()
+        return state
 
     def view(self, transaction: str) -> State:
         """A state in which this transaction can be read, if it exists at all. Reading changes nothing that is remembered:
         a row that is loaded without being journaled would be missing from the replay.
         """
-        row = self.state.transactions.get(transaction)
+        state = self.state
+        row = state.transactions.get(transaction)
         if row is not None and not self._original_forgotten(row):
-            return self.state
+            return state
         rows = self.store.family(transaction)
-        view = State([self.state.agent, self.state.line, self.state.printer, self.state.ledger, *rows])
-        view.now, view.wording = self.state.now, self.state.wording
+        view = State([state.agent, state.line, state.printer, state.ledger, *rows])
+        view.now, view.wording = state.now, state.wording
         row = view.transactions.get(transaction)
         if row is not None and row.original is not None:
             for key in self.store.named(row.terminal_id, row.original.batch, row.original.stan):
@@ -272,41 +224,33 @@ class Inbox:
     def _original_forgotten(self, row: Transaction) -> bool:
         """True for a void whose original, on which its advice depends, is not in memory."""
         original = row.original
-        return original is not None and (row.terminal_id, original.batch, original.stan) not in self.state.keys
+        return original is not None and (row.terminal_id, original.batch, original.stan) not in self._writer.state.keys
 
-    @staticmethod
-    def _refuse(items: list[_Item], error: Exception) -> None:
-        for item in items:
-            if not item.future.done():
-                item.future.set_exception(error)
-
-    def _stop(self, error: StorageFailed, items: Sequence[_Item] = ()) -> None:
-        """The outcome of a commit is unknown, or a row is damaged: answer nothing as done; the daemon starts anew."""
-        first, self._failed = self._failed is None, error
-        self._refuse([*items, *self._queue], error)
+    def _stop(self, error: StorageFailed) -> None:
+        """Storage failed: the daemon starts anew."""
+        refuse(self._queue, error)
         self._queue.clear()
-        if first:
-            self._broken(error)
+        self._broken(error)
 
     def _tidy(self) -> None:
         """What follows a flush and nobody waits for."""
-        if self._failed is not None:
+        if self._writer.failed is not None:
             return
         self._arm()
         try:
             self.store.tidy()
         except StorageFailed as error:
-            self._stop(error)
+            self._writer.fail(error)
 
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         now_ms = self._clock().boottime_ms
-        self.state.now = msgspec.structs.replace(self.state.now, boottime_ms=now_ms)
-        due_ms = next_deadline_ms(self.state)
+        self._writer.state.now = msgspec.structs.replace(self._writer.state.now, boottime_ms=now_ms)
+        due_ms = next_deadline_ms(self._writer.state)
         if due_ms is not None:
-            soonest_s = RETRY_S if self._stumbled else 0.0  # what could not be done now is not tried again in a tight circle
+            soonest_s = RETRY_S if self._writer.stumbled else 0.0  # what cannot be done now is not tried in a tight circle
             delay_s = min(max(soonest_s, (due_ms - now_ms) / 1000), SLEEP_MAX_S)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
 
@@ -320,16 +264,10 @@ class Inbox:
 
     def close(self) -> None:
         """Take nothing any more; what is queued is flushed first."""
-        while self._queue and self._failed is None:
+        writer = self._writer
+        while (self._queue or writer.soon or writer.has_begun) and writer.failed is None:
             self._flush()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._failed = self._failed or StorageFailed("the agent is stopping")
-
-
-def _takes(change: Change, sealed: Sealed) -> bool:
-    """True when this change took the secrets in; else a pending reversal would change, or nobody would ever wipe them."""
-    return change.decision.conflict is None and any(
-        isinstance(row, Transaction) and row.vault == sealed.ref for row in change.rows
-    )
+        writer.failed = writer.failed or StorageFailed("the agent is stopping")

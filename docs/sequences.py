@@ -65,11 +65,17 @@ class Chart:
 def played(story: Callable[[Chart, Path], Awaitable[None]]) -> str:
     """Play it, with every commit and every answer of the relay noted as it happens."""
     chart = Chart()
-    commit, write = Store.commit, FrameStream.write
+    begin, commit, write = Store.begin, Store.commit, FrameStream.write
+    ahead: list[Stepped] = []
+
+    def begun(self: Store, steps: list[Stepped]) -> None:
+        begin(self, steps)
+        ahead.extend(steps)
 
     def committed(self: Store, steps: list[Stepped]) -> None:
         commit(self, steps)
-        chart.on_disk(steps)
+        chart.on_disk([*ahead, *steps])
+        ahead.clear()
 
     async def written(self: FrameStream, frame: bytes) -> None:
         seen = CODEC.peek(frame[2:])
@@ -77,12 +83,12 @@ def played(story: Callable[[Chart, Path], Awaitable[None]]) -> str:
             chart.arrow("agent", "app", f"{seen.mti} STAN {seen.f11}, F39 {seen.f39}")
         await write(self, frame)
 
-    Store.commit, FrameStream.write = committed, written  # type: ignore[method-assign]  # from outside: the product has no hook
+    Store.begin, Store.commit, FrameStream.write = begun, committed, written  # type: ignore[method-assign]  # there is no hook
     try:
         with tempfile.TemporaryDirectory() as folder:
             asyncio.run(story(chart, Path(folder)))
     finally:
-        Store.commit, FrameStream.write = commit, write  # type: ignore[method-assign]
+        Store.begin, Store.commit, FrameStream.write = begin, commit, write  # type: ignore[method-assign]
     return chart.drawn()
 
 

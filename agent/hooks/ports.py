@@ -8,6 +8,7 @@ import msgspec
 
 from agent.core.change import Decision
 from agent.core.event import Event
+from agent.core.policy import Policy
 from agent.core.state import State
 from agent.journal.idempotency import Idempotency
 from agent.journal.store import Store
@@ -18,7 +19,20 @@ class Inbox(Protocol):
     """The one writer."""
 
     store: Store
-    state: State
+
+    @property
+    def state(self) -> State:
+        """The state as it stands on disk."""
+
+    @property
+    def policy(self) -> Policy:
+        """The rules in force."""
+
+    async def decide(self, event: Event, sealed: Sealed | None = None) -> Decision:
+        """As `submit`, and on the spot where nobody else asks."""
+
+    def tell_soon(self, event: Event) -> None:
+        """As `tell`, for what may share the commit of what comes next."""
 
     def submit(
         self, event: Event, sealed: Sealed | None = None, idempotency: Idempotency | None = None

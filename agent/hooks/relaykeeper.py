@@ -18,7 +18,6 @@ from agent.vault import Sealed
 log = logging.getLogger("reversald.relay")
 
 RETRY_S = 1.0
-FORWARDED_S = 0.005  # what became of an answer shares its commit with a request that follows so soon
 OPEN = frozenset({"sent", "in_doubt"})  # what is repeated until it is answered
 NOT_KEPT = (StorageError, Overloaded, Internal, Rejected)
 
@@ -47,15 +46,12 @@ class Keeper:
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
-        self._owed: list[Event] = []
-        self._timer: asyncio.TimerHandle | None = None
 
     async def keep(self, event: Event, sealed: Sealed | None = None, tries: int = 1) -> Decision | None:
         """The decision once the event is on disk; None when it could not be kept in so many tries, or was refused."""
-        self.settle()
         for left in range(tries - 1, -1, -1):
             try:
-                return await self._inbox.submit(event, sealed)
+                return await self._inbox.decide(event, sealed)
             except Rejected as error:
                 await self._rejected(error)
                 return None
@@ -80,19 +76,8 @@ class Keeper:
         self._inbox.tell(event)
 
     def forwarded(self, transaction: str, *, left: bool) -> None:
-        """What became of an approval: told in a moment, or with whatever is kept before that."""
-        self._owed.append(AnswerForwarded(transaction=transaction, left=left))
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FORWARDED_S, self.settle)
-
-    def settle(self) -> None:
-        """Tell what is owed."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        owed, self._owed = self._owed, []
-        for event in owed:
-            self._inbox.tell(event)
+        """What became of an approval: it shares its commit with what is kept next, if that comes soon."""
+        self._inbox.tell_soon(AnswerForwarded(transaction=transaction, left=left))
 
     def state(self, transaction: str) -> str | None:
         """The state of an open transaction."""
@@ -130,4 +115,4 @@ class Keeper:
         return [self._inbox.view(key).transactions[key] for key in keys]
 
     def _in_doubt(self, kind: str) -> str:
-        return self._inbox.state.agent.policy.kind(kind).in_doubt
+        return self._inbox.policy.kind(kind).in_doubt

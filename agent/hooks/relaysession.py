@@ -73,7 +73,6 @@ class Session:
             for task in (self._connecting, self._listening):
                 if task is not None:
                     await _ended(task)
-            self._keeper.settle()
             await self._host.close()
             await self._client.close()
 

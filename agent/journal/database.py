@@ -7,7 +7,7 @@ takes results and reversals when the disk is full.
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,15 +99,26 @@ class Database:
         """Run one statement; iterate over what comes back."""
         return self._connection.execute(sql, parameters)
 
+    def take_notes(self, notes: Mapping[str, str]) -> None:
+        """Change some of the journal's own notes, in a transaction that is open."""
+        for key, value in notes.items():
+            self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """BEGIN IMMEDIATE … COMMIT. Raises StorageFull (rolled back) or StorageFailed (outcome unknown)."""
-        try:
+        with self.writing():
             self.execute("BEGIN IMMEDIATE")
             yield
             self.execute("COMMIT")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A piece of a transaction that the caller begins and commits: an error in it rolls back the whole, and is classified."""
+        try:
+            yield
         except Exception as error:
-            self._roll_back()
+            self.roll_back()
             raise classify(error) or error from error
 
     @contextmanager
@@ -118,7 +129,8 @@ class Database:
         except Exception as error:
             raise classify(error) or error from error
 
-    def _roll_back(self) -> None:
+    def roll_back(self) -> None:
+        """Undo what was written since BEGIN. Raises StorageFailed when that fails."""
         if getattr(self._connection, "in_transaction", True):
             try:
                 self.execute("ROLLBACK")
@@ -151,7 +163,7 @@ class Database:
             self.execute("INSERT INTO spill(filler) VALUES (zeroblob(?))", (size + SPILL_CACHED_PAGES * PAGE_BYTES,))
             self.execute("ROLLBACK")
         except Exception as error:
-            self._roll_back()
+            self.roll_back()
             raise classify(error) or error from error
         finally:
             self.execute(f"PRAGMA cache_size={cache}")

@@ -82,8 +82,7 @@ def _repair(database: Database, state: State | None) -> RowsDamaged:
 def _note(database: Database, repaired: RowsDamaged) -> None:
     """What was done is told once the agent runs; a checkpoint that counted what is lost is made anew."""
     notes = {"restore_owed": "0", "damage": msgspec.json.encode(repaired).decode()}
-    for key, value in (notes | ({"checkpoint_owed": "1"} if repaired.lost else {})).items():
-        database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+    database.take_notes(notes | ({"checkpoint_owed": "1"} if repaired.lost else {}))
 
 
 def _scan(database: Database, state: State | None) -> _Scan:

@@ -11,13 +11,15 @@ from typing import Any
 
 import msgspec
 
-from agent.core.change import Change, Decision
+from agent.core.change import Decision
 from agent.core.event import Event
-from agent.core.model import Agent, Incident, Now, Row, Transaction
+from agent.core.model import Incident, Now, Row
 from agent.core.state import State
 from agent.core.storageevent import RowsDamaged
 from agent.journal import idempotency, loading, needed, rows, schema
-from agent.journal.chain import GENESIS, Entry, canonical, link
+from agent.journal.ahead import Ahead
+from agent.journal.ahead import Stepped as Stepped
+from agent.journal.chain import GENESIS, Entry
 from agent.journal.database import Database, StorageFailed, StorageFull, classify
 from agent.journal.idempotency import Idempotency
 from agent.journal.roll import Roll
@@ -28,23 +30,13 @@ CHECKPOINT_PAGES = 768  # three quarters of the grown WAL: the next commit still
 COMMIT_PAGES, STEP_PAGES = 8, 5  # what a commit writes whatever it holds, and what each of its steps adds: as counted for sales
 
 
-class Stepped(msgspec.Struct):
-    """One stepped event, ready to be committed: `sealed` fields go into the vault under `ref`."""
-
-    event: Event
-    now: Now
-    change: Change
-    loaded: list[Row]
-    ref: str | None = None
-    sealed: dict[str, bytes] = {}
-    idempotency: Idempotency | None = None
-
-
 class Store:
     """The journal's writer, and the readers that share its connection."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.before_reading: Callable[[], None] = lambda: None  # commits what was begun
+        self._ahead: Ahead | None = None
         schema.migrate(database)
         with suppress(StorageFull):  # without its reserve the journal still takes what fits
             database.grow_wal()
@@ -78,7 +70,7 @@ class Store:
 
         What is damaged is made anew from the journal first. Raises StorageFailed where it cannot be.
         """
-        with self.database.reading():
+        with self.settled.reading():
             loaded = loading.load(self.database)
             whole = loaded.is_whole(self._told_roll())
             if not whole or loaded.beside or self.note("restore_owed") == "1":
@@ -102,18 +94,19 @@ class Store:
 
     def select(self, kind: type, where: str, parameters: Sequence[object]) -> list[Any]:
         """Rows of one kind. Raises StorageFailed at a damaged one, which the next start makes anew."""
-        found, damaged = rows.read(self.database, kind, where, parameters)
+        found, damaged = rows.read(self.settled, kind, where, parameters)
         self._sound(damaged)
         return [stored.row for stored in found]
 
     def family(self, transaction: str) -> list[Row]:
         """Every row of one transaction, oldest first. Raises StorageFailed as `select` does."""
-        found, damaged = loading.family(self.database, transaction)
+        found, damaged = loading.family(self.settled, transaction)
         self._sound(damaged)
         return [stored.row for stored in found]
 
     def _sound(self, damaged: list[Place]) -> None:
         if damaged:
+            self.abandon()
             self.take_notes(restore_owed="1")
             error = StorageFailed(f"row {damaged[0][1]} of {damaged[0][0]} is damaged: the next start makes it anew")
             self.damage_seen(error)
@@ -125,80 +118,58 @@ class Store:
 
     def named(self, terminal_id: str, batch: str, stan: str) -> list[str]:
         """The ids of the transactions that carry this key of the field: one, beside those that were not sent."""
-        query = self.database.execute(
+        query = self.settled.execute(
             "SELECT id FROM transactions WHERE stan = ? AND batch = ? AND terminal_id = ?", (stan, batch, terminal_id)
         )
         return [key for (key,) in query]
 
     # ── committing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def begin(self, steps: list[Stepped]) -> None:
+        """Write these ahead of the next `commit`, with which they come onto the disk, and before which no other program sees
+        them. Raises as that does; then nothing that was begun may be used.
+        """
+        ahead = self._continued()
+        with self.database.writing():
+            ahead.write(self.database, steps)
+        self._ahead = ahead
+
     def commit(self, steps: list[Stepped]) -> None:
-        """One transaction for all; `tidy` comes after it. Raises StorageFull or StorageFailed; then nothing of it may be used."""
-        seq, hash_, boots = self.seq, self.hash, self.boots
-        wiped = False
-        with self.database.transaction():
-            roll = self._write_rows(steps)
-            for stepped in steps:
-                boots = next((row.boots for row in stepped.change.rows if isinstance(row, Agent)), boots)
-                seq, hash_ = self._write_facts(stepped, seq, hash_, boots, roll.sum)
-                for name, blob in stepped.sealed.items():
-                    self.database.execute("INSERT OR REPLACE INTO vault VALUES (?, ?, ?)", (stepped.ref, name, blob))
-                for ref in stepped.change.wiped:
-                    self.database.execute("DELETE FROM vault WHERE ref = ?", (ref,))
-                    wiped = True
-                if stepped.idempotency is not None:
-                    decision = stepped.change.decision
-                    idempotency.write(self.database, stepped.idempotency, decision, stepped.now.wall_ms, boots)
-            if wiped and not self.scrub_owed:
-                self._take_notes({"scrub_owed": "1"})
-        self.seq, self.hash, self.boots, self._roll = seq, hash_, boots, roll
+        """One transaction for all, and what was begun; `tidy` comes after it. Raises StorageFull or StorageFailed; then nothing
+        of it may be used.
+        """
+        ahead = self._continued()
+        with self.database.writing():
+            ahead.write(self.database, steps)
+            self.database.execute("COMMIT")
+        self._come_to(ahead)
         self.commits += 1
-        self.scrub_owed = self.scrub_owed or wiped
-        self._unchecked += COMMIT_PAGES + STEP_PAGES * len(steps)
+        self._unchecked += COMMIT_PAGES + STEP_PAGES * ahead.steps
 
-    def _write_rows(self, steps: list[Stepped]) -> Roll:
-        """The rows of all steps, each in its last form, and the roll with them on it."""
-        roll = self._roll.copy()
-        for row in {(type(row), row.id): row for stepped in steps for row in stepped.change.rows}.values():
-            if isinstance(row, Transaction) and row.number > self._newest:  # nothing of it can be there yet
-                self._newest = row.number
-            elif (family := roll.lacks(row)) is not None:
-                roll.enter(loading.family(self.database, family)[0])
-            roll.put(*rows.write(self.database, row))
-        return roll
+    def _continued(self) -> Ahead:
+        ahead, self._ahead = self._ahead, None
+        return ahead or Ahead(self.seq, self.hash, self.boots, self._roll, self._newest, self.scrub_owed)
 
-    def _write_facts(self, stepped: Stepped, seq: int, hash_: bytes, boots: int, roll: int) -> tuple[int, bytes]:
-        now = stepped.now
-        state_input: dict[str, Any] | None = self._input(stepped)
-        for fact in stepped.change.facts:
-            seq += 1
-            entry = Entry(
-                seq=seq, type=fact.type, boot=boots, mono_ms=now.boottime_ms, wall_ms=now.wall_ms, clk=now.clk,
-                transaction=fact.transaction, incident=fact.incident, data=fact.data, input=state_input,
-            )
-            state_input = None
-            hash_ = self._write_entry(entry, hash_, roll)
-        return seq, hash_
+    def _come_to(self, ahead: Ahead) -> None:
+        self.seq, self.hash, self.boots, self._roll = ahead.seq, ahead.hash, ahead.boots, ahead.roll
+        self._newest, self.scrub_owed = ahead.newest, ahead.scrub_owed
 
-    def _write_entry(self, entry: Entry, previous: bytes, roll: int) -> bytes:
-        body = canonical(entry)
-        hash_ = link(previous, entry.seq, body)
-        self.database.execute(
-            "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (entry.seq, entry.type, entry.transaction, entry.incident, body, hash_, roll),
-        )
-        return hash_
+    def abandon(self) -> None:
+        """Take back what was begun: it will not be committed."""
+        if self._ahead is not None:
+            self._ahead = None
+            self.database.roll_back()
 
-    @staticmethod
-    def _input(stepped: Stepped) -> dict[str, Any]:
-        value: dict[str, Any] = {"event": stepped.event, "now": stepped.now}
-        if stepped.loaded:
-            value["loaded"] = [[type(row).__name__, row] for row in stepped.loaded]
-        return value
+    @property
+    def settled(self) -> Database:
+        """The database with nothing in it that is begun and not committed: for whoever reads, or writes something else."""
+        if self._ahead is not None:
+            self.before_reading()
+        return self.database
 
     def asked_before(self, asked: Idempotency, wall_ms: int | None = None) -> tuple[bytes, Decision] | None:
         """The digest and the first answer under this key, as long as it is kept."""
-        return idempotency.find(self.database, asked, wall_ms)
+        return idempotency.find(self.settled, asked, wall_ms)
 
     # ── housekeeping ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -211,13 +182,13 @@ class Store:
         """Passive checkpoint, at idle or when the WAL holds its limit. With the disk full it is left for later."""
         if self._unchecked:
             with suppress(StorageFull):
-                self.database.checkpoint()
+                self.settled.checkpoint()
             self._unchecked = 0
 
     def scrub(self) -> bool:
         """Clean database and WAL of wiped secrets, durably noting that it was done. False: try later."""
         try:
-            if not self.database.scrub():
+            if not self.settled.scrub():
                 return False
             self.take_notes(scrub_owed="0")
         except StorageFull:
@@ -227,18 +198,20 @@ class Store:
 
     def append(self, type_: str, now: Now, data: dict[str, Any], input_: dict[str, Any], notes: dict[str, str]) -> None:
         """An entry of the journal's own, which no event made, and the notes that go with it, in one commit."""
+        database = self.settled
         entry = Entry(
             seq=self.seq + 1, type=type_, boot=self.boots, mono_ms=now.boottime_ms, wall_ms=now.wall_ms, clk=now.clk,
             transaction=None, incident=None, data=data, input=input_,
         )
-        with self.database.transaction():
-            hash_ = self._write_entry(entry, self.hash, self._roll.sum)
-            self._take_notes(notes)
-        self.seq, self.hash = entry.seq, hash_
+        with database.transaction():
+            ahead = self._continued()
+            ahead.append(database, entry)
+            database.take_notes(notes)
+        self._come_to(ahead)
 
     def delete(self, *statements: tuple[str, Sequence[object]]) -> None:
         """Delete in one commit, and bring it into the database at once: much of it must not fill the WAL."""
-        with self.database.transaction():
+        with self.settled.transaction():
             for sql, parameters in statements:
                 self.database.execute(sql, parameters)
         self._unchecked += 1
@@ -246,21 +219,17 @@ class Store:
 
     def note(self, key: str) -> str:
         """One of the journal's own notes, "" for one that was never taken."""
-        return next((value for (value,) in self.database.execute("SELECT value FROM meta WHERE key = ?", (key,))), "")
+        return next((value for (value,) in self.settled.execute("SELECT value FROM meta WHERE key = ?", (key,))), "")
 
     def take_notes(self, **notes: str) -> None:
         """Change some of them in one commit."""
-        with self.database.transaction():
-            self._take_notes(notes)
-
-    def _take_notes(self, notes: dict[str, str]) -> None:
-        for key, value in notes.items():
-            self.database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        with self.settled.transaction():
+            self.database.take_notes(notes)
 
     def writable(self) -> bool:
         """True when a write transaction can be begun: proof that the writer moves."""
         try:
-            self.database.execute("BEGIN IMMEDIATE")
+            self.settled.execute("BEGIN IMMEDIATE")
             self.database.execute("ROLLBACK")
         except Exception:  # noqa: BLE001  (whatever it is, the writer does not move)
             return False
@@ -269,7 +238,7 @@ class Store:
     def sealed(self, ref: str) -> dict[str, bytes]:
         """The sealed fields of one vault entry."""
         return {
-            name: bytes(blob) for name, blob in self.database.execute("SELECT field, sealed FROM vault WHERE ref = ?", (ref,))
+            name: bytes(blob) for name, blob in self.settled.execute("SELECT field, sealed FROM vault WHERE ref = ?", (ref,))
         }
 
     def incident(self, key: str) -> Incident | None:
@@ -293,7 +262,7 @@ class Store:
 
     def _entries(self, where: str, seq: int, limit: int) -> list[Entry]:
         query = f"SELECT body FROM journal {where} ORDER BY seq LIMIT ?"  # noqa: S608  (a constant of this class)
-        return [_ENTRY.decode(body) for (body,) in self.database.execute(query, (seq, limit))]
+        return [_ENTRY.decode(body) for (body,) in self.settled.execute(query, (seq, limit))]
 
     def cursor(self) -> int:
         """The last entry that telemetry is done with."""
@@ -306,7 +275,7 @@ class Store:
 
     def skip(self, seq: int, reason: str) -> None:
         """The broker refuses this entry for good: note it, so that it does not hold back the others."""
-        with self.database.transaction():
+        with self.settled.transaction():
             self.database.execute("INSERT OR REPLACE INTO poison VALUES (?, ?)", (seq, reason))
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 import resource
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -153,6 +154,140 @@ async def test_keys_of_two_users_in_one_flush_are_two_keys(house: OpenHouse) -> 
     mine = house.inbox.submit(sale(1), None, Idempotency(1000, "k", b"same"))
     theirs = house.inbox.submit(sale(2), None, Idempotency(1001, "k", b"same"))
     assert [decision.transaction for decision in await asyncio.gather(mine, theirs)] == ["t1", "t2"]
+
+
+# ── at once, and soon ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def left(number: int) -> e.AnswerForwarded:
+    """The answer went to the terminal."""
+    return e.AnswerForwarded(transaction=f"t{number}", left=True)
+
+
+async def answered(house: OpenHouse, number: int) -> None:
+    """A sale whose approval is on disk, and about to be forwarded."""
+    await house.do(sale(number, ask=True))
+    said = {"f3": "000000", "f4": "000000000100", "f11": f"{number:06d}", "f41": TERMINAL, "f42": MERCHANT}
+    await house.do(e.RelayAnswered(transaction=f"t{number}", code="00", mac="good", **said))
+
+
+async def begun(house: OpenHouse, number: int) -> None:
+    """Its forwarding is told, stepped and written; nothing more has happened."""
+    await answered(house, number)
+    house.inbox.tell_soon(left(number))
+    await asyncio.sleep(0)
+
+
+@housed()
+async def test_who_asks_alone_is_served_on_the_spot(house: OpenHouse) -> None:
+    with pytest.raises(StopIteration) as served:
+        house.inbox.decide(sale(1)).send(None)
+    assert served.value.value.transaction == "t1"
+    assert house.on_disk("t1") == "intent"
+
+
+@housed()
+async def test_who_asks_alone_goes_on_before_effects_happen(house: OpenHouse) -> None:
+    await house.inbox.decide(sale(1, ask=True))
+    await asyncio.sleep(0)
+    await house.inbox.decide(result(1, "no_answer"))
+    assert house.effects == []
+    await asyncio.sleep(0)
+    assert [type(effect).__name__ for effect in house.effects] == ["WantLine"]
+
+
+@housed()
+async def test_a_crowd_shares_its_commits(house: OpenHouse) -> None:
+    before = house.commits
+    await asyncio.gather(*(house.inbox.decide(sale(number)) for number in range(1, 33)))
+    assert house.commits == before + 2, "the first did not know of the others"
+    await asyncio.gather(*(house.inbox.decide(sale(number)) for number in range(101, 133)))
+    assert house.commits == before + 3
+    for number in range(201, 201 + module.CROWD_FLUSHES):
+        await house.inbox.decide(sale(number))
+    with pytest.raises(StopIteration):
+        house.inbox.decide(sale(999)).send(None)
+    assert house.on_disk("t999") == "intent"
+
+
+@housed(mode="relay")
+async def test_what_is_told_soon_shares_the_commit_of_what_comes_next(house: OpenHouse) -> None:
+    await begun(house, 1)
+    before, head = house.commits, house.head()
+    assert house.head() == head, "no other program sees it"
+    await house.inbox.decide(sale(2))
+    assert (house.on_disk("t1"), house.on_disk("t2")) == ("approved", "intent")
+    await asyncio.sleep(0)
+    assert house.commits == before + 1
+
+
+@housed(mode="relay")
+async def test_what_is_told_soon_is_on_disk_soon_when_nothing_follows(house: OpenHouse) -> None:
+    await begun(house, 1)
+    assert house.on_disk("t1") == "sent"
+    await until_state(house, "t1", "approved")
+
+
+@housed(mode="relay")
+async def test_nobody_sees_what_is_begun_before_it_is_on_disk(house: OpenHouse) -> None:
+    looks: list[Callable[[int], object]] = [
+        lambda number: house.inbox.state.transactions[f"t{number}"],
+        lambda number: house.inbox.view(f"t{number}"),
+        lambda _: house.inbox.current(),
+        lambda _: house.store.read_after(0, 1000),
+        lambda number: house.store.family(f"t{number}"),
+        lambda _: house.store.writable(),
+        lambda _: house.store.take_notes(cursor="1"),
+        lambda _: house.store.checkpoint(),
+    ]
+    for number, look in enumerate(looks, start=1):
+        await begun(house, number)
+        assert house.on_disk(f"t{number}") == "sent"
+        look(number)
+        assert house.on_disk(f"t{number}") == "approved"
+        await asyncio.sleep(0)
+
+
+@housed(mode="relay")
+async def test_what_is_begun_is_undone_with_a_commit_that_finds_the_disk_full_and_told_again(
+    house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    await begun(house, 1)
+    shut(house)
+    asked = [house.inbox.submit(sale(number)) for number in range(100, 200)]
+    assert {type(await outcome(future)) for future in asked} == {StorageFull}
+    assert house.inbox.state.transactions["t1"].state == house.on_disk("t1") == "sent"
+    house.store.database.execute("PRAGMA max_page_count=1000000")
+    await until_state(house, "t1", "approved")
+
+
+@housed(mode="relay")
+async def test_what_is_begun_stays_when_another_event_cannot_be_written(house: OpenHouse) -> None:
+    await begun(house, 1)
+    with pytest.raises(Internal):
+        await house.inbox.decide(shown(1, text="\ud800"))
+    assert house.on_disk("t1") == "approved"
+
+
+@housed(mode="relay")
+async def test_damage_that_is_found_while_something_is_begun_is_noted_and_nothing_of_it_is_committed(house: OpenHouse) -> None:
+    await house.do(sale(2, ask=True))
+    await house.do(result(2))
+    house.inbox.forget_closed()
+    house.store.database.execute("UPDATE transactions SET crc = crc + 1 WHERE id = 't2'")
+    await begun(house, 1)
+    assert isinstance(await outcome(house.inbox.submit(e.SentAsked(transaction="t2"))), StorageFailed)
+    assert house.on_disk("t1") == "sent"
+    assert house.query("SELECT value FROM meta WHERE key = 'restore_owed'") == [("1",)]
+    assert house.broken
+
+
+@housed(mode="relay")
+async def test_closing_commits_what_is_begun(house: OpenHouse) -> None:
+    await begun(house, 1)
+    house.inbox.close()
+    assert house.on_disk("t1") == "approved"
 
 
 # ── each for itself ──────────────────────────────────────────────────────────────────────────────────────────────────

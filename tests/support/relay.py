@@ -125,7 +125,7 @@ class RelayHouse:
         def make() -> Hosts:
             return Hosts(Link("127.0.0.1", self.host_port, **link))
 
-        reader = RelayReader(CODEC, _prove, vault, lambda: house.inbox.state.agent.policy)
+        reader = RelayReader(CODEC, _prove, vault, lambda: house.inbox.policy)
         self.relay = Relay(reader, make, house.inbox, hold_ms)
         await self.relay.open(settings.Relay(listen="127.0.0.1:0", **(tls or {})))
         self.own = HostLine(
