@@ -93,7 +93,7 @@ def _timeline(job: Job, file: TextIO) -> int:
         said = moment(entry, job.call.lang, job.offset)
         file.write(
             f'<tr><td class="n">{entry.seq}</td><td class="n">{escape(said.at)}</td><td>{escape(said.text)}</td>'
-            f"<td><code>{escape((entry.transaction or '')[:8])}</code></td></tr>\n"
+            f"<td><code>{escape((entry.transaction or '')[-8:])}</code></td></tr>\n"
         )
         count += 1
     file.write("</tbody></table>\n")

@@ -12,6 +12,7 @@ from agent.core.event import Opened, ResultReported
 from agent.core.model import Document, DocumentLine, Original, Transaction
 from agent.core.policy import Policy
 from agent.hooks.body import Card, Open, Receipt, RequestAnswer, Result, ReversalBody
+from agent.hooks.ids import new_id
 from agent.hooks.masking import masked
 from agent.hooks.problems import Problem
 from agent.vault import Sealed, Vault, mask
@@ -31,9 +32,9 @@ def opened(body: Open, vault: Vault | None, policy: Policy, *, line_down: bool) 
     reversible = policy.kind(body.kind).in_doubt == "reverse"
     if body.rail == "card":
         _check_card(card, vault, reversible=reversible)
-    ref = str(uuid4()) if card.pan is not None and reversible else None  # what is never reversed needs no secrets kept
+    ref = new_id() if card.pan is not None and reversible else None  # what is never reversed needs no secrets kept
     event = Opened(
-        transaction=str(uuid4()), rail=body.rail, kind=body.kind, amount_fen=body.amount_fen, currency=body.currency,
+        transaction=new_id(), rail=body.rail, kind=body.kind, amount_fen=body.amount_fen, currency=body.currency,
         stan=body.stan, batch=body.batch, terminal_id=body.terminal_id, merchant_id=body.merchant_id, ask=body.sent,
         line_down=line_down, basket_id=body.basket_id and masked(body.basket_id),
         condition=body.condition or policy.kind(body.kind).condition, entry_mode=card.entry_mode, sequence=card.sequence,

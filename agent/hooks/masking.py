@@ -8,9 +8,9 @@ import re
 from collections.abc import Collection
 
 _DIGITS_MIN, _DIGITS_MAX = 13, 19
-# A version 4 or 5 UUID with a letter in it names one of our rows, or (digits and groups in one chain) perhaps a card.
+# A version 4, 5 or 7 UUID with a letter in it names one of our rows, or (digits and groups in one chain) perhaps a card.
 _TOKEN = re.compile(
-    r"(?P<uuid>(?=[0-9-]*[a-fA-F])[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[45][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12})"
+    r"(?P<uuid>(?=[0-9-]*[a-fA-F])[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[457][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12})"
     r"|\d+(?:[ \u00a0\u3000-]{1,2}\d+)*"
 )
 _GROUP = re.compile(r"\d+|\D+")

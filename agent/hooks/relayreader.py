@@ -6,7 +6,6 @@ reversal needs is kept: card number, expiry and cut chip data go into the vault,
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
-from uuid import uuid4
 
 import msgspec
 
@@ -15,6 +14,7 @@ from agent.core.kinds import UNLISTED
 from agent.core.model import Original
 from agent.core.policy import Policy
 from agent.core.profile import Kind, Messages
+from agent.hooks.ids import new_id
 from agent.vault import Sealed, Vault, mask
 from device.acquirer import chip
 from device.acquirer.composed import parts
@@ -144,10 +144,10 @@ class RelayReader:
 
     def _watched(self, kind: Kind, mti: str, message: Message, batch: str) -> Watched:
         said, pan, policy = message.fields, message.pan, self._policy()
-        ref = str(uuid4()) if kind.in_doubt == "reverse" else None  # what is never reversed needs no secrets kept
+        ref = new_id() if kind.in_doubt == "reverse" else None  # what is never reversed needs no secrets kept
         original = parts(kind.f61, said.get(61, ""))
         opened = Opened(
-            transaction=str(uuid4()), rail="card", kind=kind.name, amount_fen=int(said[4]), currency=said.get(49, "156"),
+            transaction=new_id(), rail="card", kind=kind.name, amount_fen=int(said[4]), currency=said.get(49, "156"),
             stan=said[11], batch=batch, terminal_id=said[41], merchant_id=said[42], ask=True,
             condition=said.get(25, kind.condition), entry_mode=said.get(22), sequence=said.get(23),
             masked_pan=mask(pan) if pan else None, last4=pan[-4:] if pan else None, vault=ref,

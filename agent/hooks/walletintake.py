@@ -4,11 +4,10 @@ An order number is kept exactly as it is, also one of 13 to 19 digits: it is the
 is asked by it, and it is no card number. What a customer shows is kept unmasked only where it is this very number.
 """
 
-from uuid import uuid4
-
 from agent.core.event import Opened
 from agent.core.model import Evidence, Transaction
 from agent.hooks.body import EvidenceBody, Open
+from agent.hooks.ids import new_id
 from agent.hooks.masking import masked
 from agent.hooks.problems import Problem
 from agent.vault import Tokens
@@ -25,7 +24,7 @@ def opened(body: Open, tokens: Tokens | None) -> Opened:
     if (body.wallet is None) == (body.rail == "wallet"):
         raise Problem(400, "invalid-body", "`wallet` names the wallet on rail wallet, and stands nowhere else")
     return Opened(
-        transaction=str(uuid4()), rail=body.rail, kind=body.kind, amount_fen=body.amount_fen, currency=body.currency,
+        transaction=new_id(), rail=body.rail, kind=body.kind, amount_fen=body.amount_fen, currency=body.currency,
         stan=body.stan, batch=body.batch, terminal_id=body.terminal_id, merchant_id=body.merchant_id, ask=body.sent,
         basket_id=_basket(body.basket_id, tokens), last4=body.order_no[-4:], replaces=body.replaces and masked(body.replaces),
         wallet=body.wallet or body.rail, order_no=body.order_no, customer=tokens.hide(body.customer) if body.customer else None,

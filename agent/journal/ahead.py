@@ -7,7 +7,7 @@ import msgspec
 from agent.core.change import Change
 from agent.core.event import Event
 from agent.core.model import Agent, Now, Row, Transaction
-from agent.journal import idempotency, loading, rows
+from agent.journal import idempotency, loading, rows, secrets
 from agent.journal.chain import Entry, canonical, link
 from agent.journal.database import Database
 from agent.journal.idempotency import Idempotency
@@ -47,10 +47,10 @@ class Ahead(msgspec.Struct):
         for stepped in steps:
             self.boots = next((row.boots for row in stepped.change.rows if isinstance(row, Agent)), self.boots)
             self._write_facts(database, stepped)
-            for name, blob in stepped.sealed.items():
-                database.execute("INSERT OR REPLACE INTO vault VALUES (?, ?, ?)", (stepped.ref, name, blob))
+            if stepped.ref is not None:
+                secrets.keep(database, stepped.ref, stepped.sealed)
             for ref in stepped.change.wiped:
-                database.execute("DELETE FROM vault WHERE ref = ?", (ref,))
+                secrets.wipe(database, ref)
                 if not self.scrub_owed:
                     self.scrub_owed = True
                     database.take_notes({"scrub_owed": "1"})
@@ -64,7 +64,7 @@ class Ahead(msgspec.Struct):
                 self.newest = row.number
             elif (family := self.roll.lacks(row)) is not None:
                 self.roll.enter(loading.family(database, family)[0])
-            self.roll.put(*rows.write(database, row))
+            self.roll.put(*rows.write(database, row, was_open=self.roll.was_open(row)))
 
     def _write_facts(self, database: Database, stepped: Stepped) -> None:
         now = stepped.now

@@ -27,6 +27,11 @@ class Roll:
         family = family_of(row) if row.open else None
         return None if family in self._families else family
 
+    def was_open(self, row: Row) -> bool | None:
+        """How this row stands, None where it is not on the roll."""
+        member = self._families.get(_name(row), {}).get((type(row), row.id))
+        return None if member is None else member[1]
+
     def put(self, row: Row, crc: int) -> None:
         """This row is as it is now."""
         name, member = _name(row), (type(row), row.id)

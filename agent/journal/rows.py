@@ -34,6 +34,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "singles": ("id",),
 }
 Place = tuple[str, int]  # table, rowid
+_encode = msgspec.json.Encoder().encode
 
 
 def _select(names: Sequence[str]) -> str:
@@ -49,8 +50,15 @@ def _insert(table: str, names: Sequence[str]) -> str:
     return f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT({names[0]}) DO UPDATE SET {again}"  # noqa: S608  (constants)
 
 
+def _update(names: Sequence[str]) -> str:
+    """The same where it is there and stays open or closed: what an index holds is not named, so that no index is touched."""
+    changing = [name for name in ("state", "body", "crc") if name in {*names, "body", "crc"}]
+    return "SET " + ", ".join(f"{name} = ?" for name in changing) + f" WHERE {names[0]} = ?"
+
+
 SELECT = {table: _select(names) for table, names in COLUMNS.items()}
 _WRITE = {table: _insert(table, names) for table, names in COLUMNS.items()}
+_AGAIN = {table: f"UPDATE {table} {_update(names)}" for table, names in COLUMNS.items()}
 
 
 class Stored(NamedTuple):
@@ -91,12 +99,15 @@ _VALUES: dict[type, Callable[[Any], tuple[str | int | None, ...]]] = {
 }
 
 
-def write(database: Database, row: Row) -> Stored:
-    """Write one row with its sum."""
-    table, body = table_of(row), msgspec.json.encode(row)
+def write(database: Database, row: Row, *, was_open: bool | None = None) -> Stored:
+    """Write one row with its sum. `was_open` says how it stands on disk, as the roll has it; None where it may not be there."""
+    table, body = table_of(row), _encode(row)
     columns = columns_of(row)
     crc = crc_of(table, (*columns, body))
-    database.execute(_WRITE[table], (*columns, body, crc))
+    if was_open is row.open:
+        database.execute(_AGAIN[table], (*columns[3:4], body, crc, columns[0]))  # the state, where there is one
+    else:
+        database.execute(_WRITE[table], (*columns, body, crc))
     return Stored(row, crc)
 
 

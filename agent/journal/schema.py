@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from agent.journal.database import Database, StorageFailed
+from agent.journal.secrets import pack
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Utils
 
-VERSION = 2
+VERSION = 3
 SUMMED = 2  # from this version on rows have check sums
 # A job by its transaction, which has an index: one on the id would cost a page in the commit of every receipt.
 JOB_BY_ID = '"transaction" IS ? AND id = ?'
@@ -80,5 +81,17 @@ def _second(utils: "Utils") -> None:
     utils.table("damaged").create({"number": int, "table": str, "row": int, "body": bytes}, pk="number")
 
 
-_STEPS = (_first, _second)
+def _third(utils: "Utils") -> None:
+    """The vault: one row for all that one transaction sealed, without an index beside it. A sale touches two pages less."""
+    utils.execute("ALTER TABLE vault RENAME TO vault_by_field")
+    utils.execute("CREATE TABLE vault (ref TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID")
+    sealed: dict[str, dict[str, bytes]] = {}
+    for ref, field, blob in utils.execute("SELECT ref, field, sealed FROM vault_by_field ORDER BY ref, field"):
+        sealed.setdefault(ref, {})[field] = blob
+    for ref, fields in sealed.items():
+        utils.execute("INSERT INTO vault VALUES (?, ?)", [ref, pack(fields)])
+    utils.execute("DROP TABLE vault_by_field")
+
+
+_STEPS = (_first, _second, _third)
 assert len(_STEPS) == VERSION, "every version has its step"

@@ -16,7 +16,7 @@ from agent.core.event import Event
 from agent.core.model import Incident, Now, Row
 from agent.core.state import State
 from agent.core.storageevent import RowsDamaged
-from agent.journal import idempotency, loading, needed, rows, schema
+from agent.journal import idempotency, loading, needed, rows, schema, secrets
 from agent.journal.ahead import Ahead
 from agent.journal.ahead import Stepped as Stepped
 from agent.journal.chain import GENESIS, Entry
@@ -237,9 +237,7 @@ class Store:
 
     def sealed(self, ref: str) -> dict[str, bytes]:
         """The sealed fields of one vault entry."""
-        return {
-            name: bytes(blob) for name, blob in self.settled.execute("SELECT field, sealed FROM vault WHERE ref = ?", (ref,))
-        }
+        return secrets.find(self.settled, ref)
 
     def incident(self, key: str) -> Incident | None:
         """One incident, open or closed."""

@@ -242,6 +242,8 @@ def test_rows_of_an_older_program_have_no_sum_until_they_change(book: Book, path
         database.execute(f"ALTER TABLE {table} DROP COLUMN crc")
     database.execute("ALTER TABLE journal DROP COLUMN roll")
     database.execute("DROP TABLE damaged")
+    database.execute("DROP TABLE vault")
+    database.execute("CREATE TABLE vault (ref TEXT, field TEXT, sealed BLOB, PRIMARY KEY (ref, field))")
     database.execute("PRAGMA user_version = 1")
     before = rows(book.state)
     book.store.close()

@@ -31,7 +31,7 @@ def test_rows_facts_and_secrets_stand_in_one_commit(tmp_path: Path) -> None:
     book = Book(Store.open(tmp_path / "j.db"))
     book.open()
     found = counts(book.store)
-    assert (found["transactions"], found["vault"], found["journal"]) == (1, 3, book.store.seq)
+    assert (found["transactions"], found["vault"], found["journal"]) == (1, 1, book.store.seq)
     assert book.store.seq == len(book.facts)
 
 
@@ -337,6 +337,30 @@ def test_after_a_scrub_the_sealed_bytes_are_nowhere_in_database_or_wal(tmp_path:
     assert not store.scrub_owed
     assert [blob for blob in sealed if blob in _bytes(path)] == []
     assert store.database.wal_bytes() > 0, "the reserve is kept"
+
+
+def test_secrets_that_an_older_program_sealed_field_by_field_are_kept_and_can_be_wiped(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    book = Book(Store.open(path))
+    for key, stan in (("a", "000001"), ("b", "000002")):
+        book.doubt(key, stan=stan)
+    sealed = {key: book.store.sealed(f"vault-{key}") for key in ("a", "b")}
+    older = book.store.database
+    older.execute("DROP TABLE vault")
+    older.execute("CREATE TABLE vault (ref TEXT, field TEXT, sealed BLOB, PRIMARY KEY (ref, field))")
+    for key, fields in sealed.items():
+        for field, blob in fields.items():
+            older.execute("INSERT INTO vault VALUES (?, ?, ?)", (f"vault-{key}", field, blob))
+    older.execute("PRAGMA user_version = 2")
+    book.store.close()
+    book = reopen(book, path)
+    assert {key: book.store.sealed(f"vault-{key}") for key in ("a", "b")} == sealed
+    for key in ("a", "b"):
+        book.connect()
+        book.reply("00", key)
+    assert counts(book.store)["vault"] == 0
+    assert book.store.scrub()
+    assert [blob for fields in sealed.values() for blob in fields.values() if blob in _bytes(path)] == []
 
 
 class _Small(Database):
