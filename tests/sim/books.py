@@ -168,7 +168,11 @@ class Journal:
             self.sealed[event.vault] = tuple(stepped.sealed.values())
         try:
             store.tidy()  # of the commit before, whose caller has its answer
-            store.commit([stepped])
+            if store.seq % 3 == 0:  # as what the inbox is told soon
+                store.begin([stepped])
+                store.commit([])
+            else:
+                store.commit([stepped])
         except PowerCut:
             return "gone"
         except StorageFull:

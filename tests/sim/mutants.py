@@ -39,6 +39,7 @@ from agent.core import (
 )
 from agent.core.policy import Policy
 from agent.journal import needed
+from agent.journal.ahead import Ahead
 from agent.journal.database import Database
 from agent.journal.loading import Loaded
 from agent.journal.pruning import Pruner
@@ -82,7 +83,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("T3", "given up after the limit without an incident", answers.used_up,
            'not_undone(state, state.transactions[row.id], "operator", "decide_and_compare_settlement")',
            'incidents.close_one(state, "in_doubt", row.id, "given_up")'),
-    Mutant("T4", "the save failed, the sale went out anyway", Database.transaction.__wrapped__,  # type: ignore[attr-defined]
+    Mutant("T4", "the save failed, the sale went out anyway", Database.writing.__wrapped__,  # type: ignore[attr-defined]
            "raise classify(error) or error from error", "return", journal=True,
            only=("full",)),
     Mutant("T5", "a new doubt takes the only slot", reversal.begin,
@@ -123,7 +124,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # ── the invariants ───────────────────────────────────────────────────────────────────────────────────────────────
     Mutant("1", "a doubt has no incident", reversal.begin,
            'incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")', "pass"),
-    Mutant("1", "the row of a doubt is not written", Store._write_rows,
+    Mutant("1", "the row of a doubt is not written", Ahead._write_rows,
            "for row in stepped.change.rows}",
            "for row in stepped.change.rows if getattr(row, 'state', '') != 'in_doubt'}", journal=True),
     Mutant("2", "an approval counts after the doubt", card.result,
@@ -141,9 +142,9 @@ MUTANTS: tuple[Mutant, ...] = (
            only=("people", "loss")),
     Mutant("1", "a start does without the rows that are damaged", Loaded.is_whole,
            "not self.damaged and told in {None, self.roll.sum}", "True", journal=True, only=("rot", "loss")),
-    Mutant("5", "an entry is tied to nothing", Store._write_entry, "link(previous, entry.seq, body)",
+    Mutant("5", "an entry is tied to nothing", Ahead.append, "link(self.hash, entry.seq, body)",
            "link(body, entry.seq, body)", journal=True),
-    Mutant("5", "rows are written, the story is not", Store._write_facts, "for fact in stepped.change.facts:",
+    Mutant("5", "rows are written, the story is not", Ahead._write_facts, "for fact in stepped.change.facts:",
            "for fact in stepped.change.facts[:2]:", journal=True),
     Mutant("6", "a job at the printer goes again after a start", receipt.restarted,
            'state=move(JOB, job.state, "restart")', 'state="WAITING"'),
