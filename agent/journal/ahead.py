@@ -11,7 +11,7 @@ from agent.journal import idempotency, loading, rows, secrets
 from agent.journal.chain import Entry, canonical, link
 from agent.journal.database import Database
 from agent.journal.idempotency import Idempotency
-from agent.journal.roll import Roll
+from agent.journal.roll import Roll, name_of
 
 
 class Stepped(msgspec.Struct):
@@ -45,7 +45,9 @@ class Ahead(msgspec.Struct):
         self.steps += len(steps)
         self._write_rows(database, steps)
         for stepped in steps:
-            self.boots = next((row.boots for row in stepped.change.rows if isinstance(row, Agent)), self.boots)
+            for row in stepped.change.rows:
+                if type(row) is Agent:
+                    self.boots = row.boots
             self._write_facts(database, stepped)
             if stepped.ref is not None:
                 secrets.keep(database, stepped.ref, stepped.sealed)
@@ -59,12 +61,15 @@ class Ahead(msgspec.Struct):
 
     def _write_rows(self, database: Database, steps: list[Stepped]) -> None:
         """The rows of all steps, each in its last form, and the roll with them on it."""
+        roll = self.roll
         for row in {(type(row), row.id): row for stepped in steps for row in stepped.change.rows}.values():
-            if isinstance(row, Transaction) and row.number > self.newest:  # nothing of it can be there yet
-                self.newest = row.number
-            elif (family := self.roll.lacks(row)) is not None:
-                self.roll.enter(loading.family(database, family)[0])
-            self.roll.put(*rows.write(database, row, was_open=self.roll.was_open(row)))
+            name = name_of(row)
+            if not roll.has(name):
+                if isinstance(row, Transaction) and row.number > self.newest:  # nothing of it can be there yet
+                    self.newest = row.number
+                elif row.open and (family := rows.family_of(row)) is not None:
+                    roll.enter(loading.family(database, family)[0])
+            roll.put(name, row, rows.write(database, row, was_open=roll.was_open(name, row)))
 
     def _write_facts(self, database: Database, stepped: Stepped) -> None:
         now = stepped.now

@@ -7,7 +7,7 @@ takes results and reversals when the disk is full.
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,8 @@ class Database:
 
     def __init__(self, connection: Any, path: Path) -> None:
         self._connection = connection
+        # Run one statement; iterate over what comes back. The connection's own: asked a dozen times for every commit.
+        self.execute: Callable[..., Any] = connection.execute
         self.path = path
         self._wal = f"{path}-wal"
 
@@ -95,10 +97,6 @@ class Database:
         """The raw connection, for migrations."""
         return self._connection
 
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> Any:
-        """Run one statement; iterate over what comes back."""
-        return self._connection.execute(sql, parameters)
-
     def take_notes(self, notes: Mapping[str, str]) -> None:
         """Change some of the journal's own notes, in a transaction that is open."""
         for key, value in notes.items():
@@ -107,19 +105,17 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """BEGIN IMMEDIATE … COMMIT. Raises StorageFull (rolled back) or StorageFailed (outcome unknown)."""
-        with self.writing():
+        try:
             self.execute("BEGIN IMMEDIATE")
             yield
             self.execute("COMMIT")
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """A piece of a transaction that the caller begins and commits: an error in it rolls back the whole, and is classified."""
-        try:
-            yield
         except Exception as error:
-            self.roll_back()
-            raise classify(error) or error from error
+            raise self.undone(error) from error
+
+    def undone(self, error: Exception) -> Exception:
+        """Roll back what failed with this error; what is to be raised for it."""
+        self.roll_back()
+        return classify(error) or error
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from agent.core.model import Row, Transaction
 from agent.journal.database import Database
-from agent.journal.roll import Roll
+from agent.journal.roll import Roll, name_of
 from agent.journal.rows import TABLES, Place, Stored, family_of, parent_column, read
 
 
@@ -43,7 +43,7 @@ def load(database: Database) -> Loaded:
                 names[name] = None
     roll = Roll()
     for row, crc in (*singles, *alone):
-        roll.put(row, crc)
+        roll.put(name_of(row), row, crc)
     families: list[list[Stored]] = []
     for name in names:
         members, bad = family(database, name)

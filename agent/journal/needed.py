@@ -3,7 +3,18 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from agent.core.event import DispositionGiven, Event, HostReply, IncidentResolved, JobFinished, Opened
+from agent.core.event import (
+    AnswerForwarded,
+    DispositionGiven,
+    Event,
+    HostReply,
+    IncidentResolved,
+    JobFinished,
+    Opened,
+    RelayAnswered,
+    ResultReported,
+    SentAsked,
+)
 from agent.core.fleetevent import Commanded
 from agent.core.model import Job, Row, Transaction
 from agent.core.settlementevent import SettlementImported
@@ -14,8 +25,15 @@ if TYPE_CHECKING:
     from agent.journal.store import Store
 
 
+# About one transaction and nothing else, and asked for while somebody waits: in most of them it is one that is remembered.
+_OF_ONE = frozenset({SentAsked, ResultReported, RelayAnswered, AnswerForwarded})
+
+
 def rows(store: "Store", state: State, event: Event) -> list[Row]:
     """Every row of those families, oldest first, and of those by which they are judged."""
+    key = getattr(event, "transaction", None)
+    if type(event) in _OF_ONE and key in state.transactions and not state.transactions[key].links:
+        return []
     wanted: Iterable[str] = ()
     if isinstance(event, Opened):
         wanted = [*store.named(event.terminal_id, event.batch, event.stan), *([event.replaces] if event.replaces else [])]
@@ -30,10 +48,8 @@ def rows(store: "Store", state: State, event: Event) -> list[Row]:
         return [row for row in (store.incident(event.incident),) if row is not None and row.id not in state.incidents]
     elif isinstance(event, JobFinished) and event.transaction is None:  # a late proof of a test page
         return [] if event.job in state.jobs else store.select(Job, f"WHERE {schema.JOB_BY_ID}", (None, event.job))
-    else:
-        key = getattr(event, "transaction", None)
-        if key is not None and not (isinstance(event, JobFinished) and event.job in state.jobs):
-            wanted = (key,)
+    elif key is not None and not (isinstance(event, JobFinished) and event.job in state.jobs):
+        wanted = (key,)
     keys = dict.fromkeys(wanted)
     found = [row for key in keys if key not in state.transactions for row in store.family(key)]
     judged = [*(state.transactions[key] for key in keys if key in state.transactions), *found]

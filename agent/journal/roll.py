@@ -22,27 +22,27 @@ class Roll:
         """One that can be thrown away; the families in it are never changed in place."""
         return Roll(dict(self._families), self.sum)
 
-    def lacks(self, row: Row) -> str | None:
-        """The family of an open row that is not on the roll, whose other rows must be read first."""
-        family = family_of(row) if row.open else None
-        return None if family in self._families else family
+    def has(self, name: str) -> bool:
+        """True when this family is on it."""
+        return name in self._families
 
-    def was_open(self, row: Row) -> bool | None:
-        """How this row stands, None where it is not on the roll."""
-        member = self._families.get(_name(row), {}).get((type(row), row.id))
+    def was_open(self, name: str, row: Row) -> bool | None:
+        """How this row of the family stands, None where it is not on the roll."""
+        members = self._families.get(name)
+        member = None if members is None else members.get((type(row), row.id))
         return None if member is None else member[1]
 
-    def put(self, row: Row, crc: int) -> None:
-        """This row is as it is now."""
-        name, member = _name(row), (type(row), row.id)
+    def put(self, name: str, row: Row, crc: int) -> None:
+        """This row of the family is as it is now."""
+        member, is_open = (type(row), row.id), row.open
         before = self._families.get(name)
         if before is None:
-            if row.open:
+            if is_open:
                 self._families[name] = {member: (crc, True)}
                 self.sum += crc
             return
-        after = {**before, member: (crc, row.open)}
-        if row.open or any(is_open for _, is_open in after.values()):
+        after = {**before, member: (crc, is_open)}
+        if is_open or (len(after) > 1 and any(is_open for _, is_open in after.values())):
             self._families[name] = after
             self.sum += crc - before.get(member, _ABSENT)[0]
         else:
@@ -53,7 +53,7 @@ class Roll:
         """The rows of one family, of which one is open or will be."""
         if stored:
             members = {(type(row), row.id): (crc, row.open) for row, crc in stored}
-            self._families[_name(stored[0].row)] = members
+            self._families[name_of(stored[0].row)] = members
             self.sum += _sum(members)
 
 
@@ -61,6 +61,6 @@ def _sum(members: _Family) -> int:
     return sum(crc for crc, _ in members.values())
 
 
-def _name(row: Row) -> str:
-    """Its family; what belongs to none is one of its own."""
+def name_of(row: Row) -> str:
+    """The name of its family; what belongs to none is one of its own."""
     return family_of(row) or f"{type(row).__name__}/{row.id}"

@@ -57,6 +57,7 @@ def _update(names: Sequence[str]) -> str:
 
 
 SELECT = {table: _select(names) for table, names in COLUMNS.items()}
+_HEADS = {table: table.encode() for table in COLUMNS}
 _WRITE = {table: _insert(table, names) for table, names in COLUMNS.items()}
 _AGAIN = {table: f"UPDATE {table} {_update(names)}" for table, names in COLUMNS.items()}
 
@@ -99,8 +100,8 @@ _VALUES: dict[type, Callable[[Any], tuple[str | int | None, ...]]] = {
 }
 
 
-def write(database: Database, row: Row, *, was_open: bool | None = None) -> Stored:
-    """Write one row with its sum. `was_open` says how it stands on disk, as the roll has it; None where it may not be there."""
+def write(database: Database, row: Row, *, was_open: bool | None = None) -> int:
+    """Write one row; its sum. `was_open` says how it stands on disk, as the roll has it; None where it may not be there."""
     table, body = table_of(row), _encode(row)
     columns = columns_of(row)
     crc = crc_of(table, (*columns, body))
@@ -108,12 +109,12 @@ def write(database: Database, row: Row, *, was_open: bool | None = None) -> Stor
         database.execute(_AGAIN[table], (*columns[3:4], body, crc, columns[0]))  # the state, where there is one
     else:
         database.execute(_WRITE[table], (*columns, body, crc))
-    return Stored(row, crc)
+    return crc
 
 
 def crc_of(table: str, values: Sequence[bytes | str | int | None]) -> int:
     """The sum of what stands in a row, as it was written or as it was read."""
-    return zlib.crc32(b"\0".join([table.encode(), *[_PLAIN[type(value)](value) for value in values]]))
+    return zlib.crc32(b"\0".join([_HEADS[table], *[_PLAIN[type(value)](value) for value in values]]))
 
 
 # By type, and not by a chain of questions: this is asked of every value of every row that is written.

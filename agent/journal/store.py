@@ -130,8 +130,10 @@ class Store:
         them. Raises as that does; then nothing that was begun may be used.
         """
         ahead = self._continued()
-        with self.database.writing():
+        try:
             ahead.write(self.database, steps)
+        except Exception as error:
+            raise self.database.undone(error) from error
         self._ahead = ahead
 
     def commit(self, steps: list[Stepped]) -> None:
@@ -139,9 +141,11 @@ class Store:
         of it may be used.
         """
         ahead = self._continued()
-        with self.database.writing():
+        try:
             ahead.write(self.database, steps)
             self.database.execute("COMMIT")
+        except Exception as error:
+            raise self.database.undone(error) from error
         self._come_to(ahead)
         self.commits += 1
         self._unchecked += COMMIT_PAGES + STEP_PAGES * ahead.steps

@@ -33,7 +33,7 @@ def cut(chip_hex: str, wanted: Sequence[str]) -> str:
     for tag, value, constructed in _elements(_raw(chip_hex), 0):
         if not constructed:
             found.setdefault(tag, value)
-    return "".join(_encoded(tag, found[tag]) for tag in (name.upper() for name in wanted) if tag in found)
+    return "".join([_encoded(tag, found[tag]) for tag in [name.upper() for name in wanted] if tag in found])
 
 
 def _encoded(tag: str, value: bytes) -> str:

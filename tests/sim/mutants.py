@@ -83,8 +83,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("T3", "given up after the limit without an incident", answers.used_up,
            'not_undone(state, state.transactions[row.id], "operator", "decide_and_compare_settlement")',
            'incidents.close_one(state, "in_doubt", row.id, "given_up")'),
-    Mutant("T4", "the save failed, the sale went out anyway", Database.writing.__wrapped__,  # type: ignore[attr-defined]
-           "raise classify(error) or error from error", "return", journal=True,
+    Mutant("T4", "the save failed, the sale went out anyway", Store.commit,
+           "raise self.database.undone(error) from error", "return", journal=True,
            only=("full",)),
     Mutant("T5", "a new doubt takes the only slot", reversal.begin,
            'incidents.open_one(state, "in_doubt", transaction.id, "cashier", "hold_goods_and_wait")',
