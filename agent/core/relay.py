@@ -16,6 +16,7 @@ from agent.core.model import Transaction
 from agent.core.policy import Policy
 from agent.core.state import State, find
 
+assert MATCHED == ("3", "4", "11", "41", "42"), "what `_is_answer` looks at"
 DECIDED = frozenset({"approved", "declined", "declined_uncertain"})
 
 
@@ -67,9 +68,8 @@ def _is_answer(state: State, transaction: Transaction, event: RelayAnswered) -> 
     if kind.in_doubt == "watch":
         known = event.f42 in {None, transaction.merchant_id}
         return known and (event.f11, event.f41) == (transaction.stan, transaction.terminal_id)
-    own = {"3": kind.f3, "11": transaction.stan, "41": transaction.terminal_id, "42": transaction.merchant_id}
-    said = {"3": event.f3, "11": event.f11, "41": event.f41, "42": event.f42}
-    assert set(own) | {"4"} == set(MATCHED)
+    own = (kind.f3, transaction.stan, transaction.terminal_id, transaction.merchant_id)
+    said = (event.f3, event.f11, event.f41, event.f42)
     amount_fen = int(event.f4) if event.f4 is not None else None
     partial = event.code in policy.answers.partial
     less = partial and amount_fen is not None and 0 < amount_fen < transaction.amount_fen

@@ -56,43 +56,41 @@ def _raw(chip_hex: str) -> bytes:
 def _elements(raw: bytes, depth: int) -> Iterator[_Element]:
     if depth > DEPTH_MAX:
         raise LocalMessageError(f"chip data is nested deeper than {DEPTH_MAX} templates")
-    at = 0
-    while at < len(raw):
-        if raw[at] == 0:  # padding between elements (EMV book 3, annex B)
+    at, size = 0, len(raw)
+    while at < size:
+        first = raw[at]
+        if first == 0:  # padding between elements (EMV book 3, annex B)
             at += 1
             continue
-        tag, at = _tag(raw, at)
-        length, at = _length(raw, at)
-        value = raw[at : at + length]
+        end = at + 1 if first & 0x1F != 0x1F else _tag_end(raw, at)
+        length, start = (raw[end], end + 1) if end < size and raw[end] < 0x80 else _length(raw, end)
+        value = raw[start : start + length]
         if len(value) != length:
             raise LocalMessageError("chip data ends inside a value")
-        constructed = bool(int(tag[:2], 16) & 0x20)
-        yield tag, value, constructed
+        constructed = bool(first & 0x20)
+        yield raw[at:end].hex().upper(), value, constructed
         if constructed:
             yield from _elements(value, depth + 1)
-        at += length
+        at = start + length
 
 
-def _tag(raw: bytes, at: int) -> tuple[str, int]:
+def _tag_end(raw: bytes, at: int) -> int:
+    """The byte after a tag of several bytes: more follow while their top bit is set."""
     end = at + 1
-    if raw[at] & 0x1F == 0x1F:  # more bytes follow while their top bit is set
-        while end < len(raw) and raw[end] & 0x80:
-            end += 1
+    while end < len(raw) and raw[end] & 0x80:
         end += 1
+    end += 1
     if end > len(raw):
         raise LocalMessageError("chip data ends inside a tag")
     if end - at > _TAG_BYTES_MAX:
         raise LocalMessageError(f"chip data has a tag of more than {_TAG_BYTES_MAX} bytes")
-    return raw[at:end].hex().upper(), end
+    return end
 
 
 def _length(raw: bytes, at: int) -> tuple[int, int]:
     if at >= len(raw):
         raise LocalMessageError("chip data ends before a length")
-    first = raw[at]
-    if first < 0x80:
-        return first, at + 1
-    width = first & 0x7F
+    width = raw[at] & 0x7F
     if width not in (1, 2):  # 0 is the indefinite form, which EMV forbids; more than 2 cannot fit 255 bytes
         raise LocalMessageError("chip data has a length in a form that EMV does not use")
     digits = raw[at + 1 : at + 1 + width]
