@@ -94,14 +94,16 @@ class Inbox:
             self._schedule(loop)
         return future
 
-    async def decide(self, event: Event, sealed: Sealed | None = None) -> Decision:
+    async def decide(
+        self, event: Event, sealed: Sealed | None = None, idempotency: Idempotency | None = None
+    ) -> Decision:
         """As `submit`, and on the spot as long as nobody else asks in the same turn of the loop."""
         if self._served:
             self._crowd = CROWD_FLUSHES
         if self._crowd or self._writer.busy or self._queue or self._writer.failed is not None:
-            return await self.submit(event, sealed)
+            return await self.submit(event, sealed, idempotency)
         loop = asyncio.get_running_loop()
-        item = Item(event, loop.create_future(), sealed, None)
+        item = Item(event, loop.create_future(), sealed, idempotency)
         self._served = True
         self._writer.stumbled = False
         self.flushes += 1

@@ -138,7 +138,7 @@ async def open_transaction(request: web.Request) -> web.StreamResponse:
         event, sealed = walletintake.opened(body, house.tokens), None
     if body.sent:
         house.poke_line()
-    decision = await house.inbox.submit(event, sealed, asked)
+    decision = await house.inbox.decide(event, sealed, asked)
     return standing(house, decision, 201)
 
 
@@ -148,7 +148,7 @@ async def ask_sent(request: web.Request) -> web.StreamResponse:
     _, raw = await read(request, b.Empty)
     event = e.SentAsked(transaction=key, line_down=house.line_down())
     house.poke_line()
-    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+    return standing(house, await house.inbox.decide(event, None, idempotency(request, raw)))
 
 
 async def report_result(request: web.Request) -> web.StreamResponse:
@@ -160,7 +160,7 @@ async def report_result(request: web.Request) -> web.StreamResponse:
     sealed = None
     if fresh and body.outcome == "approved_not_completed" and row.vault is not None and house.vault is not None:
         sealed = Sealed(row.vault, house.vault.seal(row.vault, {"55": fresh}))
-    decision = await house.inbox.submit(intake.result(row, body), sealed, idempotency(request, raw))
+    decision = await house.inbox.decide(intake.result(row, body), sealed, idempotency(request, raw))
     return standing(house, decision)
 
 
@@ -172,7 +172,7 @@ async def give_receipt(request: web.Request) -> web.StreamResponse:
         transaction=key, jobs=tuple(str(uuid4()) for _ in range(body.copies)),
         document=intake.document_of(body, family(house, key).transactions[key]),
     )
-    return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+    return _jobs(house, await house.inbox.decide(event, None, idempotency(request, raw)))
 
 
 async def order_reprint(request: web.Request) -> web.StreamResponse:
@@ -180,7 +180,7 @@ async def order_reprint(request: web.Request) -> web.StreamResponse:
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.Reprint)
     event = e.ReprintAsked(transaction=key, job=str(uuid4()), blank=body.blank)
-    return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+    return _jobs(house, await house.inbox.decide(event, None, idempotency(request, raw)))
 
 
 async def order_guarantee(request: web.Request) -> web.StreamResponse:
@@ -191,7 +191,7 @@ async def order_guarantee(request: web.Request) -> web.StreamResponse:
         transaction=key, jobs=tuple(str(uuid4()) for _ in range(body.copies)), version=body.version,
         contact=body.contact and masked(body.contact),
     )
-    return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+    return _jobs(house, await house.inbox.decide(event, None, idempotency(request, raw)))
 
 
 async def print_test(request: web.Request) -> web.StreamResponse:
@@ -199,7 +199,7 @@ async def print_test(request: web.Request) -> web.StreamResponse:
     house = request.app[HOUSE]
     _, raw = await read(request, b.Empty)
     event = e.TestPrintAsked(job=str(uuid4()))
-    return _jobs(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+    return _jobs(house, await house.inbox.decide(event, None, idempotency(request, raw)))
 
 
 async def test_display(request: web.Request) -> web.StreamResponse:
@@ -219,7 +219,7 @@ async def give_evidence(request: web.Request) -> web.StreamResponse:
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.EvidenceBody)
     event = e.EvidenceGiven(transaction=key, evidence=walletintake.evidence_of(family(house, key).transactions[key], body))
-    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+    return standing(house, await house.inbox.decide(event, None, idempotency(request, raw)))
 
 
 async def give_disposition(request: web.Request) -> web.StreamResponse:
@@ -233,7 +233,7 @@ async def give_disposition(request: web.Request) -> web.StreamResponse:
         body.contact and masked(body.contact),
     )
     event = e.DispositionGiven(transaction=key, disposition=said, by_hand=body.by_hand)
-    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+    return standing(house, await house.inbox.decide(event, None, idempotency(request, raw)))
 
 
 async def acknowledge(request: web.Request) -> web.StreamResponse:
@@ -241,7 +241,7 @@ async def acknowledge(request: web.Request) -> web.StreamResponse:
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, c.AcknowledgeBody)
     event = Acknowledged(transaction=key, code=body.code, by=masked(body.by))
-    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+    return standing(house, await house.inbox.decide(event, None, idempotency(request, raw)))
 
 
 async def report_refund(request: web.Request) -> web.StreamResponse:
@@ -249,7 +249,7 @@ async def report_refund(request: web.Request) -> web.StreamResponse:
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, s.RefundBody)
     event = RefundReported(transaction=key, by=masked(body.by), confirmed=body.confirmed, amount_fen=body.amount_fen)
-    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+    return standing(house, await house.inbox.decide(event, None, idempotency(request, raw)))
 
 
 async def import_settlement(request: web.Request) -> web.StreamResponse:
@@ -262,7 +262,7 @@ async def import_settlement(request: web.Request) -> web.StreamResponse:
     event = await statements.event_of(house, body, verdicts)
     if body.preview:
         return answer(s.StatementAnswer(masked(body.statement), applied=False, report=statements.preview(house, event)))
-    decision = await house.inbox.submit(event, None, idempotency(request, raw))
+    decision = await house.inbox.decide(event, None, idempotency(request, raw))
     return answer(s.StatementAnswer(masked(body.statement), applied=True, report=decision.report))
 
 
@@ -271,21 +271,21 @@ async def order_recovery(request: web.Request) -> web.StreamResponse:
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.Recover)
     event = e.ReversalOrdered(transaction=key, by=masked(body.by))
-    return standing(house, await house.inbox.submit(event, None, idempotency(request, raw)))
+    return standing(house, await house.inbox.decide(event, None, idempotency(request, raw)))
 
 
 async def report_reversal(request: web.Request) -> web.StreamResponse:
     """POST /v1/transactions/{id}/reversal."""
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.ReversalBody)
-    return standing(house, await house.inbox.submit(intake.reversal(key, body), None, idempotency(request, raw)))
+    return standing(house, await house.inbox.decide(intake.reversal(key, body), None, idempotency(request, raw)))
 
 
 async def answer_request(request: web.Request) -> web.StreamResponse:
     """POST /v1/requests/{id}."""
     house, key = request.app[HOUSE], id_of(request)
     body, raw = await read(request, b.RequestAnswer)
-    return standing(house, await house.inbox.submit(intake.request_answer(key, body), None, idempotency(request, raw)))
+    return standing(house, await house.inbox.decide(intake.request_answer(key, body), None, idempotency(request, raw)))
 
 
 async def change_batch(request: web.Request) -> web.StreamResponse:
@@ -332,4 +332,4 @@ async def resolve_incident(request: web.Request) -> web.StreamResponse:
 
 
 async def _take(request: web.Request, event: e.Event, raw: bytes) -> Any:
-    return await request.app[HOUSE].inbox.submit(event, None, idempotency(request, raw))
+    return await request.app[HOUSE].inbox.decide(event, None, idempotency(request, raw))

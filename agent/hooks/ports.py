@@ -28,7 +28,9 @@ class Inbox(Protocol):
     def policy(self) -> Policy:
         """The rules in force."""
 
-    async def decide(self, event: Event, sealed: Sealed | None = None) -> Decision:
+    async def decide(
+        self, event: Event, sealed: Sealed | None = None, idempotency: Idempotency | None = None
+    ) -> Decision:
         """As `submit`, and on the spot where nobody else asks."""
 
     def tell_soon(self, event: Event) -> None:
