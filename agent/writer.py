@@ -8,6 +8,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -84,7 +85,6 @@ class Writer:
             elif len(steps) > written:
                 self.store.begin(steps[written:])
         except StorageFailed as error:
-            self.state.rollback()
             self.fail(error, items)
         except StorageFull as error:
             self._undo(steps)
@@ -131,8 +131,8 @@ class Writer:
         """The outcome of a commit is unknown, or a row is damaged: from now on nothing is answered as done."""
         first, self.failed = self.failed is None, error
         begun, self._begun = self._begun, _Begun([], [], [])
-        if begun.steps:
-            self.state.rollback()
+        self.state.rollback()
+        with suppress(StorageFailed):
             self.store.abandon()
         refuse([*items, *begun.items, *self.soon], error)
         self.soon.clear()

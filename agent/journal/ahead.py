@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from agent.core.change import Change
-from agent.core.event import Event
+from agent.core.event import Event, Opened
 from agent.core.model import Agent, Now, Row, Transaction
 from agent.journal import idempotency, loading, rows, secrets
 from agent.journal.chain import Entry, canonical, link
@@ -50,7 +50,8 @@ class Ahead(msgspec.Struct):
                     self.boots = row.boots
             self._write_facts(database, stepped)
             if stepped.ref is not None:
-                secrets.keep(database, stepped.ref, stepped.sealed)
+                keep = secrets.keep if isinstance(stepped.event, Opened) else secrets.add
+                keep(database, stepped.ref, stepped.sealed)
             for ref in stepped.change.wiped:
                 secrets.wipe(database, ref)
                 if not self.scrub_owed:

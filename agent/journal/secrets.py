@@ -13,7 +13,12 @@ def pack(sealed: dict[str, bytes]) -> bytes:
 
 
 def keep(database: Database, ref: str, sealed: dict[str, bytes]) -> None:
-    """Keep these; fields that are there already under this reference stay, or are replaced by those of the same number."""
+    """Keep these, under a reference that is new."""
+    database.execute("INSERT INTO vault VALUES (?, ?)", (ref, pack(sealed)))
+
+
+def add(database: Database, ref: str, sealed: dict[str, bytes]) -> None:
+    """Keep these too; they take the place of fields of the same number."""
     database.execute("INSERT OR REPLACE INTO vault VALUES (?, ?)", (ref, pack(find(database, ref) | sealed)))
 
 
