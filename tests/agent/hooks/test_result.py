@@ -233,7 +233,9 @@ async def test_the_fresh_chip_data_of_a_sale_that_could_not_be_completed_goes_in
     ref = house.inbox.state.transactions[key].vault or ""
     await house.result(key, "approved_not_completed", chip=FRESH)
     assert house.vault is not None
-    assert house.vault.open(ref, house.store.sealed(ref))["55"].endswith("9F36020012")
+    kept = house.vault.open(ref, house.store.sealed(ref))
+    assert kept["55"].endswith("9F36020012")
+    assert (kept["2"], kept["14"]) == (PAN, "3012"), "what was sealed before stays"
 
 
 @housed()
