@@ -170,7 +170,7 @@ class Inbox:
     def _begin(self) -> None:
         """Step and write what was told soon, unless a flush took it along meanwhile."""
         if self._writer.soon:
-            self._writer.take([], commit=False)
+            self._let_happen(self._writer.take([], commit=False))  # nothing, but where one alone could not be written
             if self._writer.has_begun and self._begun_timer is None:
                 self._begun_timer = asyncio.get_running_loop().call_later(BEGUN_S, self._finish)
 
