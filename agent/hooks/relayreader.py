@@ -103,14 +103,13 @@ class RelayReader:
 
     def request(self, frame: bytes) -> Meaning:
         """What this frame from the terminal means. Raises Unreadable for money that could not be undone."""
+        policy, mti = self._policy(), first_sent(self.codec.type_of(frame))
+        if mti in ONLINE or any(kind.mti == mti for kind in policy.kinds):
+            return self._money(mti, frame)
         seen = self.glance(frame)
         if seen is None or seen.f41 is None:
             return None
-        policy, mti = self._policy(), first_sent(seen.mti)
-        kinds = [kind for kind in policy.kinds if kind.mti == mti and kind.f3 == seen.f3]
         try:
-            if mti in ONLINE or any(kind.mti == mti for kind in policy.kinds):
-                return self._money(seen.f41, mti, kinds, frame)
             if mti == policy.messages.reversal:
                 return self._own_reversal(seen.f41, self.codec.read(frame))
             if seen.mti == policy.messages.settlement:
@@ -122,17 +121,24 @@ class RelayReader:
             return None  # whatever it is, it is none of ours
         return None
 
-    def _money(self, terminal_id: str, mti: str, kinds: list[Kind], frame: bytes) -> Meaning:
-        """A request that may move money: `kinds` are those of its type and F3, F60.1 says which of them it is, if any."""
-        undone = any(kind.in_doubt == "reverse" for kind in kinds)
+    def _money(self, mti: str, frame: bytes) -> Meaning:
+        """A request that may move money. Its type and F3 say which kinds it may be, F60.1 which of them it is, if any."""
         try:
             message = self.codec.read(frame)
         except RemoteMessageError as error:
-            if undone:
+            seen = self.glance(frame)
+            if seen is None or seen.f41 is None:
+                return None
+            if any(kind.in_doubt == "reverse" for kind in self._kinds(mti, seen.f3)):
                 raise Unreadable(str(error)) from None
-            return Online(terminal_id)
+            return Online(seen.f41)
+        terminal_id = message.fields.get(41)
+        if terminal_id is None:
+            return None
+        kinds = self._kinds(mti, message.fields.get(3))
+        undone = any(kind.in_doubt == "reverse" for kind in kinds)
         said = self._f60(message)
-        missing = next((number for number in (3, 4, 11, 41, 42) if number not in message.fields), None)
+        missing = next((number for number in (3, 4, 11, 42) if number not in message.fields), None)
         if missing is not None or "batch" not in said:
             if undone:
                 raise Unreadable(f"it lacks field {60 if missing is None else missing}")
@@ -141,6 +147,9 @@ class RelayReader:
             return Online(terminal_id)
         kind = next((kind for kind in kinds if kind.type == said.get("type", "")), Kind(name=UNLISTED))
         return self._watched(kind, mti, message, said["batch"])
+
+    def _kinds(self, mti: str, f3: str | None) -> list[Kind]:
+        return [kind for kind in self._policy().kinds if kind.mti == mti and kind.f3 == f3]
 
     def _watched(self, kind: Kind, mti: str, message: Message, batch: str) -> Watched:
         said, pan, policy = message.fields, message.pan, self._policy()

@@ -87,6 +87,11 @@ class Codec:
         body = self.unsigned(mti, fields, envelope)
         return self.frame(body, sign(self.mac_input(body)) if sign else None)
 
+    def type_of(self, frame: bytes) -> str:
+        """The message type as it stands in `frame`, the least that can be looked at; of what is no message anything."""
+        raw = frame[len(self.envelope) : len(self.envelope) + self.profile.mti_bytes]
+        return raw.hex() if self.profile.packing == "bcd" else raw.decode("latin-1")
+
     def read(self, frame: bytes) -> Message:
         """The message in `frame` (its length prefix taken off).
 
