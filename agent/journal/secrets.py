@@ -14,12 +14,12 @@ def pack(sealed: dict[str, bytes]) -> bytes:
 
 def keep(database: Database, ref: str, sealed: dict[str, bytes]) -> None:
     """Keep these, under a reference that is new."""
-    database.execute("INSERT INTO vault VALUES (?, ?)", (ref, pack(sealed)))
+    database.execute("INSERT OR REPLACE INTO vault VALUES (?, ?)", (ref, pack(sealed)))
 
 
 def add(database: Database, ref: str, sealed: dict[str, bytes]) -> None:
     """Keep these too; they take the place of fields of the same number."""
-    database.execute("INSERT OR REPLACE INTO vault VALUES (?, ?)", (ref, pack(find(database, ref) | sealed)))
+    keep(database, ref, find(database, ref) | sealed)
 
 
 def find(database: Database, ref: str) -> dict[str, bytes]:
