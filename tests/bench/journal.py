@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
-from uuid import uuid4
 
 from agent.core import event as e
 from agent.core.model import Now
 from agent.core.policy import Policy
 from agent.core.state import State
 from agent.core.step import step
+from agent.hooks.ids import new_id
 from agent.inbox import REMEMBERED_MAX
 from agent.journal.store import Stepped, Store
 from tests.bench.figures import Figure, interleave, ratio, raw_append
@@ -48,7 +48,7 @@ class Till:
     def opening(self) -> e.Opened:
         """A sale, opened and asking."""
         return e.Opened(
-            transaction=str(uuid4()), rail="card", kind="sale", amount_fen=100, currency="156", stan=f"{next(self._stans):06d}",
+            transaction=new_id(), rail="card", kind="sale", amount_fen=100, currency="156", stan=f"{next(self._stans):06d}",
             batch="000001", terminal_id="12345678", merchant_id="898310148160001", ask=True, masked_pan="622202******0128",
             last4="0128", entry_mode="051", sequence="001",
         )
