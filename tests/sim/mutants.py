@@ -198,7 +198,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("4", "a settlement goes ahead of reversals", gate.settlement, 'return "wait" if', 'return "go" if',
            only=("batch", "loss", "codes")),
     Mutant("T16", "no original is believed by a clock that is wrong", hostdate._time_ms,
-           "None if told is None", "None if True", only=("clock", "forgets", "loss")),
+           "if hour < 24 and minute < 60 and second < 60 else None", "if False else None", only=("clock", "forgets", "loss")),
     Mutant("T2", "the host's date is passed over", hostdate._is_day, "policy.host_day and", "policy.host_day and False and",
            only=("clock", "forgets", "loss")),
     Mutant("8", "a refusal by a person's order is lost", people.resolved, "reversal.fence(state, row.id)", "pass"),
