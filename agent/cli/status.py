@@ -6,6 +6,8 @@ import click
 
 from agent.cli.base import Call, common, emit, facts
 from agent.cli.localapi import probe
+from agent.core import batches
+from agent.core.model import Agent
 from agent.core.receipt import paper_mm
 from agent.core.state import State
 from agent.journal.reader import Reader, Summary
@@ -48,7 +50,6 @@ def _lines(call: Call, state: State, summary: Summary, daemon: str, oldest_ms: i
         else say("pending_none")
     )
     money = amount(summary.money_in_doubt_fen, call.lang)
-    batch = f"{agent.batch or '-'} {word('batch', agent.batch_state, call.lang)}"
     head = say("journal_head", seq=summary.head.seq, hash=summary.head.hash[:_HASH_SHOWN], told=summary.acknowledged_seq)
     return [
         (say("terminal"), f"{_terminal(call, state)} {call.config.terminal.merchant_name}"),
@@ -59,10 +60,17 @@ def _lines(call: Call, state: State, summary: Summary, daemon: str, oldest_ms: i
         (say("printer"), printer_line(call, state, summary.jobs_waiting)),
         (say("display"), display_line(call, state)),
         (say("line"), say(f"line_{_line(state)}")),
-        (say("batch"), batch),
+        (say("batch"), _batches(call, agent)),
         (say("journal"), head),
         (say("commands"), say(f"commands_{_commands(call)}")),
     ]
+
+
+def _batches(call: Call, agent: Agent) -> str:
+    """With several terminal ids each says whose it is."""
+    shown = agent.batches if len(agent.batches) > 1 else (batches.at_the_till(agent),)
+    said = [f"{each.number or '-'} {word('batch', each.state, call.lang)}" for each in shown]
+    return ", ".join(f"{each.terminal_id}: {text}" for each, text in zip(shown, said, strict=True)) if len(shown) > 1 else said[0]
 
 
 def _commands(call: Call) -> str:
@@ -91,15 +99,18 @@ def _plain(
     call: Call, reader: Reader, state: State, summary: Summary, daemon: str, oldest_ms: int | None
 ) -> dict[str, Any]:
     """The names of GET /v1/status, and what only a reader of the file can say."""
-    agent = state.agent
+    agent, batch = state.agent, batches.at_the_till(state.agent)
     return {
         "daemon": daemon,
         "version": agent.version,
         "mode": agent.policy.mode,
         "terminal_id": _terminal(call, state),
         "boots": agent.boots,
-        "batch": agent.batch,
-        "batch_state": agent.batch_state,
+        "batch": batch.number,
+        "batch_state": batch.state,
+        "batches": [
+            {"terminal_id": each.terminal_id, "batch": each.number, "batch_state": each.state} for each in agent.batches
+        ],
         "pending_reversals": summary.pending_reversals,
         "oldest_pending_ms": oldest_ms,
         "money_in_doubt_fen": summary.money_in_doubt_fen,

@@ -6,7 +6,7 @@ business day and a while after the request; else it is asked once more.
 
 from msgspec.structs import replace
 
-from agent.core import adoption, hostdate, incidents, refunds, slips
+from agent.core import adoption, batches, hostdate, incidents, refunds, slips
 from agent.core.change import AskSignIn
 from agent.core.event import HostReply
 from agent.core.fields import MATCHED
@@ -169,8 +169,7 @@ def _was_approved(transaction: Transaction) -> bool:
 
 
 def _batch_is_open(state: State, row: Reversal) -> bool:
-    agent = state.agent
-    return not row.batch_closed and agent.batch == row.batch and agent.batch_state == "open"
+    return not row.batch_closed and batches.is_open(state.agent, row.terminal_id, row.batch)
 
 
 def refused(state: State, row: Reversal, code: str, owner: str, next_action: str) -> None:

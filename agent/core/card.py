@@ -5,7 +5,7 @@ Approved first: never reversed. Doubt first: an approval that comes later is evi
 
 from msgspec.structs import replace
 
-from agent.core import asking, defects, evidence, gate, incidents, receipt, reversal, settlement, wallet
+from agent.core import asking, batch, defects, evidence, gate, incidents, receipt, reversal, settlement, wallet
 from agent.core.change import Decision, Rejected
 from agent.core.event import Opened, ResultReported, SentAsked
 from agent.core.kinds import checked_by
@@ -28,8 +28,7 @@ def opened(state: State, event: Opened) -> Decision:
         return reused
     if event.rail != "card":
         wallet.check_opened(state, event)
-    if state.agent.batch != event.batch:
-        _new_batch(state, event)
+    batch.opened(state, event)
     policy, trigger = state.agent.policy, _only_triggers(state, event)
     transaction = Transaction(
         id=event.transaction, number=state.number(of_newest=True), rail=event.rail, kind=event.kind, state="intent",
@@ -51,15 +50,6 @@ def opened(state: State, event: Opened) -> Decision:
     )
     wallet.note_rival(state, transaction)
     return _ask(state, transaction, line_down=event.line_down) if event.ask else Decision(transaction=transaction.id)
-
-
-def _new_batch(state: State, event: Opened) -> None:
-    """A transaction in another batch shows that the one before it was closed, also when nobody reported it."""
-    before = state.agent.batch
-    state.put(replace(state.agent, batch=event.batch, batch_state="open"))
-    if before is not None:
-        defects.settled(state, None, event.batch, event.terminal_id)
-        reversal.batch_closed(state, None, event.batch, event.terminal_id)
 
 
 def _only_triggers(state: State, event: Opened) -> bool:

@@ -123,7 +123,7 @@ class DispositionGiven(_Event, frozen=True):
 
 
 class BatchChanged(_Event, frozen=True):
-    """The app reports its settlement. `terminal_id`: whose it is, where the relay saw it pass; None: the agent's only one."""
+    """The app reports its settlement. `terminal_id`: whose it is, where somebody says so; None: of all (see `batches`)."""
 
     batch: str
     what: Literal["settling", "settled", "changed"]

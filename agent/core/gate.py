@@ -10,7 +10,7 @@ After `bypass_after_ms` of unbroken refusals it is go again, with an incident: i
 
 from msgspec.structs import replace
 
-from agent.core import incidents, reversal
+from agent.core import batches, incidents, reversal
 from agent.core.change import Decision
 from agent.core.model import Proceed, Transaction
 from agent.core.state import State
@@ -25,7 +25,7 @@ def ask(state: State, transaction: Transaction, *, line_down: bool) -> tuple[Pro
         return ("wait", policy.wait_retry_ms) if _another_is_sent(state, transaction) else ("go", None)
     _opportunity(state, transaction.terminal_id)
     waits = _another_is_sent(state, transaction) or line_is_ours(state)
-    if agent.settles_without(transaction):
+    if batches.settles_without(agent, transaction):
         return "refuse", policy.refuse_retry_ms
     if not any(row.blocks and row.terminal_id == transaction.terminal_id for row in state.open_reversals.values()):
         _forget_refusals(state)

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from agent.core.batches import TERMINALS_MAX
 from agent.core.commandbook import KEPT_MAX, OPEN_MAX, CommandBook
 from agent.core.kinds import family
 from agent.core.lifecycle import COMMAND, JOB, REVERSAL, table_of
-from agent.core.model import Incident, Job, Reversal, Transaction
+from agent.core.model import Agent, Incident, Job, Reversal, Transaction
 from agent.core.order import Order
 from agent.core.playbook import PLAYBOOK, judge
 from agent.core.state import State
@@ -111,6 +112,11 @@ def _reversal(state: State, row: Reversal) -> None:
         assert row.vault is None, "a closed reversal keeps its secrets"
 
 
+def _agent(_state: State, row: Agent) -> None:
+    assert len(row.batches) <= TERMINALS_MAX, "more terminal ids than are remembered"
+    assert len({each.terminal_id for each in row.batches} - {None}) == len(row.batches), "two batches of one terminal id"
+
+
 def _commands(_state: State, row: CommandBook) -> None:
     assert len(row.taken) <= KEPT_MAX, "more commands than are kept"
     assert len({each.id for each in row.taken}) == len(row.taken), "a command was taken twice"
@@ -123,5 +129,6 @@ def _commands(_state: State, row: CommandBook) -> None:
 
 
 _HOLDS: dict[type, Callable[[State, Any], None]] = {
-    Transaction: _transaction, Reversal: _reversal, Incident: _incident, Job: _job, CommandBook: _commands,
+    Transaction: _transaction, Reversal: _reversal, Incident: _incident, Job: _job, Agent: _agent,
+    CommandBook: _commands,
 }

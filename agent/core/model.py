@@ -11,13 +11,13 @@ import msgspec
 
 from agent.core.accounts import Account, Ledger, Refund
 from agent.core.commandbook import CommandBook
-from agent.core.kinds import family
 from agent.core.moment import Now as Now
 from agent.core.moment import Stamp as Stamp
 from agent.core.order import Order
 from agent.core.policy import Policy
 
 Rail = Literal["card", "wallet", "bestpay"]
+BatchState = Literal["open", "settling", "settled"]
 Outcome = Literal["approved", "declined", "no_answer", "bad_mac", "not_sent", "approved_not_completed"]
 Proceed = Literal["go", "wait", "refuse"]
 Owner = Literal["cashier", "technician", "operator", "acquirer"]
@@ -264,8 +264,23 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.state in {"WAITING", "UNPRINTED", "INTENT"}
 
 
+class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The batch that a terminal id is in (None: of all that have none of their own), and how far its settlement is.
+
+    `number` None: not known. `held_since_ms`: since when its settlement is not let go, in one streak.
+    """
+
+    terminal_id: str | None
+    number: str | None = None
+    state: BatchState = "open"
+    held_since_ms: int | None = None
+
+
 class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The agent's own row: which boot this is, the policy in force, the batch, the gate. There is one, id "agent"."""
+    """The agent's own row: which boot this is, the policy in force, the batches, the gate. There is one, id "agent".
+
+    `batches` are those of terminal ids, oldest news first; for every other one `batch` and what goes with it hold.
+    """
 
     id: str = "agent"
     boot_id: str = ""
@@ -273,7 +288,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str = ""
     policy: Policy = Policy()
     batch: str | None = None
-    batch_state: Literal["open", "settling", "settled"] = "open"
+    batch_state: BatchState = "open"
+    batches: tuple[Batch, ...] = ()
     next_number: int = 1
     newest: int = 0
     refused_since_ms: int | None = None
@@ -283,17 +299,6 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pulls: bool = False  # a payment app without a port listens for our requests
     unsold: int = 0  # sales in a row that the app did not send while a reversal waited
     open: bool = True
-
-    def settles_without(self, row: Transaction) -> bool:
-        """Has the settlement of its batch begun, and does it not belong to it?
-
-        Terminals upload stored advice (0220) before their 0500, and repeat what had no answer. A new refund is not stored: a
-        person begins it at the counter.
-        """
-        if self.batch_state != "settling" or self.batch != row.batch:
-            return False
-        stored = self.policy.kind(row.kind).in_doubt == "repeat" and family(row.kind) != "refund"
-        return not (stored or row.repeats)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

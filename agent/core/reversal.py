@@ -5,7 +5,7 @@ Source: UnionPay terminals' reversal rules. What follows an answer stands in `an
 
 from msgspec.structs import replace
 
-from agent.core import asking, fields, incidents, slips
+from agent.core import asking, batches, fields, incidents, slips
 from agent.core.change import Rejected
 from agent.core.kinds import checked_by
 from agent.core.lifecycle import REVERSAL, TRANSACTION, move
@@ -42,8 +42,8 @@ def _first_wait_ms(state: State) -> int:
 
 def _repeat(state: State, transaction: Transaction) -> None:
     """Refunds and 0220 advice: the app sends the same message again until it is answered, as long as its batch is open."""
-    agent = state.agent
-    if agent.batch != transaction.batch or agent.batch_state == "settled":
+    batch = batches.of(state.agent, transaction.terminal_id)
+    if batch.number != transaction.batch or batch.state == "settled":
         not_undone(state, transaction, "operator", "compare_settlement")
         return
     state.put(replace(transaction, repeats=True))

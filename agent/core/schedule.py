@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from agent.core import answers, fields, gate, hostdate
+from agent.core import answers, batches, fields, gate, hostdate
 from agent.core.change import SendEcho, SendReversal, WantLine
 from agent.core.event import EchoReply, HostReachable
 from agent.core.lifecycle import REVERSAL, TRANSACTION, move
@@ -143,15 +143,16 @@ def begin_send(state: State, row: Reversal) -> Reversal:
 
 def _send_echo(state: State) -> None:
     newest = max(state.reversals.values(), key=age, default=None)
-    if newest is None or state.agent.batch is None:
+    if newest is None:
         state.put(replace(state.line, echo="none"))
         return
     state.put(replace(state.line, echo="sent", due_ms=state.now.boottime_ms + state.agent.policy.echo_timeout_ms))
     state.tell("recovery.echo_sent")
+    batch = batches.of(state.agent, newest.terminal_id).number or newest.batch
     state.do(
         SendEcho(
             fields.echo_fields(
-                state.agent.policy, terminal_id=newest.terminal_id, merchant_id=newest.fields["42"], batch=state.agent.batch
+                state.agent.policy, terminal_id=newest.terminal_id, merchant_id=newest.fields["42"], batch=batch
             )
         )
     )

@@ -6,7 +6,7 @@ first row of the table is the sale's; the other families say only where theirs i
 
 from collections.abc import Mapping
 
-from agent.core import printadvice
+from agent.core import batches, printadvice
 from agent.core.kinds import Family, family
 from agent.core.model import Transaction
 from agent.core.state import State
@@ -102,7 +102,7 @@ def situation(state: State, row: Transaction, proceed: str | None) -> str:
     if row.state == "approved":
         return _approved(state, row)
     if row.state == "intent":
-        refused = "intent_settling" if state.agent.settles_without(row) else "intent_refuse"
+        refused = "intent_settling" if batches.settles_without(state.agent, row) else "intent_refuse"
         return {"wait": "intent_wait", "refuse": refused}.get(proceed or "", "intent")
     own = state.reversals.get(row.id)
     if row.state == "in_doubt" and row.repeats:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from agent.core import (
     answers,
     batch,
+    batches,
     card,
     commands,
     display,
@@ -82,10 +83,11 @@ def _booted(state: State, event: e.Booted) -> None:
         replace(
             before, boot_id=state.now.boot_id, boots=before.boots + new_boot, version=event.version,
             policy=event.policy, refused_since_ms=None if new_boot else before.refused_since_ms,
-            settlement_since_ms=None if new_boot else before.settlement_since_ms,
             host_day=None if new_boot else before.host_day, pulls=False,
         )
     )
+    if new_boot:
+        batches.booted(state)
     state.put(Line())
     state.put(replace(state.printer, fault="unknown", watched=False))
     state.tell("agent.started", version=event.version, new_boot=new_boot)

@@ -38,7 +38,7 @@ BODY_S = 10.0  # within which a body must have come
 ID_MAX = 48  # an id of ours, or the name of a request: that of its transaction, a dot and a number
 JSON = "application/json"
 _BODIES: tuple[type, ...] = (
-    b.Open, b.Empty, b.Result, b.Receipt, b.EvidenceBody, b.DispositionBody, b.Batch, b.TerminalBody, b.Link, b.Resolve,
+    b.Open, b.Empty, b.Result, b.Receipt, b.EvidenceBody, b.DispositionBody, s.Batch, b.TerminalBody, b.Link, b.Resolve,
     b.Recover, b.Reprint, b.Guarantee, b.ReversalBody, b.RequestAnswer, s.Statement, s.RefundBody,
     c.AcknowledgeBody, c.LinkBody, c.SessionBody,
 )
@@ -290,12 +290,14 @@ async def answer_request(request: web.Request) -> web.StreamResponse:
 
 async def change_batch(request: web.Request) -> web.StreamResponse:
     """POST /v1/batch."""
-    body, raw = await read(request, b.Batch)
-    said: Decision = await _take(request, e.BatchChanged(batch=body.batch, what=body.event), raw)
+    body, raw = await read(request, s.Batch)
+    event = e.BatchChanged(batch=body.batch, what=body.event, terminal_id=body.terminal_id)
+    said: Decision = await _take(request, event, raw)
     if said.proceed is None:
-        return answer(b.BatchAnswer(ok=True))
-    pending = sum(row.pending for row in request.app[HOUSE].inbox.state.open_reversals.values())
-    return answer(b.BatchAnswer(ok=True, proceed=said.proceed, retry_after_ms=said.retry_after_ms, pending_reversals=pending))
+        return answer(s.BatchAnswer(ok=True))
+    rows = request.app[HOUSE].inbox.state.open_reversals.values()
+    pending = sum(row.pending for row in rows if body.terminal_id in {None, row.terminal_id})
+    return answer(s.BatchAnswer(ok=True, proceed=said.proceed, retry_after_ms=said.retry_after_ms, pending_reversals=pending))
 
 
 async def change_terminal(request: web.Request) -> web.StreamResponse:

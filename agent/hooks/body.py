@@ -6,8 +6,21 @@ import msgspec
 
 from agent.core.model import ByHand, Disposition, Goods, Outcome, Proceed, Rail
 from agent.core.playbook import Advice
-from agent.hooks.settlementbody import RefundItem, SettlementItem
-from agent.hooks.values import Base, Chip, Code, Condition, FenAmount, FourDigits, Note, OrderNumber, SixDigits, ThreeDigits, Word
+from agent.hooks.settlementbody import RefundItem, SettlementItem, TerminalBatch
+from agent.hooks.values import (
+    Base,
+    Chip,
+    Code,
+    Condition,
+    FenAmount,
+    FourDigits,
+    Note,
+    OrderNumber,
+    SixDigits,
+    TerminalId,
+    ThreeDigits,
+    Word,
+)
 
 IN_DOUBT = frozenset({
     "in_doubt", "reversing", "approved_not_completed", "unresolved", "querying", "cancelling", "cancel_unknown",
@@ -42,7 +55,7 @@ class Open(Base, frozen=True):
     amount_fen: FenAmount
     stan: SixDigits
     batch: SixDigits
-    terminal_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{8}\Z")]
+    terminal_id: TerminalId
     merchant_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{15}\Z")]
     currency: ThreeDigits = "156"
     basket_id: Word | None = None
@@ -151,22 +164,6 @@ class DispositionBody(Base, frozen=True):
     accepts_risk: bool = False
     contact: Word | None = None
     by_hand: ByHand | None = None
-
-
-class Batch(Base, frozen=True):
-    """The app's settlement."""
-
-    batch: SixDigits
-    event: Literal["settling", "settled", "changed"]
-
-
-class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """It is on disk. After `settling`: may the 0500 leave, and how many reversals are still pending."""
-
-    ok: bool
-    proceed: Proceed | None = None
-    retry_after_ms: int | None = None
-    pending_reversals: int | None = None
 
 
 class TerminalBody(Base, frozen=True):
@@ -280,7 +277,10 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How the agent is."""
+    """How the agent is.
+
+    `batch` is that of `terminal_id`, or of the one last heard of where that was never; `batches` are those of all of them.
+    """
 
     version: str
     mode: str
@@ -288,6 +288,7 @@ class Status(msgspec.Struct, frozen=True):
     boots: int
     batch: str | None
     batch_state: str
+    batches: list[TerminalBatch]
     pending_reversals: int
     oldest_pending_ms: int | None
     money_in_doubt_fen: int

@@ -15,6 +15,7 @@ from agent.core.playbook import advise
 from agent.core.state import State
 from agent.hooks import screenbody as b
 from agent.hooks.api import HOUSE, family
+from agent.hooks.body import Status
 from agent.hooks.cashier import opened_at
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem
@@ -67,6 +68,14 @@ def overview(house: House, lang: Lang) -> b.Overview:
     )
 
 
+def _batches(status: Status, lang: Lang) -> str:
+    """With several terminal ids each says whose it is."""
+    if len(status.batches) < 2:
+        return f"{status.batch or '-'} {word('batch', status.batch_state, lang)}"
+    each = ((row.terminal_id, row.batch or "-", word("batch", row.batch_state, lang)) for row in status.batches)
+    return ", ".join(f"{whose}: {number} {state}" for whose, number, state in each)
+
+
 def _facts(house: House, lang: Lang) -> list[b.Fact]:
     status, policy = status_of(house), house.inbox.state.agent.policy
     said = {
@@ -82,7 +91,7 @@ def _facts(house: House, lang: Lang) -> list[b.Fact]:
             jobs=status.jobs_waiting,
         ),
         "display": _in(lang, _NONE) if status.display == "disabled" else word("fault", status.display, lang),
-        "batch": f"{status.batch or '-'} {word('batch', status.batch_state, lang)}",
+        "batch": _batches(status, lang),
         "journal": _in(lang, _JOURNAL, seq=status.journal_seq, hash=status.journal_hash[:12]),
     }
     bad = {

@@ -73,7 +73,7 @@ ROUTES = (
         "GET", "/v1/transactions/{id}/timeline", assets.get_timeline, None, c.Story, 200, "the story of a transaction, in words",
         access="page",
     ),
-    Route("POST", "/v1/batch", api.change_batch, b.Batch, b.BatchAnswer, 200, "the app settles or changes its batch"),
+    Route("POST", "/v1/batch", api.change_batch, s.Batch, s.BatchAnswer, 200, "the app settles or changes its batch"),
     Route("POST", "/v1/terminal", api.change_terminal, b.TerminalBody, b.Done, 200, "sign-in, key change, reboot"),
     Route("POST", "/v1/link", api.report_link, b.Link, b.Done, 200, "the platform's word on the network"),
     Route("POST", "/v1/print/test", api.print_test, b.Empty, b.JobAnswer, 202, "a test page"),

@@ -1,12 +1,38 @@
-"""The bodies of the next day: settlement files, refunds, and what is shown of them."""
+"""The bodies of settlement and the next day: batches, settlement files, refunds, and what is shown of them."""
 
 from typing import Annotated, Literal
 
 import msgspec
 
 from agent.core.change import Report
+from agent.core.model import Proceed
 from agent.core.settlementevent import Source
-from agent.hooks.values import Base, FenAmount, OrderNumber, SixDigits, Word
+from agent.hooks.values import Base, FenAmount, OrderNumber, SixDigits, TerminalId, Word
+
+
+class Batch(Base, frozen=True):
+    """The app's settlement. `terminal_id`: whose batch it is; without it the word holds for every terminal id."""
+
+    batch: SixDigits
+    event: Literal["settling", "settled", "changed"]
+    terminal_id: TerminalId | None = None
+
+
+class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """It is on disk. After `settling`: may the 0500 leave, and how many reversals are still pending."""
+
+    ok: bool
+    proceed: Proceed | None = None
+    retry_after_ms: int | None = None
+    pending_reversals: int | None = None
+
+
+class TerminalBatch(msgspec.Struct, frozen=True):
+    """The batch that one terminal id is in."""
+
+    terminal_id: str
+    batch: str | None
+    batch_state: str
 
 
 class Verdict(Base, frozen=True):

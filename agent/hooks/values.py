@@ -8,6 +8,7 @@ FenAmount = Annotated[int, msgspec.Meta(ge=1, le=999_999_999_999, description="w
 SixDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}\Z")]
 FourDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}\Z")]
 ThreeDigits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{3}\Z")]
+TerminalId = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{8}\Z", description="F41")]
 Code = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Z]{2}\Z", description="response code F39, whole")]
 Condition = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{2}\Z", description="F25; by default the profile's for this kind")]
 OrderNumber = Annotated[

@@ -3,8 +3,8 @@
 import msgspec
 from aiohttp import web
 
-from agent.core import gate
-from agent.core.model import Incident, Transaction
+from agent.core import batches, gate
+from agent.core.model import Agent, Incident, Transaction
 from agent.core.playbook import advise
 from agent.core.receipt import paper_mm
 from agent.core.state import State
@@ -102,13 +102,13 @@ def status_of(house: House) -> b.Status:
     """How the agent is, in one struct: API, metrics and `snap` all come from here."""
     state, store = house.inbox.state, house.inbox.store
     agent, pending = state.agent, [row for row in state.open_reversals.values() if row.pending]
-    now_ms = house.boottime_ms()
+    batch, now_ms = batches.at_the_till(agent), house.boottime_ms()
     stamps = [state.transactions[row.id].opened for row in pending]
     ages = [now_ms - stamp.mono_ms if stamp.boot == agent.boots else now_ms for stamp in stamps]
     doubt = [row for row in state.open_transactions.values() if row.state in b.IN_DOUBT]
     return b.Status(
         version=house.version, mode=agent.policy.mode, terminal_id=agent.policy.terminal_id, boots=agent.boots,
-        batch=agent.batch, batch_state=agent.batch_state, pending_reversals=len(pending),
+        batch=batch.number, batch_state=batch.state, batches=_batches(agent), pending_reversals=len(pending),
         oldest_pending_ms=max(ages, default=None), money_in_doubt_fen=sum(row.amount_fen for row in doubt),
         open_incidents=len(state.open_incidents), line={None: "unknown", True: "up", False: "down"}[state.line.up],
         printer=state.printer.fault if agent.policy.has_printer else "disabled", paper=state.printer.paper,
@@ -118,6 +118,10 @@ def status_of(house: House) -> b.Status:
         display=state.display.fault if agent.policy.has_display else "disabled",
         journal_hash=store.hash.hex(), scrub_owed=store.scrub_owed,
     )
+
+
+def _batches(agent: Agent) -> list[s.TerminalBatch]:
+    return [s.TerminalBatch(each.terminal_id or "", each.number, each.state) for each in agent.batches]
 
 
 async def get_status(request: web.Request) -> web.StreamResponse:
@@ -133,7 +137,7 @@ async def get_ready(request: web.Request) -> web.StreamResponse:
     blocks = any(row.blocks for row in state.open_reversals.values()) or gate.line_is_ours(state)
     reasons = {
         "disk_full": house.inbox.store.database.short_of_space(),
-        "batch_settling": gated and state.agent.batch_state == "settling",
+        "batch_settling": gated and batches.any_settles(state.agent),
         "line_down": gated and blocks and house.line_down(),
         "reversal_first": gated and blocks and not house.line_down(),
         "transaction_running": gated and any(row.state == "sent" for row in state.open_transactions.values()),

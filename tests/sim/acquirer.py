@@ -38,7 +38,7 @@ class Acquirer:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.book: dict[Key, Entry] = {}
-        self.closed: set[str] = set()
+        self.closed: set[tuple[str, str]] = set()  # terminal id and batch
         self.day = 0
         self.forgets = False
         self.keys_good = True
@@ -51,7 +51,7 @@ class Acquirer:
         key, booked = attempt.key, self.book.get(attempt.key)
         if booked is not None and attempt.rules.in_doubt == "repeat":
             return "00"
-        if booked is not None or key[0] in self.closed:
+        if booked is not None or (attempt.terminal, key[0]) in self.closed:
             return "94"
         if decline is not None:
             attempt.refused = True
@@ -71,7 +71,7 @@ class Acquirer:
             return "A0"
         batch, stan = fields["60"][2:8], fields["11"]
         entry = self.book.get((batch, stan))
-        if entry is None or (batch in self.closed) or (self.forgets and entry.day != self.day):
+        if entry is None or (fields["41"], batch) in self.closed or (self.forgets and entry.day != self.day):
             return self.unknown
         if (entry.f3, entry.f25, entry.f61) != (fields["3"], fields["25"], fields.get("61", "")):
             return self.unknown

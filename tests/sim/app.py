@@ -9,12 +9,12 @@ from agent.core.model import Document, DocumentLine, Original
 from tests.sim.acquirer import DECLINES
 from tests.sim.attempt import Attempt
 from tests.sim.kinds import APPROVALS, FRESH, KINDS
-from tests.sim.settlement import Settlement
+from tests.sim.tills import Tills
 
 if TYPE_CHECKING:
     from tests.sim.world import World
 
-TERMINAL, MERCHANT = "12345678", "898310148160001"
+MERCHANT = "898310148160001"
 RECEIPT = Document((DocumentLine("x"),))
 ANSWER_MS = 60_000  # the app's own time-out, shorter than the agent's
 GIVE_UP_MS = 400_000
@@ -33,8 +33,7 @@ class App:
         self.epoch = 0
         self.alive = True
         self.stan = 0
-        self.batch = 1
-        self.settlement = Settlement(self)
+        self.tills = Tills(self)
         self.queue: deque[Attempt] = deque()
         self.attempts: list[Attempt] = []
         self.current: Attempt | None = None
@@ -48,7 +47,7 @@ class App:
     def start(self) -> None:
         """The day begins."""
         if self.world.faults.batch:
-            self.world.mine(int(self.world.chance() * 90_000 * self.size), self.settlement.begin)
+            self.tills.plan()
         self.world.mine(100, self._next, 0)
         if self.world.faults.people:
             self.world.people.start()
@@ -67,7 +66,7 @@ class App:
     def _back(self, epoch: int) -> None:
         if epoch == self.epoch:
             self.alive = True
-            self.settlement.go_on()
+            self.tills.go_on()
             self._next(epoch)
 
     def _next(self, epoch: int) -> None:
@@ -93,7 +92,8 @@ class App:
         chance = self.world.chance
         if self.world.faults.kinds and chance() < 0.7:
             return self._other()
-        sold = [a for a in self.attempts if a.kind == "sale" and a.shown == "approved" and a.key[0] == self.batch_no()]
+        paid = [attempt for attempt in self.attempts if attempt.kind == "sale" and attempt.shown == "approved"]
+        sold = [attempt for attempt in paid if attempt.key[0] == self.tills.batch_no(attempt.terminal)]
         if sold and chance() < 0.3:
             original = sold[int(chance() * len(sold))]
             if not any(a.original is original for a in self.attempts):
@@ -116,10 +116,6 @@ class App:
         """The attempt of this id."""
         return next(attempt for attempt in self.attempts if attempt.id == key)
 
-    def batch_no(self) -> str:
-        """F60.2 as it is now."""
-        return f"{self.batch:06d}"
-
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, attempt: Attempt) -> None:
@@ -133,7 +129,8 @@ class App:
         """A new number; the agent draws its id at the way in."""
         self.stan += 1
         attempt.stan = f"{self.stan:06d}"
-        attempt.key = (self.batch_no(), attempt.stan)
+        self.tills.take(attempt)
+        attempt.key = (self.tills.batch_no(attempt.terminal), attempt.stan)
         attempt.id = f"t{self.stan}"
         attempt.opened = False
 
@@ -142,7 +139,7 @@ class App:
         if epoch != self.epoch:
             return
         world = self.world
-        if attempt.key[0] != self.batch_no():  # the batch was settled meanwhile: a new number in the new one
+        if attempt.key[0] != self.tills.batch_no(attempt.terminal):  # settled meanwhile: a new number in the new batch
             if attempt.opened:
                 self._report(attempt, "not_sent", None)
             elif attempt.tries:  # asked, and the answer was lost with the agent, which may hold it as sent
@@ -177,7 +174,7 @@ class App:
         original = attempt.original
         return Opened(
             transaction=attempt.id, rail="card", kind=attempt.kind, amount_fen=attempt.amount_fen, currency="156",
-            stan=attempt.stan, batch=attempt.key[0], terminal_id=TERMINAL, merchant_id=MERCHANT, ask=True, line_down=down,
+            stan=attempt.stan, batch=attempt.key[0], terminal_id=attempt.terminal, merchant_id=MERCHANT, ask=True, line_down=down,
             basket_id=str(attempt.basket), entry_mode="051", sequence="001", masked_pan="622202*********0128",
             last4=f"{attempt.stan[2:]}", condition=attempt.rules.f25, replaces=attempt.replaces,
             vault=f"v{attempt.id}" if attempt.rules.in_doubt == "reverse" else None,

@@ -16,7 +16,7 @@ class Attempt:
     __slots__ = (
         "amount_fen", "answer", "approved_fen", "asked_at", "basket", "contradicted", "eager", "go_at", "heard", "hung_at", "id",
         "key", "kind", "life", "opened", "original", "overtaken", "own", "own_done", "refused", "released", "repeats", "replaces",
-        "reported", "rules", "shown", "stan", "tardy", "tries", "unheard",
+        "reported", "rules", "shown", "stan", "tardy", "terminal", "tries", "unheard",
     )
 
     def __init__(self, basket: int, kind: str, amount_fen: int, original: "Attempt | None", replaces: str | None) -> None:
@@ -26,7 +26,7 @@ class Attempt:
         self.amount_fen = amount_fen
         self.original = original
         self.replaces = replaces
-        self.id = self.stan = ""
+        self.id = self.stan = self.terminal = ""
         self.key: Key = ("", "")
         self.opened = self.eager = self.tardy = self.released = self.reported = self.contradicted = self.unheard = False
         self.asked_at: int | None = None
@@ -59,6 +59,6 @@ class Attempt:
         """The fields of its 0400 that name it."""
         fields = {
             "3": self.rules.f3, "4": f"{self.amount_fen:012d}", "11": self.stan, "25": self.rules.f25,
-            "41": "12345678", "42": "898310148160001", "60": f"{self.rules.type}{self.key[0]}000",
+            "41": self.terminal, "42": "898310148160001", "60": f"{self.rules.type}{self.key[0]}000",
         }
         return fields | ({"61": self.f61} if self.f61 else {})

@@ -13,6 +13,7 @@ from agent.core.model import Incident, Reversal, Transaction
 from agent.core.state import State
 from agent.journal.chain import Entry
 from tests.sim.kinds import KINDS
+from tests.sim.tills import TERMINAL, Heard
 
 if TYPE_CHECKING:
     from tests.sim.attempt import Attempt
@@ -61,7 +62,8 @@ class Checks:
         self.counted_ms: dict[str, int] = {}  # boot time of the commit of the newest send
         self.sends: dict[tuple[str, int, int], int] = {}
         self.bypassed = False
-        self.owed: dict[str, int] = {}  # opportunities that a settlement has to wait for
+        self.owed: dict[str, dict[str, int]] = {}  # opportunities that the settlement of a terminal id has to wait for
+        self.batches = Heard()
         self.newest: Opened | None = None  # the customer in front of the till
         self.closing: dict[str, int] = {}  # sends counted when the batch closed: there must be no more
 
@@ -72,6 +74,8 @@ class Checks:
         world = self.world
         now, log = world.now, world.log
         log.append((now, type(event).__name__, getattr(event, "transaction", None)))
+        if type(event) is Opened or type(event) is BatchChanged:
+            self.batches.event(event)
         if type(event) is Commanded:
             world.orders.committed(event, change, machine.clock())
         for fact in change.facts:
@@ -97,18 +101,21 @@ class Checks:
 
     def _batch_closed(self, machine: "Machine", event: BatchChanged) -> None:
         for row in machine.state.reversals.values():
-            if row.batch == event.batch if event.what == "settled" else row.batch != event.batch:
+            gone = row.batch == event.batch if event.what == "settled" else row.batch != event.batch
+            if gone and event.terminal_id in {None, row.terminal_id}:
                 self.closing.setdefault(row.id, row.sends)
 
     def _fact(self, type_: str, key: str | None, data: dict[str, Any]) -> None:
         if type_ in ENDS:
             self.world.orders.told(type_, data)
         elif type_ == ASKED:
-            self._asked_first(data["batch"])
+            self._asked_first(data.get("terminal_id", TERMINAL), data["batch"])
         elif key is None:
             return  # every other promise is about a transaction
         elif type_ in NEVER_AGAIN:
             self.ended[key] = NEVER_AGAIN[type_]
+            if type_ == "reversal.expired" and self.batches.runs(self.world.app.find(key)):
+                raise Violation("12", f"the reversal of {key} expired and its batch runs")
         elif type_ in REFUSALS:
             self.refused.add(key)
         elif type_ == "reversal.ordered":
@@ -121,10 +128,13 @@ class Checks:
         """A commit whose outcome was unknown turned out to be on disk."""
         for entry in entries:
             self.world.orders.found(entry)
-            self._fact(entry.type, entry.transaction, entry.data)
             event = (entry.input or {}).get("event")
             if event is not None and event["type"] == "Opened":
                 self.newest = msgspec.convert(event, Opened)
+                self.batches.event(self.newest)
+            elif event is not None and event["type"] == "BatchChanged":
+                self.batches.event(msgspec.convert(event, BatchChanged))
+            self._fact(entry.type, entry.transaction, entry.data)
             if entry.transaction is not None:
                 if entry.type == "transaction.opened" and KINDS[str(entry.data["kind"])].in_doubt == "reverse":
                     self.sealed[f"v{entry.transaction}"] = None
@@ -231,14 +241,15 @@ class Checks:
         state, key = self.world.machine.state, attempt.id
         bypassed = self.bypassed or any(row.transaction == key for row in state.incidents_by_age("gate_bypassed"))
         self.bypassed = False
-        sent = [row.id for row in state.open_transactions.values() if row.state == "sent" and row.id != key]
+        mine = [row for row in state.open_transactions.values() if row.terminal_id == attempt.terminal]
+        sent = [row.id for row in mine if row.state == "sent" and row.id != key]
         turns = [
             row.id
-            for row in state.open_transactions.values()
+            for row in mine
             if row.state in DOUBTFUL and not row.repeats and not state.reversals[row.id].waiting_sign_in
         ]
         uploaded = attempt.kind == "offline" or state.transactions[key].repeats  # ahead of the 0500, as terminals do
-        settling = state.agent.batch_state == "settling" and state.agent.batch == attempt.key[0] and not uploaded
+        settling = self.batches.at.get(attempt.terminal) == (attempt.key[0], "settling") and not uploaded
         if decision.proceed == "go":
             self.promised[key] = "go"
             row = state.transactions[key]
@@ -252,18 +263,19 @@ class Checks:
         elif not (sent or turns or settling or (state.agent.policy.line_leased and self._in_flight(state))):
             raise Violation("4", f"{key} is told {decision.proceed} for no reason")
 
-    def _held_by(self, batch: str) -> list[Reversal]:
+    def _held_by(self, whose: str, batch: str) -> list[Reversal]:
         rows = self.world.machine.state.open_reversals.values()
-        return [row for row in rows if row.pending and row.batch == batch and not row.waiting_sign_in]
+        held = [row for row in rows if row.pending and row.batch == batch and not row.waiting_sign_in]
+        return [row for row in held if row.terminal_id == whose]
 
-    def _asked_first(self, batch: str) -> None:
+    def _asked_first(self, whose: str, batch: str) -> None:
         """The app asks for its settlement, also when the answer is lost with the agent: from here on opportunities count."""
-        rows = self._held_by(batch)
-        self.owed = {row.id: row.opportunities + (row.sends_left == 0 and row.state != "sending") for row in rows}
+        rows = self._held_by(whose, batch)
+        self.owed[whose] = {row.id: row.opportunities + (row.sends_left == 0 and row.state != "sending") for row in rows}
 
-    def settles(self, batch: str, decision: Decision) -> None:
+    def settles(self, whose: str, batch: str, decision: Decision) -> None:
         """An 0500 goes only when each reversal that was pending had an opportunity since the app asked first, and by the rule."""
-        state, rows = self.world.machine.state, self._held_by(batch)
+        state, rows = self.world.machine.state, self._held_by(whose, batch)
         rule, bypassed = state.agent.policy.settlement_while_pending, bool(state.incidents_by_age("gate_bypassed"))
         if decision.proceed == "refuse" and rule != "refuse":
             raise Violation("4", "a settlement is refused against the rule")
@@ -275,7 +287,7 @@ class Checks:
 
     def _turn_is_owed(self, row: Reversal) -> bool:
         """A further opportunity that begins with the go itself, its back-off being over, is not one that was to be waited for."""
-        owed = self.owed.get(row.id, row.opportunities)
+        owed = self.owed.get(row.terminal_id, {}).get(row.id, row.opportunities)
         return row.opportunities < owed or (row.opportunities == owed and row.state == "sending")
 
     @staticmethod

@@ -57,6 +57,7 @@ NAMES = (
     "batch",
     "people",
     "glass",
+    "tills",
     # what is bought
     "kinds",
     "partial",
@@ -110,6 +111,7 @@ MEANING = {
     "partial": "the host approves less than was asked for",
     "people": "people reprint, show messages, order reversals, take risks, close cases",
     "glass": "there is a customer display, slow or unplugged now and then",
+    "tills": "two terminal ids settle for themselves on one agent",
 }
 assert set(MEANING) == set(NAMES)
 # In worlds of mode payapp: these of the above, where the app is the one that sends, and three of their own.
@@ -126,7 +128,7 @@ JOURNAL_ONLY = frozenset({"rot", "fleet"})
 AWAKE = frozenset({"kill", "power", "rot", "crash"})  # in its sleep a machine does nothing: what ends it comes as it wakes
 _ALL = (*NAMES, *OWN)
 _OFF = dict.fromkeys(_ALL, False)
-_DRAWN = tuple(name for name in NAMES if name != "glass")  # which is a property of the seed (see `pole`)
+_DRAWN = tuple(name for name in NAMES if name not in {"glass", "tills"})  # properties of the seed: see `pole`, `tills`
 
 
 class Faults:

@@ -27,6 +27,7 @@ from tests.sim.books import Books
 from tests.sim.checks import Violation
 from tests.sim.disk import PowerCut
 from tests.sim.scan import RULES
+from tests.sim.tills import TERMINAL
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -52,6 +53,7 @@ class Machine:
         self.policy = Policy(
             mode="relay" if world.relayed else "direct", line_leased=leased, wallets=RULES, release_on_evidence=True,
             settlement_while_pending=rule, has_display=world.faults.glass,  # type: ignore[arg-type]
+            terminal_id=TERMINAL if world.faults.tills else "",
         )
         self.state = books.state
         self.up = False

@@ -14,12 +14,12 @@ from agent.core.model import Disposition, Incident, Job, Reversal, Row, Transact
 from agent.core.verdict import day_of
 from tests.sim.books import Journal
 from tests.sim.checks import Violation
+from tests.sim.tills import TERMINAL as TERMINAL
 
 if TYPE_CHECKING:
     from tests.sim.attempt import Attempt
     from tests.sim.world import World
 
-TERMINAL = "12345678"
 DAY_MS = 86_400_000
 LATE = 6  # the day of a late line, counted from the first one
 SAID: tuple[dict[str, Any], ...] = (
@@ -56,19 +56,17 @@ class NextDay:
         self.netted = self.chance() < 0.3
         self.first = world.machine.wall_base // DAY_MS - 3  # every day that a clock could name
         self.coming: set[str] = set()  # whose lines are in the later file
-        self.families: tuple[str, ...] = ()
 
     def play(self) -> None:
         """Files day by day, the first one twice, people in between. Raises Violation."""
         world = self.world
         attempts = [attempt for attempt in world.app.attempts if attempt.opened and row_of(world, attempt.id) is not None]
-        self.families = tuple(attempt.id for attempt in attempts)
         for attempt in attempts:
             self._say(attempt)
         today, later = self._lines(attempts)
         days = tuple(range(self.first, self.first + 6))
         self._bring(attempts, days, today)
-        if self._bring(attempts, days, today).new:
+        if self._bring(attempts, days, today):
             raise Violation("9", "the same file again counted anew")
         self.coming.clear()
         self._bring(attempts, tuple(range(days[-1] + 1, days[-1] + 3)), later)
@@ -105,11 +103,22 @@ class NextDay:
             self.coming.add(attempt.id)
         return Settled(1, day, direction, amount_fen, attempt.key[0], attempt.key[1])  # type: ignore[arg-type]
 
-    def _bring(self, attempts: "list[Attempt]", days: tuple[int, ...], lines: list[Settled]) -> Any:
-        event = e.SettlementImported(
-            statement=f"{days[0]} {days[-1]} {len(lines)}", terminal_id=TERMINAL, days=days, lines=tuple(lines),
-            families=self.families,
-        )
+    def _bring(self, attempts: "list[Attempt]", days: tuple[int, ...], lines: list[Settled]) -> int:
+        """A file for each terminal id; how many lines were new."""
+        new = 0
+        for name in self.world.app.tills.names:
+            keys = {attempt.key: attempt.id for attempt in attempts if attempt.terminal == name}
+            own = tuple(line for line in lines if (line.batch, line.stan) in keys)
+            new += self._import(
+                attempts,
+                e.SettlementImported(
+                    statement=f"{name} {days[0]} {days[-1]} {len(own)}", terminal_id=name, days=days, lines=own,
+                    families=tuple(keys.values()),
+                ),
+            )
+        return new
+
+    def _import(self, attempts: "list[Attempt]", event: e.SettlementImported) -> int:
         decision = self.world.machine.submit(event)
         if not isinstance(decision, Decision) or decision.report is None:
             raise Violation("8", f"a settlement file was not taken: {decision}")
@@ -117,7 +126,7 @@ class NextDay:
             self.world.orders.settle(event)
         for attempt in attempts:
             self._owed(attempt)
-        return decision.report
+        return decision.report.new
 
     def _owed(self, attempt: "Attempt") -> None:
         """At every moment: nobody is sent to refund or to collect what the books do not bear out."""

@@ -26,6 +26,7 @@ from device.simulator.wallet.faults import OK, Fault
 from device.simulator.wallet.gateway import Outcome, call
 from device.simulator.wallet.model import WalletModel
 from tests.sim.checks import Violation
+from tests.sim.tills import TERMINAL
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -146,7 +147,8 @@ class Wallets:
         bestpay = scan.kind == "bestpay"
         return Opened(
             transaction=scan.key, rail="bestpay" if bestpay else "wallet", kind="sale", amount_fen=100, currency="156",
-            stan=scan.stan, batch=self.world.app.batch_no(), terminal_id="12345678", merchant_id="898310148160001", ask=True,
+            stan=scan.stan, batch=self.world.app.tills.batch_no(TERMINAL), terminal_id=TERMINAL,
+            merchant_id="898310148160001", ask=True,
             basket_id=f"scan-{scan.basket}", last4=scan.order_no[-4:], wallet=scan.kind, order_no=scan.order_no,
             customer="c1" if bestpay else None,
         )

@@ -19,8 +19,9 @@ ASKED_MAX = 60
 class Settlement:
     """`step` is how far it is; the app remembers it over its own death."""
 
-    def __init__(self, app: "App") -> None:
+    def __init__(self, app: "App", terminal_id: str) -> None:
         self.app = app
+        self.terminal_id = terminal_id
         self.step = 0
         self.asked = 0
 
@@ -43,13 +44,15 @@ class Settlement:
         app = self.app
         if epoch != app.epoch:
             return
-        world, batch = app.world, app.batch_no()
+        world, tills, mine = app.world, app.tills, self.terminal_id
+        batch = tills.batch_no(mine)
         if self.step == 2:
-            world.host.closed.add(batch)
+            world.host.closed.add((mine, batch))
         else:
-            batch = f"{app.batch + 1:06d}" if self.step == 4 else batch
+            batch = f"{int(batch) + 1:06d}" if self.step == 4 else batch
             what = {1: "settling", 3: "settled", 4: "changed"}[self.step]
-            answer = world.machine.submit(BatchChanged(batch=batch, what=what))  # type: ignore[arg-type]
+            said = BatchChanged(batch=batch, what=what, terminal_id=mine if tills.named else None)  # type: ignore[arg-type]
+            answer = world.machine.submit(said)
             if isinstance(answer, str):
                 if not world.machine.dead:
                     world.mine(2_000, self._do, epoch)
@@ -59,14 +62,14 @@ class Settlement:
                 return
         if self.step == 4:
             self.step = self.asked = 0
-            app.batch += 1
+            tills.batches[mine] += 1
             return
         self.step += 1
-        world.mine(1_000, self._do, epoch)
+        world.mine(tills.upload_ms(), self._do, epoch)
 
     def _may(self, answer: Decision) -> bool:
         """go, or its patience is over."""
         world = self.app.world
-        world.checks.settles(self.app.batch_no(), answer)
+        world.checks.settles(self.terminal_id, self.app.tills.batch_no(self.terminal_id), answer)
         self.asked += 1
         return answer.proceed == "go" or self.asked > ASKED_MAX or world.calm_at is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from agent.core.change import Decision, Rejected
 from agent.core.event import AnswerForwarded, AppReversed, Event, HostReply, RelayAnswered, ResultReported
-from tests.sim.app import ANSWER_MS, MERCHANT, TERMINAL, App
+from tests.sim.app import ANSWER_MS, MERCHANT, App
 from tests.sim.attempt import Attempt
 from tests.sim.kinds import APPROVALS
 
@@ -57,7 +57,7 @@ class Terminal(App):
         world, machine = self.world, self.world.machine
         if attempt.life is None:
             attempt.life = machine.life
-        if not machine.up or attempt.life != machine.life or attempt.key[0] != self.batch_no():
+        if not machine.up or attempt.life != machine.life or attempt.key[0] != self.tills.batch_no(attempt.terminal):
             self._close(attempt)
             self._failed(attempt)
             return
@@ -124,7 +124,7 @@ class Terminal(App):
     def _answer(attempt: Attempt, code: str, mac: str, amount_fen: int) -> Event:
         return RelayAnswered(
             transaction=attempt.id, f3=attempt.rules.f3, f4=f"{amount_fen:012d}",
-            f11=attempt.stan, f41=TERMINAL, f42=MERCHANT, code=code, mac=mac, rrn="1",  # type: ignore[arg-type]
+            f11=attempt.stan, f41=attempt.terminal, f42=MERCHANT, code=code, mac=mac, rrn="1",  # type: ignore[arg-type]
             auth_code="111111" if code in APPROVALS else None,
         )
 
@@ -211,7 +211,7 @@ class Terminal(App):
             return
         day, time = own.said
         event = HostReply(
-            f3=attempt.rules.f3, f4=f"{attempt.amount_fen:012d}", f11=attempt.stan, f41=TERMINAL, f42=MERCHANT,
+            f3=attempt.rules.f3, f4=f"{attempt.amount_fen:012d}", f11=attempt.stan, f41=attempt.terminal, f42=MERCHANT,
             code=own.code, mac="good", day=day, time=time,
         )
         answer = machine.submit(event)

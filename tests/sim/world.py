@@ -9,6 +9,7 @@ import msgspec
 
 from agent.journal.database import StorageFailed, classify
 from tests.sim import faults as swarm
+from tests.sim import tills
 from tests.sim.acquirer import Acquirer
 from tests.sim.app import App
 from tests.sim.books import Journal, Memory
@@ -54,7 +55,8 @@ class World:
 
     def _draw(self) -> swarm.Faults:
         drawn = swarm.draw(self.random)
-        return swarm.Faults((*drawn.names, "glass")) if self.seed % EVERY == 0 else drawn
+        apart = ["glass"] * (self.seed % EVERY == 0) + ["tills"] * (self.seed % tills.EVERY == 0)
+        return swarm.Faults((*drawn.names, *apart))
 
     def _cast(self) -> None:
         """Everybody who plays, each drawing what it is like."""

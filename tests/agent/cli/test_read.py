@@ -58,6 +58,17 @@ def test_status_says_what_is_pending_and_how_much_money_is_in_doubt(doubt):
     assert "in doubt   CNY 1.00 (transactions: 1)\n" in english
 
 
+def test_status_says_of_each_of_several_terminal_ids_where_its_batch_stands(doubt):
+    assert "批次      000001 开放\n" in say(doubt.config, "status", clock=doubt.clock).out
+    doubt.do(e.BatchChanged(batch="000009", what="settling", terminal_id="87654321"))
+    said = say(doubt.config, "status", "--lang", "en", clock=doubt.clock).out
+    assert "12345678: 000001 open, 87654321: 000009 settling\n" in said
+    value = say(doubt.config, "status", "--json", clock=doubt.clock).value
+    assert (value["batch"], value["batch_state"]) == ("000001", "open"), "that of the configured terminal id"
+    assert value["batches"][1] == {"terminal_id": "87654321", "batch": "000009", "batch_state": "settling"}
+    assert "批次 000009(87654321) 开始结算" in say(doubt.config, "tail", clock=doubt.clock).out
+
+
 def test_status_json_has_the_names_of_the_local_api(doubt):
     from agent.hooks.body import Status
 

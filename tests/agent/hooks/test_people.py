@@ -1,7 +1,7 @@
 """What people add over the API: evidence, where the goods went, cases closed, reversals ordered; and what the app reports."""
 
 from agent.core import event as e
-from tests.support.house import BATCH, PAN, OpenHouse, housed
+from tests.support.house import BATCH, PAN, TERMINAL, OpenHouse, housed
 
 SMS = {
     "kind": "debit_sms", "amount_fen": 100, "merchant": "测试便利店", "at": "2026-03-02 10:00",
@@ -143,6 +143,34 @@ async def test_a_settled_batch_ends_its_reversals_but_not_their_records(house: O
     assert (detail["state"], detail["reversal"]["state"]) == ("unresolved", "expired")
     status = await house.get("/v1/status")
     assert (status["batch"], status["batch_state"], status["pending_reversals"]) == (BATCH, "settled", 0)
+
+
+@housed()
+async def test_a_terminal_id_that_is_named_settles_for_itself(house: OpenHouse) -> None:
+    mine = await house.doubt()
+    other = await house.doubt("000124", terminal_id="87654321")
+    settling = {"batch": BATCH, "event": "settling", "terminal_id": "87654321"}
+    assert (await house.post("/v1/batch", settling)).body == {
+        "ok": True, "proceed": "wait", "retry_after_ms": 1_000, "pending_reversals": 1,
+    }
+    assert (await house.get("/v1/ready"))["reasons"][0] == "batch_settling"
+    await house.post("/v1/batch", settling | {"event": "settled"})
+    states = [(await house.get(f"/v1/transactions/{key}"))["reversal"]["state"] for key in (mine, other)]
+    assert states == ["pending", "expired"]
+    status = await house.get("/v1/status")
+    assert (status["batch"], status["batch_state"], status["pending_reversals"]) == (BATCH, "open", 1)
+    assert status["batches"] == [
+        {"terminal_id": TERMINAL, "batch": BATCH, "batch_state": "open"},
+        {"terminal_id": "87654321", "batch": BATCH, "batch_state": "settled"},
+    ]
+    page = {fact["name"]: fact["value"] for fact in (await house.get("/v1/overview?lang=en"))["facts"]}
+    assert page["Batch"] == f"{TERMINAL}: {BATCH} open, 87654321: {BATCH} settled"
+
+
+@housed()
+async def test_a_terminal_id_that_can_be_none_is_refused(house: OpenHouse) -> None:
+    wrong = await house.post("/v1/batch", {"batch": BATCH, "event": "settled", "terminal_id": "8765432"})
+    assert (wrong.status, wrong.code) == (400, "invalid-body")
 
 
 @housed()

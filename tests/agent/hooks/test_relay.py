@@ -444,6 +444,23 @@ async def test_T12_a_settlement_closes_the_batch_of_its_own_terminal_id_alone(re
     await relay.becomes("reversed")
 
 
+@relayed(host_day=False)
+async def test_T16_one_terminal_ids_settlement_leaves_the_no_original_of_another_to_be_believed(relay: RelayHouse) -> None:
+    relay.fault("0200", "close")
+    relay.fault("0400", "drop-reply", "25", "25")
+    first = await relay.terminal()
+    assert await first.asks(request("0200", fields("000201", 100) | {41: "87654321"})) is None
+    second = await relay.terminal()
+    assert await second.asks(settlement()) == "00"
+    await relay.until(lambda: relay.house.told("settlement.settled") and relay.house.told("reversal.sent"))
+    await relay.house.pass_time(30_000)
+    await relay.until(lambda: relay.house.told("reversal.no_original_early"))
+    await relay.house.pass_time(30_000)  # to the moment of the next send, and not over it
+    await relay.becomes("no_original")
+    said = {each["terminal_id"]: each["batch_state"] for each in (await relay.house.get("/v1/status"))["batches"]}
+    assert said == {"87654321": "open", TERMINAL: "settled"}
+
+
 @relayed()
 async def test_T12_a_crossed_answer_to_a_settlement_closes_no_batch(relay: RelayHouse) -> None:
     relay.fault("0500", "cross")

@@ -12,6 +12,7 @@ async def test_the_status_of_a_quiet_agent(house: OpenHouse) -> None:
     status = await house.get("/v1/status")
     expected = {
         "version": VERSION, "mode": "direct", "terminal_id": TERMINAL, "boots": 1, "batch": None, "batch_state": "open",
+        "batches": [],
         "pending_reversals": 0, "oldest_pending_ms": None, "money_in_doubt_fen": 0, "open_incidents": 0, "line": "unknown",
         "printer": "unknown", "paper": "unknown", "jobs_waiting": 0, "printed": 0, "printed_lines": 0, "printed_mm": 0,
         "print_failures": 0, "display": "disabled",
