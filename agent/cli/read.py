@@ -152,7 +152,7 @@ def order_pair(call: Call, row: Transaction) -> list[tuple[str, str]]:
     if row.order is None:
         return []
     wallet, said = word("wallet", row.wallet, call.lang), word("said", row.order.said or "unknown", call.lang)
-    counts = {name: getattr(row.order, name) for name in ("queries", "cancels", "refunds")}
+    counts = {"queries": row.order.asked, "cancels": row.order.cancels, "refunds": row.order.refunds}
     return [(call.say("order"), call.say("order_line", wallet=wallet, number=row.order.order_no, said=said, **counts))]
 
 
@@ -212,7 +212,7 @@ def _reversal(row: Reversal) -> dict[str, Any]:
 
 def _order(row: Transaction, order: Order) -> dict[str, Any]:
     return {
-        "wallet": row.wallet, "order_no": order.order_no, "said": order.said, "queries": order.queries,
+        "wallet": row.wallet, "order_no": order.order_no, "said": order.said, "queries": order.asked,
         "cancels": order.cancels, "refunds": order.refunds,
     }
 

@@ -76,7 +76,7 @@ def _order(state: State, row: Transaction, order: Order) -> None:
         assert order.cancels == 0, "paid, though a cancel was asked for"
     if row.state in {"cancelling", "cancel_unknown"}:
         assert order.cancels or order.late, f"{row.state} without a cancel"
-        assert order.queries, "a cancel without a query before it"
+        assert order.asked, "a cancel without a query before it"
     if order.trusted:
         assert order.cancels == 0, "a cancel after complete evidence was accepted"
     if order.late:

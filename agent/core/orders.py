@@ -1,8 +1,8 @@
 """What an answer of the wallet gateway means, and what is asked next: query, cancel by its rule, query after every cancel.
 
 `not_paid`, `not_found`, `paying` and `unknown` are interim: they close nothing. A call that succeeded is not a payment that
-succeeded: only a query moves an order to paid, closed or refunded. Bounds: online time and number of queries, cancels and
-refunds; offline time is not counted. What is left then is unresolved, for the next day's comparison.
+succeeded: only a query moves an order to paid, closed or refunded. Bounds: online time and number of queries, cancels,
+refunds, and looks at a closed order; offline time is not counted. What is left then is unresolved, for the next day's comparison.
 """
 
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from agent.core.lifecycle import WALLET, move
 from agent.core.model import Transaction
 from agent.core.order import Order
 from agent.core.state import State
-from agent.core.walletcalls import Call, call, follow, order_of, pause_ms, plan, rule_of
+from agent.core.walletcalls import Call, call, counted, follow, order_of, pause_ms, plan, rule_of
 from agent.core.wallets import DAY_MS, WalletRule
 
 ASKING = frozenset({"querying", "cancelling", "cancel_unknown"})
@@ -92,11 +92,9 @@ def _not_reached(state: State, row: Transaction, order: Order, rule: WalletRule)
     backoff_ms = min(2 * order.backoff_ms or rule.poll_ms, rule.offline_poll_ms)
     if any(other.number < row.number and other.order and other.order.backoff_ms for other in state.open_transactions.values()):
         backoff_ms = FOLLOWERS * rule.offline_poll_ms
-    order = replace(
-        order, call=None, following=what or "query", queries=order.queries - (what == "query"),
-        cancels=order.cancels - (what == "cancel"), refunds=order.refunds - (what == "refund"), since_ms=None,
-        backoff_ms=backoff_ms,
-    )
+    if what is not None:
+        order = counted(row, order, what, -1)
+    order = replace(order, call=None, following=what or "query", since_ms=None, backoff_ms=backoff_ms)
     following: int | None = state.now.boottime_ms + backoff_ms
     if row.state == "unresolved" and order.owed_fen == 0:
         following = None
@@ -192,7 +190,7 @@ def _closed(state: State, row: Transaction) -> None:
 
 
 def _recheck(state: State, row: Transaction, order: Order, rule: WalletRule) -> None:
-    if order.rechecks >= len(rule.recheck_ms):
+    if order.rechecks >= len(rule.recheck_ms) or order.looks >= rule.looks_max:
         state.put(replace(row, due_ms=None))
         return
     row = state.put(replace(row, order=replace(order, rechecks=order.rechecks + 1, following="query")))
@@ -219,7 +217,7 @@ def _settled(state: State, row: Transaction, resolution: str) -> None:
 def _interim(state: State, row: Transaction) -> None:
     """Nothing is sure yet: ask on, cancel where the rule allows it, or stop at the bound."""
     order, rule = order_of(row), rule_of(state, row)
-    if row.state == "closed" and order.said == "unknown" and order.queries < rule.queries_max:
+    if row.state == "closed" and order.said == "unknown" and order.looks < rule.looks_max:
         plan(state, row, "query", rule.paying_poll_ms)  # nothing was seen: that was no second look
     elif row.state == "closed":
         _recheck(state, row, order, rule)

@@ -32,14 +32,13 @@ def call(state: State, row: Transaction, what: Call) -> None:
     after = row.state
     if what == "cancel" and after != "cancelling":
         after = move(WALLET, after, "cancel")
+    order = counted(row, order, what, 1)
     order = replace(
-        order, call=what, following="query", calls=order.calls + 1, queries=order.queries + (what == "query"),
-        cancels=order.cancels + (what == "cancel"), refunds=order.refunds + (what == "refund"),
-        since_ms=now_ms if order.since_ms is None else order.since_ms,
+        order, call=what, following="query", calls=order.calls + 1, since_ms=now_ms if order.since_ms is None else order.since_ms
     )
     row = state.put(replace(row, state=after, due_ms=now_ms + rule.call_timeout_ms, order=order))
     if what == "query":
-        state.tell("query.asked", row.id, query=order.queries)
+        state.tell("query.asked", row.id, query=order.asked)
     elif what == "cancel":
         state.tell("wallet.cancel_asked", row.id, cancel=order.cancels, amount_fen=row.amount_fen)
     else:
@@ -47,6 +46,17 @@ def call(state: State, row: Transaction, what: Call) -> None:
     refund_no = incidents.incident_id("refund", row.id).replace("-", "") if what == "refund" else None  # the same for ever
     amount_fen = (what == "refund" and order.owed_fen) or row.amount_fen
     state.do(AskWallet(row.id, order.calls, what, order.order_no, amount_fen, refund_no))
+
+
+def counted(row: Transaction, order: Order, what: Call, by: int) -> Order:
+    """The order with one call more (`by` 1), or without one that never left (-1). A look at a closed order is no query."""
+    if what == "cancel":
+        return replace(order, cancels=order.cancels + by)
+    if what == "refund":
+        return replace(order, refunds=order.refunds + by)
+    if row.state == "closed" and order.owed_fen == 0:
+        return replace(order, looks=order.looks + by)
+    return replace(order, queries=order.queries + by)
 
 
 def follow(state: State, row: Transaction) -> None:

@@ -50,6 +50,7 @@ class WalletRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     online_max_ms: TimerMs = 2 * HOUR_MS
     cancels_max: _Times = 10
     refunds_max: _Times = 5
+    looks_max: _Times = 60  # at a closed order, whatever was asked before
     recheck_ms: _Looks = (MINUTE_MS, 10 * MINUTE_MS)  # after closing: did a payment come late all the same?
     settles: Literal["daily", "acquirer"] = "daily"
 

@@ -45,7 +45,7 @@ def _order(row: Transaction) -> b.OrderItem | None:
     order = row.order
     if order is None:
         return None
-    return b.OrderItem(row.wallet or "", order.order_no, order.said, order.queries, order.cancels, order.refunds)
+    return b.OrderItem(row.wallet or "", order.order_no, order.said, order.asked, order.cancels, order.refunds)
 
 
 def settlement_of(row: Transaction) -> s.SettlementItem | None:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 # As they are, but for the longest asking: a world ends 45 minutes after its last fault.
-QUERIES_MAX = 20
-RULES = tuple(replace(rule, queries_max=QUERIES_MAX) for rule in DEFAULTS)
+QUERIES_MAX = LOOKS_MAX = 20
+RULES = tuple(replace(rule, queries_max=QUERIES_MAX, looks_max=LOOKS_MAX) for rule in DEFAULTS)
 FINAL = frozenset({"paid", "declined", "not_sent", "closed", "refunded", "unresolved", "resolved"})
 OPEN = frozenset({"sent", "querying", "cancelling", "cancel_unknown"})
 ANSWER_MS = 60_000  # the app's own time-out
@@ -316,7 +316,7 @@ class Wallets:
             scan.asked = True
             scan.said = None
             scan.due_query = False
-            if scan.queries > QUERIES_MAX + 16 + 2 + self.world.machine.life:
+            if scan.queries > QUERIES_MAX + LOOKS_MAX + 16 + 2 + self.world.machine.life:
                 raise Violation("8", f"{scan.queries} queries of {scan.key}")
             return
         if scan.due_query:
@@ -371,8 +371,10 @@ class Wallets:
         """Closed, said the wallet, and booked it later; every look from then to the last query was in vain: the files show it."""
         account = self.model.find(scan.order_no)
         booked = account is not None and account.stubborn and account.state == "paid"
-        asked = sum(entry[1:3] == ("query.asked", scan.key) for entry in self.world.log)  # also what a kill kept from leaving
-        return row.state == "closed" and booked and asked >= QUERIES_MAX and scan.said in {None, "unknown"}
+        told = [entry[1] for entry in self.world.log if entry[2:3] == (scan.key,)]
+        since = len(told) - told[::-1].index("wallet.closed") if "wallet.closed" in told else len(told)
+        looks = told[since:].count("query.asked")  # also what a kill kept from leaving
+        return row.state == "closed" and booked and looks >= LOOKS_MAX and scan.said in {None, "unknown"}
 
     def _end(self, scan: Scan, row: Transaction) -> None:
         net, incidents = self.net(scan), self.world.checks.incidents

@@ -403,6 +403,53 @@ def test_a_second_look_that_saw_nothing_is_made_again() -> None:
     assert till.transaction().state == "cancelling"
 
 
+ONCE = WalletRule(name="wechat", cancel=False, queries_max=1, looks_max=5)
+
+
+def closed_by_its_last_query() -> Till:
+    """The one query that may be asked says closed."""
+    till = Till(wallets=(ONCE,))
+    till.lose()
+    till.says("closed")
+    assert (till.transaction().state, till.order().queries) == ("closed", ONCE.queries_max)
+    return till
+
+
+def test_the_looks_at_a_closed_order_have_a_limit_of_their_own_whatever_was_asked_before() -> None:
+    till = closed_by_its_last_query()
+    looks = 0
+    while till.next_deadline_ms is not None and looks < 20:
+        till.go_to(till.next_deadline_ms)
+        till.asked()
+        till.fails("unknown")
+        looks += 1
+    assert (looks, till.order().looks, till.order().queries) == (5, 5, 1)
+    assert not till.transaction().open
+
+
+def test_a_look_that_never_left_is_none() -> None:
+    till = closed_by_its_last_query()
+    till.go_to(till.now_ms + MINUTE)
+    for _ in range(3):
+        till.asked()
+        till.fails("not_reached")
+        assert till.next_deadline_ms is not None
+        till.go_to(till.next_deadline_ms)
+    assert (till.order().looks, till.order().asked, till.order().queries) == (1, 2, 1), "only the one under way"
+
+
+def test_a_payment_that_the_last_look_finds_is_still_given_back() -> None:
+    till = closed_by_its_last_query()
+    for _ in range(ONCE.looks_max):
+        assert till.next_deadline_ms is not None
+        till.go_to(till.next_deadline_ms)
+        till.asked()
+        if till.order().looks < ONCE.looks_max:
+            till.fails("unknown")
+    till.says("paid")
+    assert (till.transaction().state, till.asked().call) == ("cancelling", "refund")
+
+
 def test_out_of_reach_a_closed_order_waits_a_week_for_its_second_look() -> None:
     till = Till("alipay")
     till.lose()
