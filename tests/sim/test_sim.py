@@ -33,7 +33,7 @@ RARE = {
     ("reversal", "no_original", "resolved"), ("reversal", "pending", "resolved"), ("reversal", "expired", "accepted"),
     ("reversal", "pending", "no_original"), ("reversal", "exhausted", "no_original"), ("reversal", "exhausted", "app_silent"),
     ("reversal", "exhausted", "refused"), ("transaction", "approved_not_completed", "not_undone"),
-    ("transaction", "not_sent", "approved"),
+    ("transaction", "not_sent", "approved"), ("transaction", "in_doubt", "declined_uncertain"),
 }
 
 # Of wallets: apps that report without asking, or other outcomes than approved, declined and silence; what a person or the next
