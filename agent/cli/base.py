@@ -59,23 +59,32 @@ class Call(NamedTuple):
         return Failure(code, self.say(key, **values))
 
     @contextmanager
-    def journal(self) -> "Iterator[Reader]":
-        """The journal of this configuration, read-only, also with the daemon dead."""
+    def journal(self, *, lenient: bool = False) -> "Iterator[Reader]":
+        """The journal of this configuration, read-only, also with the daemon dead. `lenient`: see `Reader`, and `own_up`."""
         from agent.journal.reader import Reader  # `run` writes one: what only reads is not loaded with it
         from agent.journal.readonly import Unreadable
 
         try:
-            with Reader.open(self.config.storage.path) as reader:
+            with Reader.open(self.config.storage.path, lenient=lenient) as reader:
                 yield reader
         except Unreadable as error:
             code = _EXITS.get(error.why, exits.STORAGE)
             raise self.fail(code, error.why, path=error.path, detail=error.detail) from None
+
+    def own_up(self, reader: "Reader") -> None:
+        """At the end, when all is shown: Failure when rows among it are damaged."""
+        if reader.damaged:
+            rows = ", ".join(map(printable, reader.damaged))
+            raise self.fail(exits.STORAGE, "rows_damaged", rows=rows, path=self.config.storage.path)
 
     def one(self, reader: "Reader", text: str) -> list[Transaction]:
         """The transactions that a person means by `text`; at least one, or Failure."""
         if text.isdigit() and len(text) >= 13:
             raise self.fail(exits.USAGE, "looks_like_card")
         found = reader.find(text)
+        if not found and reader.damaged:
+            path, detail = self.config.storage.path, ", ".join(map(printable, reader.damaged))
+            raise self.fail(exits.STORAGE, "damaged", path=path, detail=detail)
         if not found:
             raise self.fail(exits.USAGE, "no_match", text=printable(text))
         return found

@@ -87,16 +87,18 @@ Examples:
 @common
 def show(call: Call, *, which: str) -> None:
     """What became of a transaction: state, advice, reversal, prints, incidents, and the whole story."""
-    with call.journal() as reader:
+    with call.journal(lenient=True) as reader:
         found = call.one(reader, which)
         shown = [(row, reader.state(row), reader.entries(row)) for row in found]
+        sound = not reader.damaged
     if call.as_json:
-        emit({"items": [_detail(call, *each) for each in shown]})
-        return
-    for number, each in enumerate(shown):
-        if number:
-            click.echo()
-        _print_transaction(call, *each)
+        emit({"items": [_detail(call, *each, sound=sound) for each in shown], "damaged": reader.damaged})
+    else:
+        for number, each in enumerate(shown):
+            if number:
+                click.echo()
+            _print_transaction(call, *each, sound=sound)
+    call.own_up(reader)
 
 
 def _advice(call: Call, row: Transaction, state: State) -> Advice:
@@ -104,8 +106,8 @@ def _advice(call: Call, row: Transaction, state: State) -> Advice:
     return advise(state, row)
 
 
-def _print_transaction(call: Call, row: Transaction, state: State, entries: list[Entry]) -> None:
-    say, lang, advice = call.say, call.lang, _advice(call, row, state)
+def _print_transaction(call: Call, row: Transaction, state: State, entries: list[Entry], *, sound: bool) -> None:
+    say, lang = call.say, call.lang
     kind, money = word("kind", row.kind, lang), amount(row.amount_fen, lang)
     click.echo(say("title", kind=kind, amount=money, stan=row.stan, batch=row.batch, terminal=row.terminal_id))
     pairs = [(say("id"), row.id), (say("state"), word("state", row.state, lang))]
@@ -113,19 +115,24 @@ def _print_transaction(call: Call, row: Transaction, state: State, entries: list
         pairs.append((say("card"), row.masked_pan or f"****{row.last4}"))
     if row.rrn:
         pairs.append((say("rrn"), row.rrn))
-    short, long = (advice.zh, advice.zh_long) if lang == "zh" else (advice.en, advice.en_long)
-    pairs += [
-        (say("advice"), f"{advice.code} {short}"),
-        ("", long),
-        (say("goods"), say("goods_held" if advice.hold_goods else "goods_free")),
-        (say("again"), say("again_yes" if advice.may_pay_again else "again_no")),
-    ]
+    pairs += _advised(call, _advice(call, row, state)) if sound else [(say("advice"), say("advice_none"))]
     pairs += _related(call, row, state)
     facts(pairs, indent="  ")
     click.echo(f"  {say('story')}")
     for line in timeline(entries, lang, state.agent.policy.utc_offset_minutes):
         mark = " " if line.transaction == row.id else "·"
         click.echo(f"  {mark} {pad(line.at, 19)}  {line.text}")
+
+
+def _advised(call: Call, advice: Advice) -> list[tuple[str, str]]:
+    say = call.say
+    short, long = (advice.zh, advice.zh_long) if call.lang == "zh" else (advice.en, advice.en_long)
+    return [
+        (say("advice"), f"{advice.code} {short}"),
+        ("", long),
+        (say("goods"), say("goods_held" if advice.hold_goods else "goods_free")),
+        (say("again"), say("again_yes" if advice.may_pay_again else "again_no")),
+    ]
 
 
 def _related(call: Call, row: Transaction, state: State) -> list[tuple[str, str]]:
@@ -174,12 +181,12 @@ def money_pairs(call: Call, row: Transaction) -> list[tuple[str, str]]:
     return pairs
 
 
-def _detail(call: Call, row: Transaction, state: State, entries: list[Entry]) -> dict[str, Any]:
-    """The names of GET /v1/transactions/{id}, and the story."""
+def _detail(call: Call, row: Transaction, state: State, entries: list[Entry], *, sound: bool) -> dict[str, Any]:
+    """The names of GET /v1/transactions/{id}, and the story. Of rows that may be wrong nothing is advised."""
     reversal, offset = state.reversals.get(row.id), state.agent.policy.utc_offset_minutes
     return {
-        "id": row.id, "state": row.state, "advice": _advice(call, row, state), "kind": row.kind, "amount_fen": row.amount_fen,
-        "stan": row.stan, "batch": row.batch, "terminal_id": row.terminal_id,
+        "id": row.id, "state": row.state, "advice": _advice(call, row, state) if sound else None, "kind": row.kind,
+        "amount_fen": row.amount_fen, "stan": row.stan, "batch": row.batch, "terminal_id": row.terminal_id,
         "card": (row.masked_pan or row.last4) if row.order is None else None,
         "rrn": row.rrn, "response_code": row.response_code, "opened_at": row.opened.wall_ms,
         "reversal": _reversal(reversal) if reversal else None,

@@ -27,7 +27,7 @@ Examples:
 @common
 def status(call: Call) -> None:
     """The terminal at a glance: pending reversals, money in doubt, incidents, printer, line, batch, journal."""
-    with call.journal() as reader:
+    with call.journal(lenient=True) as reader:
         state, summary = reader.singles(), reader.summary()
         daemon = probe(call.config.hook.socket)
         oldest_ms = None if summary.oldest is None else call.age(summary.oldest, state.agent)
@@ -35,6 +35,7 @@ def status(call: Call) -> None:
             emit(_plain(call, reader, state, summary, daemon, oldest_ms))
         else:
             facts(_lines(call, state, summary, daemon, oldest_ms))
+        call.own_up(reader)
 
 
 def _line(state: State) -> str:
@@ -133,4 +134,5 @@ def _plain(
         "acknowledged_seq": summary.acknowledged_seq,
         "scrub_owed": summary.scrub_owed,
         "commands": _commands(call),
+        "damaged": reader.damaged,
     }

@@ -20,6 +20,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "日志已损坏 {path}:{detail};请先备份此文件,再运行 reversald verify",
         "the journal {path} is damaged: {detail}; keep a copy of the file, then run reversald verify",
     ),
+    "advice_none": (
+        "记录已损坏,不作建议:暂勿交货,勿重新收款", "none, for its record is damaged: hold the goods, and nobody pays again yet"
+    ),
+    "rows_damaged": (
+        "以上有已损坏的记录,所示可能有误:{rows};请先备份 {path},再运行 reversald verify",
+        "damaged rows are shown above and may be wrong: {rows}; keep a copy of {path}, then run reversald verify",
+    ),
     "changing": ("日志正在变动,无法读取 {path};请稍后再试", "the journal {path} is changing hands; try again in a moment"),
     "foreign": (
         "{path} 不是本程序的日志;请检查 storage.path", "{path} is not a journal of this program; check storage.path",

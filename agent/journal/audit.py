@@ -21,7 +21,6 @@ from agent.journal.reader import Head, Reader
 from agent.journal.readonly import Unreadable
 from agent.journal.replay import Replay
 from agent.journal.rows import COLUMNS, SINGLES, TABLES, columns_of, crc_of
-from agent.journal.schema import SUMMED
 
 FINDINGS_MAX = 100
 
@@ -85,9 +84,8 @@ def _rows(reader: Reader) -> tuple[list[Row], list[Finding]]:
     rows: list[Row] = []
     findings: list[Finding] = []
     kinds = {table: kind for kind, table in TABLES.items()}
-    summed = reader.database.all("PRAGMA user_version")[0][0] >= SUMMED
     for table, names in COLUMNS.items():
-        columns_there = ", ".join([*(f'"{name}"' for name in names), "body", "crc" if summed else "NULL"])
+        columns_there = ", ".join([*(f'"{name}"' for name in names), "body", "crc" if reader.summed else "NULL"])
         for *columns, body, crc in reader.database.all(f"SELECT {columns_there} FROM {table}"):  # noqa: S608
             kind = kinds.get(table) or SINGLES.get(str(columns[0]), Agent)
             row = _decoded(reader, kind, body, findings, columns[0])

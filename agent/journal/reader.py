@@ -1,7 +1,8 @@
 """Read-only access to journal and rows for the command line, also with the daemon dead. It answers in bounded pieces."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -12,8 +13,8 @@ from agent.core.model import Incident, Job, Reversal, Row, Stamp, Transaction
 from agent.core.state import State
 from agent.journal.chain import GENESIS, Entry
 from agent.journal.readonly import ReadOnly, Unreadable
-from agent.journal.rows import DECODERS, SINGLES, TABLES, parent_column
-from agent.journal.schema import JOB_BY_ID
+from agent.journal.rows import COLUMNS, DECODERS, SINGLES, TABLES, opened, parent_column, select
+from agent.journal.schema import JOB_BY_ID, SUMMED
 
 CHUNK = 500  # entries in one question
 SCAN = 20_000  # entries looked through in one question
@@ -59,15 +60,21 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reader:
-    """Questions to one journal. Use it as a context manager. Every method may raise Unreadable."""
+    """Questions to one journal. Use it as a context manager. Every method may raise Unreadable.
 
-    def __init__(self, database: ReadOnly) -> None:
+    `damaged` None: a row that cannot be decoded is refused. Else (`lenient`) it names the rows that their sums do not bear out,
+    which are taken as they stand, or left out where nothing can be made of them: whoever asks says so.
+    """
+
+    def __init__(self, database: ReadOnly, *, lenient: bool = False) -> None:
         self.database = database
+        self.damaged: list[str] | None = [] if lenient else None
+        self.summed = bool(self.database.all("PRAGMA user_version")[0][0] >= SUMMED)
 
     @classmethod
-    def open(cls, path: Path) -> "Reader":
+    def open(cls, path: Path, *, lenient: bool = False) -> "Reader":
         """Open the journal at `path`."""
-        return cls(ReadOnly(path))
+        return cls(ReadOnly(path), lenient=lenient)
 
     def __enter__(self) -> Self:
         return self
@@ -79,8 +86,7 @@ class Reader:
 
     def singles(self) -> State:
         """Agent, line and printer as they were last committed; nothing else."""
-        rows = self.database.all("SELECT id, body FROM singles")
-        return State(self.row(SINGLES[key], body) for key, body in rows if key in SINGLES)
+        return State(row for key, kind in SINGLES.items() for row in self._rows(kind, "WHERE id = ?", (key,)))
 
     def head(self) -> Head:
         """The newest entry, (0, 64 zeros) when there is none."""
@@ -97,6 +103,7 @@ class Reader:
             transactions = [row for row in self._open(Transaction) if row.state in DOUBTFUL]
             pending = [row for row in self._open(Reversal) if row.pending]
             stamps = [row.opened for row in transactions if row.id in {reversal.id for reversal in pending}]
+            self._open(Incident), self._open(Job)  # counted below, whole or not: here the damaged ones are noted
             return Summary(
                 head=self.head(), acknowledged_seq=int(self.meta("cursor") or 0), pending_reversals=len(pending),
                 oldest=stamps[0] if stamps else None, doubtful=len(transactions),
@@ -145,11 +152,8 @@ class Reader:
 
     def family(self, transaction: str) -> list[Row]:
         """Every row of one transaction, oldest first."""
-        rows: list[Row] = []
-        for kind, table in TABLES.items():
-            query = f"SELECT body FROM {table} WHERE {parent_column(kind)} = ? ORDER BY number"  # noqa: S608
-            rows += [self.row(kind, body) for (body,) in self.database.all(query, (transaction,))]
-        return rows
+        where = "WHERE {} = ? ORDER BY number"
+        return [row for kind in TABLES for row in self._rows(kind, where.format(parent_column(kind)), (transaction,))]
 
     def state(self, transaction: Transaction) -> State:
         """What the core needs to advise on this transaction: its family, its original's rows, and the terminal's own rows."""
@@ -178,16 +182,15 @@ class Reader:
 
     def job(self, transaction: str | None, key: str) -> Job | None:
         """The print job with this id, of this transaction or of none."""
-        rows = self.database.all(f"SELECT body FROM jobs WHERE {JOB_BY_ID}", (transaction, key))  # noqa: S608  (a constant)
-        return self.row(Job, rows[0][0]) if rows else None
+        rows = self._rows(Job, f"WHERE {JOB_BY_ID}", (transaction, key))
+        return rows[0] if rows else None
 
     # ── incidents ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def incidents(self, limit: int, before: int | None = None, *, only_open: bool = False) -> tuple[list[Incident], int | None]:
         """A page of incidents, newest first, and what goes into `before` for the next page (None: there is none)."""
-        query = f"SELECT body FROM incidents WHERE number < ? {'AND open' if only_open else ''} ORDER BY number DESC LIMIT ?"  # noqa: S608
-        rows = self.database.all(query, (before if before is not None else 2**62, limit + 1))
-        found = [self.row(Incident, body) for (body,) in rows]
+        where = f"WHERE number < ? {'AND open' if only_open else ''} ORDER BY number DESC LIMIT ?"
+        found = self._rows(Incident, where, (before if before is not None else 2**62, limit + 1))
         return found[:limit], found[limit - 1].number if len(found) > limit else None
 
     def open_incidents(self, text: str) -> list[Incident]:
@@ -195,8 +198,7 @@ class Reader:
         if not _ID_PART.fullmatch(text):
             return []
         low = text.lower()
-        rows = self.database.all("SELECT body FROM incidents WHERE open AND id >= ? AND id < ? LIMIT 50", (low, low + "g"))
-        return [self.row(Incident, body) for (body,) in rows]
+        return self._rows(Incident, "WHERE open AND id >= ? AND id < ? LIMIT 50", (low, low + "g"))
 
     # ── the journal ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -279,12 +281,25 @@ class Reader:
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _transactions(self, where: str, parameters: tuple[object, ...], limit: int = MATCHES_MAX) -> list[Transaction]:
-        query = f"SELECT body FROM transactions WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608
-        return [self.row(Transaction, body) for (body,) in self.database.all(query, (*parameters, limit))]
+        return self._rows(Transaction, f"WHERE {where} ORDER BY number DESC LIMIT ?", (*parameters, limit))
 
-    def _open(self, kind: type) -> Iterable[Any]:
-        rows = self.database.all(f"SELECT body FROM {TABLES[kind]} WHERE open ORDER BY number")  # noqa: S608
-        return [self.row(kind, body) for (body,) in rows]
+    def _open(self, kind: type) -> list[Any]:
+        return self._rows(kind, "WHERE open ORDER BY number")
+
+    def _rows(self, kind: type, where: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        table = TABLES.get(kind, "singles")
+        query = f"{select(table, summed=self.summed)} FROM {table} r {where}"
+        return [row for values in self.database.all(query, parameters) if (row := self._taken(table, kind, values)) is not None]
+
+    def _taken(self, table: str, kind: type, values: Sequence[Any]) -> Any:
+        """One row as it was read: see `damaged`."""
+        stored, body = opened(table, kind, values), values[-2]
+        if stored is not None or self.damaged is None:
+            return stored.row if stored is not None else self.row(kind, body)
+        name = f"{kind.__name__} {_bytes(values[1 + COLUMNS[table].index('id')]).decode(errors='replace')}"
+        self.damaged += [name] if name not in self.damaged else []
+        with suppress(Unreadable):
+            return self.row(kind, body)
 
     def _count(self, table: str) -> int:
         return int(self.database.all(f"SELECT count(*) FROM {table} WHERE open")[0][0])  # noqa: S608
@@ -305,7 +320,7 @@ class Reader:
         """A row of this kind from its stored form."""
         try:
             return DECODERS[kind].decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
             raise Unreadable("damaged", self.database.path, f"a row of kind {kind.__name__} is not readable") from None
 
     def _entry(self, body: bytes) -> Entry:

@@ -42,6 +42,11 @@ def _select(names: Sequence[str]) -> str:
     return "SELECT r.rowid, " + ", ".join(f'CAST(r."{name}" AS BLOB)' for name in (*names, "body")) + ", r.crc"
 
 
+def select(table: str, *, summed: bool = True) -> str:
+    """What `opened` takes, up to the FROM. `summed` False: the file is of a version that had no sums yet."""
+    return SELECT[table] if summed else SELECT[table].removesuffix("r.crc") + "NULL"
+
+
 def _insert(table: str, names: Sequence[str]) -> str:
     """What can change of a row that is there already is written over; no index but that of what is open is touched."""
     marks = ", ".join("?" * (len(names) + 2))
