@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import click
 
+from agent.completionscript import SHELLS, script
 from agent.envelope import MAX_SN
 from fleet import commanding, ingest, watch
 from fleet.address import parse
@@ -86,6 +87,19 @@ def watch_command(
                 work.step(None)
     finally:
         link.close()
+
+
+@cli.command("completion", epilog="""
+\b
+Examples:
+  reversald-fleet completion bash > /etc/bash_completion.d/reversald-fleet
+  reversald-fleet completion zsh > "${fpath[1]}/_reversald-fleet"
+  reversald-fleet completion fish > ~/.config/fish/completions/reversald-fleet.fish
+""" + NOTES)  # fmt: skip
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print the completion script for your shell: bash, zsh or fish."""
+    show(script(cli, "reversald-fleet", shell))
 
 
 for group in (commanding.command, commanding.settle, commanding.replay, commanding.key):

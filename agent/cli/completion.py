@@ -1,9 +1,8 @@
 """`reversald completion`: the script that makes a shell complete commands and options."""
 
 import click
-from click.shell_completion import get_completion_class
 
-_VARIABLE = "_REVERSALD_COMPLETE"
+from agent.completionscript import SHELLS, script
 
 
 @click.command(
@@ -14,12 +13,8 @@ Examples:
   reversald completion fish > ~/.config/fish/completions/reversald.fish
 """
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the completion script for your shell."""
-    kind = get_completion_class(shell)
-    assert kind is not None, "click knows these three"
-    complete = kind(ctx.find_root().command, {}, "reversald", _VARIABLE)
-    # Not `source()`: for bash that starts a shell to look at its version, and the script itself does not need to know.
-    click.echo(complete.source_template % complete.source_vars())
+    click.echo(script(ctx.find_root().command, "reversald", shell))
