@@ -15,7 +15,17 @@
         ├── PortUnavailable         missing, not permitted, held by another process, or not what it was said to be
         ├── PortLost                the device went away while it was open; `accepted_bytes` says how many it took
         └── PortStalled             the device stopped taking bytes; `accepted_bytes` says how many it took
+
+    Explained                       a simulator was started or ordered wrongly: said in both languages
 """
+
+
+class Explained(Exception):
+    """Of whoever typed it, or of the machine it was typed on: English as text, the same in Chinese as `zh`."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.zh = zh
 
 
 class DeviceError(Exception):

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import random
-import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +16,12 @@ from agent import exits
 from agent.cli import simulated
 from agent.cli.base import Failure
 from agent.cli.hostrules import host_rules
+from agent.cli.texts import say
 from agent.problem import ConfigError
 from agent.profile import AcquirerProfile, load
+from agent.words import Lang
 from device.acquirer.mac import ALGORITHMS
 from device.acquirer.message import Codec
-from device.errors import MacError
 from device.simulator.acquirer import AcquirerServer, Line
 from device.simulator.acquirer_model import AcquirerModel
 from device.simulator.control import ControlServer
@@ -29,6 +29,7 @@ from device.simulator.faults import WORDS, Faults
 from device.simulator.ledger import Ledger
 from device.simulator.script import FaultError
 
+_FORM = ("MTI=FAULT", "0400=drop-reply")
 _ARROWS = {"in": "→", "out": "←"}
 _WORDS = "\n".join(f"  {word:<13} {meaning}" for word, meaning in WORDS.items())
 _EPILOG = f"""\b
@@ -84,11 +85,12 @@ class Settings(NamedTuple):
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its key, when not in the same file.")
 @click.option("--tls-ca", type=click.Path(path_type=Path), help="Ask terminals for a certificate of this authority.")
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines.")
+@simulated.language
 def acquirer(
     host: str, port: int, profile_name: str, algorithm: str | None, key_file: Path | None, tpdu: str | None,
     header: str | None, standing: tuple[str, ...], scripts: tuple[str, ...], no_original: str | None, cutoff: int, refuse: bool,
     seed: int, ledger_file: Path | None, control: str | None, tls_cert: Path | None, tls_key: Path | None,
-    tls_ca: Path | None, as_json: bool,
+    tls_ca: Path | None, as_json: bool, lang: Lang,
 ) -> None:
     """Play the acquirer's host: it keeps a ledger, and goes wrong as it is told.
 
@@ -96,29 +98,32 @@ def acquirer(
     such a host does, keeps holds and books, checks every MAC, and logs each message with the card number masked. SIGTERM
     and Ctrl-C end it.
     """
-    spoken = _profile(profile_name)
+    spoken = _profile(profile_name, lang)
     line = spoken.line
     try:
         faults = Faults(random.Random(seed))  # noqa: S311  (no secret: a seed that anyone can repeat)
-        faults.set(dict(_pair(text) for text in standing))
-        faults.scenario({mti: texts.split(",") for mti, texts in map(_pair, scripts)})
+        faults.set(dict(simulated.pairs(standing, *_FORM)))
+        faults.scenario({mti: texts.split(",") for mti, texts in simulated.pairs(scripts, *_FORM)})
         server = AcquirerServer(
             AcquirerModel(faults, rules=host_rules(spoken, no_original), cutoff_hour=cutoff), host, port,
             codec=Codec(
-                msgspec.structs.replace(line, tpdu=_hex("--tpdu", tpdu, line.tpdu), header=_hex("--header", header, line.header))
+                msgspec.structs.replace(
+                    line, tpdu=_hex("--tpdu", line.tpdu if tpdu is None else tpdu, lang),
+                    header=_hex("--header", line.header if header is None else header, lang),
+                )
             ),
             mac=simulated.software_mac(algorithm or spoken.mac.algorithm, key_file),
-            tls=_tls(tls_cert, tls_key, tls_ca), on_line=_printer(as_json),
-            on_change=_ledger_writer(ledger_file) if ledger_file else None,
+            tls=simulated.server_tls(tls_cert, tls_key, tls_ca, lang), on_line=_printer(as_json),
+            on_change=_ledger_writer(ledger_file, lang) if ledger_file else None,
         )
-    except (FaultError, MacError) as error:
-        raise click.UsageError(str(error)) from None
+    except (FaultError, ConfigError) as error:
+        raise click.UsageError(simulated.told(error, lang)) from None
     simulated.prepare_output()
     try:
         asyncio.run(_serve(Settings(server, control, refuse)))
     except (OSError, ValueError) as error:
         code = exits.UNAVAILABLE if isinstance(error, OSError) else exits.USAGE
-        raise Failure(code, f"the simulated acquirer cannot start: {error}") from None
+        raise Failure(code, say("sim_acquirer", lang, detail=simulated.told(error, lang))) from None
 
 
 async def _serve(settings: Settings) -> None:
@@ -133,7 +138,7 @@ async def _serve(settings: Settings) -> None:
 
 
 def _printer(as_json: bool) -> Callable[[Line], None]:
-    return lambda line: simulated.say(msgspec.json.encode(line).decode() if as_json else _readable(line))
+    return lambda line: simulated.show(msgspec.json.encode(line).decode() if as_json else _readable(line))
 
 
 def _readable(line: Line) -> str:
@@ -152,17 +157,17 @@ def _readable(line: Line) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def _ledger_writer(path: Path) -> Callable[[Ledger], None]:
+def _ledger_writer(path: Path, lang: Lang) -> Callable[[Ledger], None]:
     def write(ledger: Ledger) -> None:
         try:
             _write(path, ledger)
         except OSError as error:
-            click.echo(f"the ledger cannot be written to {path}: {error.strerror}", err=True)
+            click.echo(say("sim_ledger", lang, path=path, detail=error.strerror), err=True)
 
     try:
         _write(path, Ledger())
     except OSError as error:
-        raise click.UsageError(f"the ledger cannot be written to {path}: {error.strerror}") from None
+        raise click.UsageError(say("sim_ledger", lang, path=path, detail=error.strerror)) from None
     return write
 
 
@@ -173,43 +178,19 @@ def _write(path: Path, ledger: Ledger) -> None:
     beside.replace(path)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    mti, equals, told = text.partition("=")
-    if not equals:
-        raise FaultError(f"{text!r} says nothing: write MTI=FAULT, as 0400=drop-reply")
-    return mti.strip(), told
-
-
-def _profile(name: str) -> AcquirerProfile:
+def _profile(name: str, lang: Lang) -> AcquirerProfile:
     try:
         return load(name, Path(), "--profile")
     except ConfigError as error:
-        raise Failure(exits.CONFIGURATION, "\nreversald: ".join(problem.line("en") for problem in error.problems)) from None
+        raise Failure(exits.CONFIGURATION, simulated.told(error, lang)) from None
 
 
-def _hex(option: str, text: str | None, otherwise: str) -> str:
-    if text is None:
-        return otherwise
+def _hex(option: str, text: str, lang: Lang) -> str:
     try:
         bytes.fromhex(text)
     except ValueError:
-        raise click.UsageError(f"{option} must be hexadecimal, two digits a byte") from None
+        raise click.UsageError(say("sim_hex", lang, option=option)) from None
     return text
-
-
-def _tls(cert: Path | None, key: Path | None, ca: Path | None) -> ssl.SSLContext | None:
-    if cert is None:
-        if key or ca:
-            raise click.UsageError("--tls-key and --tls-ca need --tls-cert")
-        return None
-    try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
-        context.load_cert_chain(cert, key)
-    except OSError as error:
-        raise click.UsageError(f"the TLS files cannot be used: {error.strerror or error}") from None
-    if ca:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 def _now_ms() -> int:

@@ -1,6 +1,7 @@
 """`reversald simulate display`: a customer display without the display, and with its troubles to order."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,9 @@ import msgspec
 
 from agent import exits
 from agent.cli import simulated
+from agent.cli.base import Failure
+from agent.cli.texts import say
+from agent.words import Lang
 
 EXAMPLES = """\b
 Examples:
@@ -33,10 +37,10 @@ Orders on the control socket, one JSON object per line:
 @click.option("--control", type=click.Path(path_type=Path), help="Take orders on this Unix socket.")
 @click.option("--baud", type=click.IntRange(300, 1_000_000), default=9_600, show_default=True, help="Speed of the serial line.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
-@click.pass_context
+@simulated.language
 def display(
-    ctx: click.Context, commands: Literal["cd5220", "escpos"], latin: bool, link: Path | None, control: Path | None, baud: int,
-    as_json: bool,
+    commands: Literal["cd5220", "escpos"], latin: bool, link: Path | None, control: Path | None, baud: int,
+    as_json: bool, lang: Lang,
 ) -> None:  # fmt: skip
     """Simulate a pole display of two lines on a pseudo terminal, and print what a customer would read."""
     from device.errors import DeviceError
@@ -46,25 +50,27 @@ def display(
     options = Options(commands=commands, chinese=not latin, baud=baud, link=link, control=control)
 
     async def run() -> None:
-        await serve(options, _print_json if as_json else _print_text, simulated.ended())
+        await serve(options, _print_json if as_json else _teller(lang), simulated.ended())
 
     try:
         asyncio.run(run())
     except (DeviceError, OSError) as error:
-        click.echo(f"reversald simulate display: {error}", err=True)
-        ctx.exit(exits.UNAVAILABLE)
+        raise Failure(exits.UNAVAILABLE, say("sim_display", lang, detail=simulated.told(error, lang))) from None
 
 
 def _print_json(event: dict[str, object]) -> None:
-    simulated.say(msgspec.json.encode(event).decode())
+    simulated.show(msgspec.json.encode(event).decode())
 
 
-def _print_text(event: dict[str, object]) -> None:
-    if event["event"] == "ready":
-        names = "".join(f", {name} {event[name]}" for name in ("link", "control") if name in event)
-        simulated.say(f"display on {event['port']}{names}")
-    else:
-        simulated.say(f"┌{'─' * 20}┐\n{_framed(str(event['upper']))}\n{_framed(str(event['lower']))}\n└{'─' * 20}┘")
+def _teller(lang: Lang) -> Callable[[dict[str, object]], None]:
+    def text(event: dict[str, object]) -> None:
+        if event["event"] == "ready":
+            more = "".join(f", {name} {event[name]}" for name in ("link", "control") if name in event)
+            simulated.show(say("sim_display_on", lang, port=event["port"], more=more))
+        else:
+            simulated.show(f"┌{'─' * 20}┐\n{_framed(str(event['upper']))}\n{_framed(str(event['lower']))}\n└{'─' * 20}┘")
+
+    return text
 
 
 def _framed(text: str) -> str:

@@ -9,8 +9,10 @@ import click
 from agent import exits
 from agent.cli import simulated
 from agent.cli.base import Failure
+from agent.cli.texts import say
+from agent.problem import ConfigError
+from agent.words import Lang
 from device.acquirer.mac import ALGORITHMS
-from device.errors import MacError
 from device.simulator.payapp.kernel import DEFECTS, Kernel
 from device.simulator.payapp.server import PayappServer
 from device.simulator.payapp.till import Till
@@ -47,9 +49,10 @@ Examples:
 @click.option("--reply-ms", type=click.IntRange(1, 90_000), default=20_000, show_default=True, help="Wait for the host.")
 @click.option("--algorithm", type=click.Choice(ALGORITHMS), default="unionpay-ecb", show_default=True, help="MAC.")
 @click.option("--key-file", type=click.Path(path_type=Path), help="MAC key as hex, mode 0600; else the public test key.")
+@simulated.language
 def payapp(
     agent: Path, host: str, port: int, pull: bool, no_flush: bool, no_card: bool, defects: tuple[str, ...], state: Path | None,
-    reply_ms: int, algorithm: str, key_file: Path | None,
+    reply_ms: int, algorithm: str, key_file: Path | None, lang: Lang,
 ) -> None:
     """Play a payment app in mode payapp: its kernel sends its own 0400 ahead of the next online transaction.
 
@@ -57,19 +60,19 @@ def payapp(
     """
     name, _, number = host.rpartition(":")
     if not (number.isascii() and number.isdecimal() and 0 < int(number) < 65536 and name):
-        raise click.UsageError(f"{host!r} is no address: write HOST:PORT")
+        raise click.UsageError(say("sim_address", lang, text=host))
     try:
         mac = simulated.software_mac(algorithm, key_file)
-    except MacError as error:
-        raise click.UsageError(str(error)) from None
+    except ConfigError as error:
+        raise click.UsageError(simulated.told(error, lang)) from None
     till = Till(
         agent, name.strip("[]"), int(number), Kernel(state, defects), mac, reply_ms=reply_ms, card=not no_card,
-        can_flush=not no_flush, on_line=simulated.say,
+        can_flush=not no_flush, on_line=simulated.show,
     )
     try:
         asyncio.run(_serve(PayappServer(till, port=port, pull=pull)))
     except OSError as error:
-        raise Failure(exits.UNAVAILABLE, f"the simulated payment app cannot start: {error}") from None
+        raise Failure(exits.UNAVAILABLE, say("sim_payapp", lang, detail=error)) from None
 
 
 async def _serve(server: PayappServer) -> None:

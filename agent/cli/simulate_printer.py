@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -9,6 +10,9 @@ import msgspec
 
 from agent import exits
 from agent.cli import simulated
+from agent.cli.base import Failure
+from agent.cli.texts import say
+from agent.words import Lang
 
 EXAMPLES = """\b
 Examples:
@@ -42,10 +46,11 @@ Orders on the control socket, one JSON object per line:
 @click.option("--lines-per-s", type=click.FloatRange(0.1, 1000), default=20.0, show_default=True, help="Speed of the paper.")
 @click.option("--seed", type=int, default=0, help="For the bytes of garbage replies.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
-@click.pass_context
+@simulated.language
 def printer(
-    ctx: click.Context, profile_name: str, link: Path | None, control: Path | None, output: Path | None, no_png: bool,
+    profile_name: str, link: Path | None, control: Path | None, output: Path | None, no_png: bool,
     tcp: str | None, bridge: str | None, baud: int, lines: int, lines_per_s: float, seed: int, as_json: bool,
+    lang: Lang,
 ) -> None:  # fmt: skip
     """Simulate an ESC/POS receipt printer: on a pseudo terminal, or on a TCP port.
 
@@ -56,11 +61,11 @@ def printer(
     from device.simulator.paper_picture import PictureError
     from device.simulator.printer_serve import Options, serve
 
-    _check_addresses(tcp, bridge, link)
+    _check_addresses(tcp, bridge, link, lang)
     simulated.prepare_output()
 
     async def run(options: Options) -> None:
-        await serve(options, _print_json if as_json else _print_text, simulated.ended())
+        await serve(options, _print_json if as_json else _teller(lang), simulated.ended())
 
     try:
         options = Options(
@@ -69,20 +74,19 @@ def printer(
         )  # fmt: skip
         asyncio.run(run(options))
     except (DeviceError, PictureError, OSError) as error:
-        click.echo(f"reversald simulate printer: {error}", err=True)
-        ctx.exit(exits.UNAVAILABLE)
+        raise Failure(exits.UNAVAILABLE, say("sim_printer", lang, detail=simulated.told(error, lang))) from None
 
 
-def _check_addresses(tcp: str | None, bridge: str | None, link: Path | None) -> None:
+def _check_addresses(tcp: str | None, bridge: str | None, link: Path | None, lang: Lang) -> None:
     if tcp is not None and not (re.fullmatch(r"(tcp://)?[^:/]*:\d{1,5}", tcp) and _port(tcp) < 65536):
-        raise click.UsageError(f"--tcp takes HOST:PORT, like 127.0.0.1:9100, not {tcp!r}")
+        raise click.UsageError(say("sim_tcp", lang, text=tcp))
     bridges = r"unix:.+|tcp://(127\.0\.0\.1|localhost):\d{1,5}"
     if bridge is not None and not (re.fullmatch(bridges, bridge) and _port(bridge) < 65536):
-        raise click.UsageError(f"--bridge takes unix:/path or tcp://127.0.0.1:port, not {bridge!r}")
+        raise click.UsageError(say("sim_bridge", lang, text=bridge))
     if tcp is not None and bridge is not None:
-        raise click.UsageError("--tcp and --bridge are two kinds of printer: choose one")
+        raise click.UsageError(say("sim_two_printers", lang))
     if link is not None and (tcp or bridge):
-        raise click.UsageError("--link is for the pseudo terminal: it has no meaning with --tcp or --bridge")
+        raise click.UsageError(say("sim_link", lang))
 
 
 def _port(address: str) -> int:
@@ -91,15 +95,18 @@ def _port(address: str) -> int:
 
 
 def _print_json(event: dict[str, object]) -> None:
-    simulated.say(msgspec.json.encode(event).decode())
+    simulated.show(msgspec.json.encode(event).decode())
 
 
-def _print_text(event: dict[str, object]) -> None:
-    if event["event"] == "ready":
-        names = "".join(f", {name} {event[name]}" for name in ("link", "control") if name in event)
-        simulated.say(f"printer on {event['port']}{names}")
-    elif event["event"] == "slip":
-        files = " ".join(str(event[kind]) for kind in ("txt", "png") if kind in event)
-        simulated.say(f"--- slip {event['number']} {files}\n{str(event['text']).rstrip()}\n---")
-    else:
-        simulated.say("printer: " + " ".join(f"{key}={value}" for key, value in event.items() if key != "event"))
+def _teller(lang: Lang) -> Callable[[dict[str, object]], None]:
+    def text(event: dict[str, object]) -> None:
+        if event["event"] == "ready":
+            more = "".join(f", {name} {event[name]}" for name in ("link", "control") if name in event)
+            simulated.show(say("sim_printer_on", lang, port=event["port"], more=more))
+        elif event["event"] == "slip":
+            files = " ".join(str(event[kind]) for kind in ("txt", "png") if kind in event)
+            simulated.show(f"--- slip {event['number']} {files}\n{str(event['text']).rstrip()}\n---")
+        else:
+            simulated.show("printer: " + " ".join(f"{key}={value}" for key, value in event.items() if key != "event"))
+
+    return text

@@ -14,13 +14,16 @@ import msgspec
 from agent import exits
 from agent.cli import simulated
 from agent.cli.base import Failure
+from agent.cli.texts import say
 from agent.keyfile import read_key
 from agent.problem import ConfigError
+from agent.words import Lang
 from device.simulator.script import FaultError
 from device.simulator.wallet.faults import WORDS, Faults
 from device.simulator.wallet.model import FATES, WalletModel
 from device.simulator.wallet.server import Line, WalletServer
 
+_FORM = ("CALL=FAULT", "cancel=lie")
 _WORDS = "\n".join(f"  {word:<9} {meaning}" for word, meaning in WORDS.items())
 _FATES = "\n".join(f"  {word:<9} {meaning}" for word, meaning in FATES.items())
 _EPILOG = f"""\b
@@ -52,9 +55,10 @@ Examples:
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Speak HTTPS with this certificate (PEM).")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its key, when not in the same file.")
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines.")
+@simulated.language
 def wallet(
     host: str, port: int, key_file: Path | None, standing: tuple[str, ...], scripts: tuple[str, ...], paying_cancels: bool,
-    seed: int, tls_cert: Path | None, tls_key: Path | None, as_json: bool,
+    seed: int, tls_cert: Path | None, tls_key: Path | None, as_json: bool, lang: Lang,
 ) -> None:
     """Play a wallet gateway: it keeps a ledger of orders, and goes wrong as it is told.
 
@@ -62,16 +66,16 @@ def wallet(
     """
     try:
         faults = Faults(random.Random(seed))  # noqa: S311  (no secret: a seed that anyone can repeat)
-        faults.set(dict(_pair(text) for text in standing))
-        faults.scenario({call: texts.split(",") for call, texts in map(_pair, scripts)})
+        faults.set(dict(simulated.pairs(standing, *_FORM)))
+        faults.scenario({call: texts.split(",") for call, texts in simulated.pairs(scripts, *_FORM)})
         key = read_key(key_file, (32,), "--key-file") if key_file else None
-        tls = _tls(tls_cert, tls_key)
+        tls = simulated.server_tls(tls_cert, tls_key, None, lang)
     except (FaultError, ConfigError) as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(simulated.told(error, lang)) from None
     try:
         asyncio.run(_serve(host, port, WalletModel(paying_refuses=not paying_cancels), faults, key, tls, _printer(as_json)))
     except OSError as error:
-        raise Failure(exits.UNAVAILABLE, f"the simulated wallet cannot start: {error}") from None
+        raise Failure(exits.UNAVAILABLE, say("sim_wallet", lang, detail=error)) from None
 
 
 async def _serve(
@@ -85,29 +89,9 @@ async def _serve(
 
 def _printer(as_json: bool) -> Callable[[Line], None]:
     simulated.prepare_output()
-    return lambda line: simulated.say(msgspec.json.encode(line).decode() if as_json else _readable(line))
+    return lambda line: simulated.show(msgspec.json.encode(line).decode() if as_json else _readable(line))
 
 
 def _readable(line: Line) -> str:
     clock = time.strftime("%H:%M:%S", time.localtime(line.at_ms / 1000)) + f".{line.at_ms % 1000:03d}"
     return "  ".join(part for part in (clock, line.what, line.order_no, line.state, line.note) if part)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    call, equals, told = text.partition("=")
-    if not equals:
-        raise FaultError(f"{text!r} says nothing: write CALL=FAULT, as cancel=lie")
-    return call.strip(), told
-
-
-def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    if cert is None:
-        if key:
-            raise click.UsageError("--tls-key needs --tls-cert")
-        return None
-    try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(cert, key)
-    except OSError as error:
-        raise click.UsageError(f"the TLS files cannot be used: {error.strerror or error}") from None
-    return context

@@ -3,9 +3,21 @@
 import asyncio
 import os
 import signal
+import ssl
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.base import guess
+from agent.cli.texts import say
+from agent.keyfile import read_key
+from agent.problem import ConfigError
+from agent.words import Lang
+from device.errors import Explained
+from device.simulator.script import FaultError
 
 if TYPE_CHECKING:
     from device.acquirer.mac import SoftwareMac
@@ -21,7 +33,7 @@ def prepare_output() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def say(text: str) -> None:
+def show(text: str) -> None:
     """A line of the log. When nobody reads it any more, the simulator goes on without it."""
     try:
         print(text, flush=True)
@@ -38,9 +50,49 @@ def ended() -> asyncio.Event:
 
 
 def software_mac(algorithm: str, key_file: Path | None) -> "SoftwareMac":
-    """MACs over the key in the file, or over the public one. Raises MacError."""
-    from device.acquirer.mac import SoftwareMac, load_key  # cryptography: the simulated printer and wallet do without
+    """MACs over the key in the file, or over the public one. Raises ConfigError."""
+    from device.acquirer.mac import KEY_BYTES, SoftwareMac  # cryptography: the simulated printer and wallet do without
 
     if key_file is None:
         return SoftwareMac(algorithm, TEST_KEY[:8] if algorithm == "x9.9" else TEST_KEY)
-    return SoftwareMac(algorithm, load_key(key_file))
+    return SoftwareMac(algorithm, read_key(key_file, KEY_BYTES[algorithm], "--key-file"))
+
+
+language = click.option(
+    "--lang", type=click.Choice(["zh", "en"]), default=guess, help="Language of what it says; the environment's by default."
+)
+
+
+def told(error: Exception, lang: Lang) -> str:
+    """An error in this language, as far as it has words of its own in it: what the system says stays as it is."""
+    if isinstance(error, ConfigError):
+        return "\nreversald: ".join(problem.line(lang) for problem in error.problems)
+    return error.zh if isinstance(error, Explained) and lang == "zh" else str(error)
+
+
+def pairs(texts: Iterable[str], form: str, example: str) -> list[tuple[str, str]]:
+    """Options like 0400=drop-reply, taken apart. Raises FaultError."""
+    found = []
+    for text in texts:
+        what, equals, fault = text.partition("=")
+        if not equals:
+            en, zh = (say("sim_pair", lang, text=text, form=form, example=example) for lang in ("en", "zh"))
+            raise FaultError(en, zh)
+        found.append((what.strip(), fault))
+    return found
+
+
+def server_tls(cert: Path | None, key: Path | None, ca: Path | None, lang: Lang) -> ssl.SSLContext | None:
+    """TLS as a simulated server speaks it; with `ca` clients need a certificate, too. Raises UsageError."""
+    if cert is None:
+        if key or ca:
+            raise click.UsageError(say("sim_needs_cert", lang, option="--tls-key" if key else "--tls-ca"))
+        return None
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
+        context.load_cert_chain(cert, key)
+    except OSError as error:
+        raise click.UsageError(say("sim_tls", lang, detail=error.strerror or error)) from None
+    if ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 from agent.cli.ordertexts import ORDERS
+from agent.cli.simulatetexts import SIMULATED
 from agent.words import Lang
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     **ORDERS,
+    **SIMULATED,
     # why the journal cannot be read
     "missing": (
         "还没有日志 {path}:程序尚未以此配置运行过;请用 --config 指明配置文件",

@@ -5,12 +5,10 @@ allows it.
 """
 
 import hmac
-import os
 import sys
 from collections.abc import Callable
 from functools import reduce
 from operator import xor
-from pathlib import Path
 from typing import Literal, get_args
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -22,8 +20,7 @@ MacAlgorithm = Literal["unionpay-ecb", "x9.9", "x9.19"]
 ALGORITHMS: tuple[str, ...] = get_args(MacAlgorithm)
 
 BLOCK_BYTES = 8
-_KEY_BYTES = {"unionpay-ecb": (8, 16, 24), "x9.9": (8,), "x9.19": (16, 24)}
-_KEY_FILE_BYTES_MAX = 1024
+KEY_BYTES = {"unionpay-ecb": (8, 16, 24), "x9.9": (8,), "x9.19": (16, 24)}
 
 
 class SoftwareMac:
@@ -34,10 +31,10 @@ class SoftwareMac:
     """
 
     def __init__(self, algorithm: str, key: bytes) -> None:
-        if algorithm not in _KEY_BYTES:
+        if algorithm not in KEY_BYTES:
             raise MacError(f"unknown MAC algorithm {algorithm!r}: use one of {', '.join(ALGORITHMS)}")
-        if len(key) not in _KEY_BYTES[algorithm]:
-            wanted = " or ".join(str(size) for size in _KEY_BYTES[algorithm])
+        if len(key) not in KEY_BYTES[algorithm]:
+            wanted = " or ".join(str(size) for size in KEY_BYTES[algorithm])
             raise MacError(f"the MAC key has {len(key)} bytes: {algorithm} needs {wanted}")
         self.algorithm = algorithm
         self._compute = _COMPUTE[algorithm](key)
@@ -103,32 +100,6 @@ def fold(data: bytes) -> bytes:
     """The exclusive-or of all 8-byte blocks of `data`, zero-padded: the first step of UnionPay's MAC."""
     blocks = memoryview(_padded(data)).cast("Q")  # in this machine's byte order, which the last step undoes
     return reduce(xor, blocks, 0).to_bytes(BLOCK_BYTES, sys.byteorder)
-
-
-def load_key(path: Path) -> bytes:
-    """A MAC key of 8, 16 or 24 bytes from a file of hexadecimal digits that only its owner may read.
-
-    Raises `MacError` that names the file and what to do; the text never carries the content.
-    """
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode & 0o777
-            content = file.read(_KEY_FILE_BYTES_MAX)
-    except OSError as error:
-        raise MacError(f"the MAC key file {path} cannot be read: {error.strerror}") from None
-    if mode & 0o077:
-        raise MacError(f"the MAC key file {path} has mode {mode:04o}: others may read it; do chmod 600 {path}")
-    key = _from_hex(content)
-    if key is None or len(key) not in (8, 16, 24):
-        raise MacError(f"the MAC key file {path} must hold 16, 32 or 48 hexadecimal digits and nothing else")
-    return key
-
-
-def _from_hex(content: bytes) -> bytes | None:
-    try:
-        return bytes.fromhex(content.decode("ascii").strip())
-    except ValueError:  # UnicodeDecodeError is one; its text would carry the content
-        return None
 
 
 def _triple(key: bytes) -> bytes:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 
 import msgspec
 
+from device.errors import Explained
 from device.simulator.acquirer import AcquirerServer
 from device.simulator.script import FaultError
 
@@ -109,6 +110,10 @@ class ControlServer:
         return answer
 
 
+class AddressError(Explained, ValueError):
+    """No address for orders, or one that others can reach."""
+
+
 def ask(address: str, order: Mapping[str, object]) -> dict[str, Any]:
     """Send one order to a running simulator and return its answer, for scripts and tests; blocks up to 10 s.
 
@@ -133,11 +138,17 @@ def _where(address: str) -> str | tuple[str, int]:
         return address
     host, _, port = address.rpartition(":")
     if not (port.isascii() and port.isdecimal() and int(port) < 65536):
-        raise ValueError(f"{address!r} is no address: write 127.0.0.1:PORT or the path of a Unix socket")
+        raise AddressError(
+            f"{address!r} is no address: write 127.0.0.1:PORT or the path of a Unix socket",
+            f"{address!r} 不是地址:请写 127.0.0.1:PORT 或 Unix 套接字的路径",
+        )
     try:
         loopback = ipaddress.IPv4Address(host).is_loopback
     except ValueError:
         loopback = False
     if not loopback:
-        raise ValueError(f"{address!r} is not on loopback: whoever reaches it gives orders, so use 127.0.0.1")
+        raise AddressError(
+            f"{address!r} is not on loopback: whoever reaches it gives orders, so use 127.0.0.1",
+            f"{address!r} 不是本机地址:能连上就能下令,请用 127.0.0.1",
+        )
     return host, int(port)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from device.simulator.script import FaultError, Orders
+from device.simulator.script import FaultError, Orders, no_chance
 
 DELAY_MS_MAX = 600_000
 PARTIAL_FEN_MAX = 999_999_999_999  # F4 has twelve digits
@@ -82,7 +82,8 @@ def _meaning(word: str) -> dict[str, object]:
         return {"partial_fen": int(number)}
     if len(word) == 2 and word.isascii() and word.isalnum():
         return {"code": word.upper()}
-    raise FaultError(f"unknown fault {word!r}: use {', '.join(WORDS)} (MS up to {DELAY_MS_MAX})")
+    known = f"{', '.join(WORDS)} (MS ≤ {DELAY_MS_MAX})"
+    raise FaultError(f"unknown fault {word!r}: use {known}", f"没有故障 {word!r}:可用 {known}")
 
 
 def _chance(text: str) -> float:
@@ -91,7 +92,7 @@ def _chance(text: str) -> float:
     except ValueError:
         chance = -1.0
     if not 0.0 <= chance <= 1.0:
-        raise FaultError(f"{text!r} is no chance: write a number from 0 to 1 after the @")
+        raise no_chance(text)
     return chance
 
 
@@ -111,5 +112,6 @@ class Faults(Orders[Fault]):
 
 def _mti(text: str) -> str:
     if text != ANY_MTI and not (len(text) == 4 and text.isascii() and text.isdecimal()):
-        raise FaultError(f"{text!r} is no message type: write four digits, as 0400, or * for any")
+        en, zh = "write four digits, as 0400, or * for any", "请写四位数字,如 0400,或用 * 表示任意"
+        raise FaultError(f"{text!r} is no message type: {en}", f"{text!r} 不是报文类型:{zh}")
     return text

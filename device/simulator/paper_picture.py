@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from device.errors import Explained
 from device.simulator.paper import CHAR_DOTS, LINE_DOTS, TEXT_DOTS, Row, Span, qr_matrix
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _FONTS = (
 )
 
 
-class PictureError(Exception):
+class PictureError(Explained):
     """Pictures cannot be made here: says what is missing and how to get it. Text works without."""
 
 
@@ -32,7 +33,10 @@ def find_font() -> str:
     if chosen := os.environ.get("REVERSALD_FONT"):
         if Path(chosen).is_file():
             return chosen
-        raise PictureError(f"REVERSALD_FONT names {chosen}, which is not there: correct it, or unset it")
+        raise PictureError(
+            f"REVERSALD_FONT names {chosen}, which is not there: correct it, or unset it",
+            f"REVERSALD_FONT 所指的 {chosen} 不存在:请更正,或取消此变量",
+        )
     if found := next((path for path in _FONTS if Path(path).is_file()), None):
         return found
     if program := shutil.which("fc-list"):
@@ -43,7 +47,8 @@ def find_font() -> str:
                 return path
     raise PictureError(
         "no font with Chinese characters for pictures of receipts: apt-get install fonts-wqy-microhei, "
-        "or set REVERSALD_FONT to a .ttf or .ttc file"
+        "or set REVERSALD_FONT to a .ttf or .ttc file",
+        "没有中文字体,画不出小票图片:请执行 apt-get install fonts-wqy-microhei,或将 REVERSALD_FONT 设为 .ttf 或 .ttc 文件",
     )
 
 
@@ -52,14 +57,15 @@ def load_font(dots: int) -> "ImageFont.FreeTypeFont":
     try:
         from PIL import ImageFont
     except ImportError:
-        raise PictureError("pictures need Pillow: pip install pillow") from None
+        raise PictureError("pictures need Pillow: pip install pillow", "画图片需要 Pillow:请执行 pip install pillow") from None
     path = find_font()
     try:
         font = ImageFont.truetype(path, dots)
         if path.endswith(".ttc") and "Mono" in str((second := ImageFont.truetype(path, dots, index=1)).getname()):
             return second  # a printer's Latin letters are all equally wide
     except OSError:
-        raise PictureError(f"{path} is not a font that can be read: set REVERSALD_FONT to a .ttf or .ttc file") from None
+        en = f"{path} is not a font that can be read: set REVERSALD_FONT to a .ttf or .ttc file"
+        raise PictureError(en, f"{path} 不是可用的字体:请将 REVERSALD_FONT 设为 .ttf 或 .ttc 文件") from None
     return font
 
 

@@ -5,11 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Generic, Protocol, TypeVar
 
+from device.errors import Explained
+
 SCRIPT_MAX = 1_000
 
 
-class FaultError(ValueError):
+class FaultError(Explained, ValueError):
     """A fault that cannot be understood: the text says which word, and what words there are."""
+
+
+def no_chance(text: str) -> FaultError:
+    """For what stands after an @ and is no number from 0 to 1."""
+    return FaultError(
+        f"{text!r} is no chance: write a number from 0 to 1 after the @", f"{text!r} 不是概率:请在 @ 后写 0 到 1 的数"
+    )
 
 
 class Chancy(Protocol):
@@ -54,7 +63,7 @@ class Orders(Generic[F]):
         """
         told = {self._key(kind): deque(self._read(text) for text in texts) for kind, texts in scripts.items()}
         if any(len(script) > SCRIPT_MAX for script in told.values()):
-            raise FaultError(f"a script has at most {SCRIPT_MAX} steps")
+            raise FaultError(f"a script has at most {SCRIPT_MAX} steps", f"一个脚本最多 {SCRIPT_MAX} 步")
         self._script |= told
 
     def clear(self) -> None:

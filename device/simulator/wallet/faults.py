@@ -4,7 +4,7 @@ from random import Random
 
 import msgspec
 
-from device.simulator.script import FaultError, Orders
+from device.simulator.script import FaultError, Orders, no_chance
 
 DELAY_MS_MAX = 600_000
 CALLS = ("query", "cancel", "refund")
@@ -51,9 +51,10 @@ def fault(text: str) -> Fault:
     except ValueError:
         part, delay_ms = -1.0, -1
     if (word == "delay") != bool(number) or not 0 <= delay_ms <= DELAY_MS_MAX or (word not in WORDS and word != "delay"):
-        raise FaultError(f"unknown fault {said!r}: use {', '.join(WORDS)} (MS up to {DELAY_MS_MAX})")
+        known = f"{', '.join(WORDS)} (MS ≤ {DELAY_MS_MAX})"
+        raise FaultError(f"unknown fault {said!r}: use {known}", f"没有故障 {said!r}:可用 {known}")
     if not 0.0 <= part <= 1.0:
-        raise FaultError(f"{chance!r} is no chance: write a number from 0 to 1 after the @")
+        raise no_chance(chance)
     return Fault(word, delay_ms, part)
 
 
@@ -66,5 +67,6 @@ class Faults(Orders[Fault]):
 
 def _call(text: str) -> str:
     if text not in CALLS:
-        raise FaultError(f"{text!r} is no call: write {', '.join(CALLS)}")
+        known = ", ".join(CALLS)
+        raise FaultError(f"{text!r} is no call: write {known}", f"{text!r} 不是调用:请写 {known}")
     return text

@@ -116,9 +116,9 @@ def test_it_goes_on_when_nobody_reads_its_log() -> None:
     (("--set", "0200"), "write MTI=FAULT"),
     (("--set", "0200=oops"), "unknown fault 'oops'"),
     (("--scenario", "200=ok"), "no message type"),
-    (("--key-file", "/nonexistent/mac.key"), "cannot be read"),
+    (("--key-file", "/nonexistent/mac.key"), "the key is missing"),
     (("--tpdu", "6"), "--tpdu must be hexadecimal"),
-    (("--tls-key", "key.pem"), "need --tls-cert"),
+    (("--tls-key", "key.pem"), "needs --tls-cert"),
     (("--tls-cert", "/nonexistent/cert.pem"), "TLS files cannot be used"),
     (("--ledger", "/nonexistent/ledger.json"), "ledger cannot be written"),
     (("--control", "0.0.0.0:1"), "not on loopback"),
@@ -127,7 +127,8 @@ def test_it_goes_on_when_nobody_reads_its_log() -> None:
     (("--profile", "nobody"), "there is no profile 'nobody'"),
 ])
 def test_a_mistake_is_named_without_a_trace(options: tuple[str, ...], complaint: str) -> None:
-    done = subprocess.run([*PROGRAM, "--port", "0", *options], capture_output=True, text=True, timeout=60, check=False)
+    words = [*PROGRAM, "--port", "0", "--lang", "en", *options]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == (69 if "cannot listen" in complaint else {"--host": 69, "--profile": 78}.get(options[0], 64))
     assert complaint in done.stderr
     assert done.stderr.count("\n") == 1

@@ -24,7 +24,7 @@ from device.simulator.wallet.model import FATES
     ],
 )
 def test_a_wrong_option_is_explained(options: list[str], said: str) -> None:
-    result = CliRunner().invoke(cli, ["simulate", "wallet", "--port", "0", *options])
+    result = CliRunner().invoke(cli, ["simulate", "wallet", "--port", "0", "--lang", "en", *options])
     assert result.exit_code in {2, 64}
     assert said in result.output
 

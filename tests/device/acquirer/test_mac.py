@@ -1,10 +1,8 @@
-"""The three MACs: golden values, keys that do not fit, and key files that others may read."""
-
-from pathlib import Path
+"""The three MACs: golden values, and keys that do not fit."""
 
 import pytest
 
-from device.acquirer.mac import ALGORITHMS, SoftwareMac, fold, load_key
+from device.acquirer.mac import ALGORITHMS, SoftwareMac, fold
 from device.errors import MacError
 from tests.device.acquirer.golden import KEY, MAC_INPUT
 
@@ -76,33 +74,3 @@ def test_an_unknown_algorithm_is_refused_with_the_known_ones() -> None:
 
 def test_the_repr_does_not_show_the_key() -> None:
     assert repr(SoftwareMac("unionpay-ecb", KEY)) == "SoftwareMac('unionpay-ecb')"
-
-
-def key_file(folder: Path, content: str, mode: int = 0o600) -> Path:
-    path = folder / "mac.key"
-    path.write_text(content)
-    path.chmod(mode)
-    return path
-
-
-def test_a_key_file_is_read_as_hex(tmp_path: Path) -> None:
-    assert load_key(key_file(tmp_path, KEY.hex().upper() + "\n")) == KEY
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620])
-def test_a_key_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
-    with pytest.raises(MacError, match="chmod 600"):
-        load_key(key_file(tmp_path, KEY.hex(), mode))
-
-
-@pytest.mark.parametrize("content", ["", "0123", "zz" * 16, KEY.hex() + "00", "密" * 8, KEY.hex() * 100])
-def test_a_key_file_with_anything_else_is_refused_without_showing_it(tmp_path: Path, content: str) -> None:
-    with pytest.raises(MacError, match="must hold 16, 32 or 48 hexadecimal digits") as caught:
-        load_key(key_file(tmp_path, content))
-    assert not content or content not in str(caught.value)
-    assert caught.value.__context__ is None
-
-
-def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MacError, match=r"absent\.key cannot be read: No such file"):
-        load_key(tmp_path / "absent.key")

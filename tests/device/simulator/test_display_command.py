@@ -7,11 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from agent import exits
-from agent.cli.simulate_display import display as command
+from agent.__main__ import cli
 from device.display import Screen
 from device.display.factory import open_display
 from tests.support.orders import give
 from tests.support.process import Process
+
+COMMAND = ("simulate", "display", "--lang", "en")
 
 
 def test_it_says_what_is_read_takes_orders_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -41,7 +43,7 @@ def test_it_says_what_is_read_takes_orders_and_leaves_nothing_behind(tmp_path: P
 
 def test_a_person_sees_a_frame_with_two_lines(tmp_path: Path) -> None:
     link = tmp_path / "pole"
-    with Process("-m", "agent", "simulate", "display", "--link", str(link)) as process:
+    with Process("-m", "agent", "simulate", "display", "--link", str(link), "--lang", "en") as process:
         process.wait_for("display on")
         display = open_display("cd5220", str(link), 9600, "gbk", 4)
         display.open()
@@ -53,18 +55,18 @@ def test_a_person_sees_a_frame_with_two_lines(tmp_path: Path) -> None:
 
 def test_a_name_that_is_somebodys_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
-    ran = CliRunner().invoke(command, ["--link", str(tmp_path / "mine")])
+    ran = CliRunner().invoke(cli, [*COMMAND, "--link", str(tmp_path / "mine")])
     assert ran.exit_code == exits.UNAVAILABLE
     assert "move it away" in ran.stderr
     assert (tmp_path / "mine").read_text() == "precious"
 
 
 def test_a_link_that_cannot_be_made_is_told_with_its_name_and_reason(tmp_path: Path) -> None:
-    ran = CliRunner().invoke(command, ["--link", str(tmp_path / "nowhere" / "pole")])
+    ran = CliRunner().invoke(cli, [*COMMAND, "--link", str(tmp_path / "nowhere" / "pole")])
     assert ran.exit_code == exits.UNAVAILABLE
     assert ran.stderr.endswith(f"the link {tmp_path}/nowhere/pole cannot be made: No such file or directory\n")
 
 
 @pytest.mark.parametrize("words", [["--commands", "lcd"], ["--baud", "fast"]])
 def test_a_wrong_option_is_a_mistake_in_the_call(words: list[str]) -> None:
-    assert CliRunner().invoke(command, words).exit_code == 2
+    assert CliRunner().invoke(cli, [*COMMAND, *words]).exit_code == exits.USAGE

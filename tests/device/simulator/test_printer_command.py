@@ -12,12 +12,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from agent.cli.simulate_printer import printer as command
+from agent.__main__ import cli
 from device.printer import Document, Line
 from device.printer.encoder import encode
 from device.printer.factory import open_printer
 from device.printer.profile import load_profile
 
+COMMAND = ("simulate", "printer", "--lang", "en")
 P58 = load_profile("generic-58mm")
 
 
@@ -25,7 +26,7 @@ class Process:
     """The command in a process of its own."""
 
     def __init__(self, *words: str) -> None:
-        program = [sys.executable, "-c", "from agent.cli.simulate_printer import printer; printer()", *words]
+        program = [sys.executable, "-m", "agent", *COMMAND, *words]
         self._process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Self:
@@ -134,18 +135,18 @@ def test_it_goes_on_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
     ("words", "code", "reason"),
     [
         (["--profile", "laser"], 69, "no printer profile 'laser'"),
-        (["--tcp", "9100"], 2, "--tcp takes HOST:PORT"),
-        (["--bridge", "9100"], 2, "--bridge takes"),
-        (["--tcp", "127.0.0.1:0", "--bridge", "unix:/x"], 2, "choose one"),
-        (["--tcp", "127.0.0.1:0", "--link", "x"], 2, "no meaning"),
-        (["--tcp", "127.0.0.1:99999"], 2, "--tcp takes HOST:PORT"),
-        (["--bridge", "tcp://127.0.0.1:99999"], 2, "--bridge takes"),
+        (["--tcp", "9100"], 64, "--tcp takes HOST:PORT"),
+        (["--bridge", "9100"], 64, "--bridge takes"),
+        (["--tcp", "127.0.0.1:0", "--bridge", "unix:/x"], 64, "choose one"),
+        (["--tcp", "127.0.0.1:0", "--link", "x"], 64, "no meaning"),
+        (["--tcp", "127.0.0.1:99999"], 64, "--tcp takes HOST:PORT"),
+        (["--bridge", "tcp://127.0.0.1:99999"], 64, "--bridge takes"),
         (["--bridge", "unix:/nowhere/at/all"], 69, "cannot listen on unix:/nowhere/at/all"),
-        (["--baud", "1"], 2, "300<=x"),
+        (["--baud", "1"], 64, "300<=x"),
     ],
 )
 def test_a_mistake_is_one_sentence(words: list[str], code: int, reason: str) -> None:
-    result = CliRunner().invoke(command, words)
+    result = CliRunner().invoke(cli, [*COMMAND, *words])
     assert result.exit_code == code
     assert reason in result.output
     assert "Traceback" not in result.output
@@ -153,7 +154,7 @@ def test_a_mistake_is_one_sentence(words: list[str], code: int, reason: str) -> 
 
 def test_pictures_without_a_font_are_refused_before_anything_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REVERSALD_FONT", str(tmp_path / "none"))
-    result = CliRunner().invoke(command, ["--output", str(tmp_path / "slips")])
+    result = CliRunner().invoke(cli, [*COMMAND, "--output", str(tmp_path / "slips")])
     assert result.exit_code == 69
     assert "REVERSALD_FONT" in result.output
 
@@ -161,7 +162,7 @@ def test_pictures_without_a_font_are_refused_before_anything_is_printed(tmp_path
 def test_the_help_shows_examples_and_every_order() -> None:
     from device.simulator.printer_control import ORDERS
 
-    text = CliRunner().invoke(command, ["--help"]).output
+    text = CliRunner().invoke(cli, [*COMMAND, "--help"]).output
     assert "Examples" in text
     for order in ORDERS:
         assert order in text
