@@ -13,6 +13,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "not_sent": ("没有发到主机,未扣款", "it never reached the host: nothing was taken"),
     "reversed": ("冲正已受理,原交易不再有效", "its reversal was accepted: it no longer counts"),
     "no_original": ("主机没有这笔交易", "the host has no such payment"),
+    "disputed": ("银行说已扣款,主机没有这笔", "the bank says debited, the host has no such payment: compared the next day"),
     "closed": ("订单已关闭,不会再扣款", "the order is closed: it takes no money any more"),
     "risk": ("商户已确认自担风险", "the merchant took the risk"),
     "running": ("还在处理,结果未出", "it is still running"),
@@ -27,11 +28,22 @@ REASONS: Mapping[str, tuple[str, str]] = {
 
 _BY_STATE: Mapping[str, str] = {
     "intent": "running", "sent": "running", "querying": "running", "cancelling": "running", "cancel_unknown": "unresolved",
-    "approved": "paid", "paid": "paid", "refunded": "case_closed", "resolved": "case_closed",
+    "no_original": "disputed", "approved": "paid", "paid": "paid", "refunded": "case_closed", "resolved": "case_closed",
     "in_doubt": "reversing", "reversing": "reversing", "approved_not_completed": "reversing",
     "unresolved": "unresolved", "declined_uncertain": "unresolved",
 }
 NO_RISK = frozenset({"approved", "paid", "sent", "intent"})  # there is nothing yet, or nothing any more, to take a risk on
+
+
+def is_disputed(row: Transaction) -> bool:
+    """True when the customer shows a debit of which the host knows nothing, until the settlement files have said who is right."""
+    final = row.account is not None and row.account.final
+    return row.state == "no_original" and not final and debit_shown(row)
+
+
+def debit_shown(row: Transaction) -> bool:
+    """True when the customer showed a debit message."""
+    return bool(row.evidence) and any(evidence.kind == "debit_sms" for evidence in row.evidence)
 
 
 def judged(row: Transaction) -> tuple[bool, str]:
@@ -43,7 +55,7 @@ def judged(row: Transaction) -> tuple[bool, str]:
         return False, "repeated" if row.repeats and row.state == "in_doubt" else _BY_STATE.get(row.state, "repeated")
     if row.account is not None and row.account.verdict == "settled" and row.state in PAYABLE:
         return False, "booked"
-    if row.state in PAYABLE:
+    if row.state in PAYABLE and not is_disputed(row):
         return True, row.state
     if row.disposition is not None and row.disposition.accepts_risk and row.state not in NO_RISK:
         return True, "risk"

@@ -300,7 +300,7 @@ def _code(state: State, row: Transaction, proceed: str | None) -> str:
     if row.state == "intent":
         return {"wait": "N7", "refuse": "P19"}.get(proceed or "", "N1w")
     if row.state != "paid":
-        return walletadvice.code(row, row.order, debit_shown=situations.debit_shown(row))
+        return walletadvice.code(row, row.order, debit_shown=payagain.debit_shown(row))
     code = printadvice.approved(state, row)
     return "P9" if code == "N3" and row.order.found else code
 

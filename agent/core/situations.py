@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from agent.core import batches, printadvice
 from agent.core.kinds import Family, family
 from agent.core.model import Transaction
+from agent.core.payagain import debit_shown, is_disputed
 from agent.core.state import State
 
 MEANING: Mapping[str, str] = {
@@ -92,11 +93,6 @@ def code(state: State, row: Transaction, proceed: str | None) -> str:
     return ADVICE[family(row.kind)][situation(state, row, proceed)]
 
 
-def debit_shown(row: Transaction) -> bool:
-    """True when the customer showed a debit message."""
-    return bool(row.evidence) and any(evidence.kind == "debit_sms" for evidence in row.evidence)
-
-
 def situation(state: State, row: Transaction, proceed: str | None) -> str:
     """One word of `MEANING`."""
     if row.state == "approved":
@@ -120,7 +116,7 @@ def situation(state: State, row: Transaction, proceed: str | None) -> str:
     if row.state == "reversed":
         return "reversed_by_app" if own is not None and (own.adopted or own.unasked) else "reversed"
     if row.state == "no_original":
-        return "no_original_shown" if debit_shown(row) else "no_original"
+        return "no_original_shown" if is_disputed(row) else "no_original"
     return row.state
 
 
