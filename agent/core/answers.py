@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from agent.core import adoption, batches, hostdate, incidents, refunds, slips
 from agent.core.change import AskSignIn
 from agent.core.event import HostReply
-from agent.core.fields import MATCHED
+from agent.core.fields import MATCHED, names
 from agent.core.lifecycle import REVERSAL, TRANSACTION, move
 from agent.core.model import Reversal, Transaction
 from agent.core.reversal import expire, not_undone, silence_before, trigger_all, unsent, wipe
@@ -22,7 +22,7 @@ def received(state: State, event: HostReply) -> None:
     """An 0410 came in: find whose it is. One that matches nothing of ours is not an answer."""
     said = (event.f3, event.f4, event.f11, event.f41, event.f42)  # in the order of MATCHED
     rows = [row for row in state.reversals.values() if tuple(map(row.fields.get, MATCHED)) == said]
-    row = max(rows, key=_in_flight_then_newest, default=None)
+    row = max(rows, key=lambda row: _likeliest(row, event.f60), default=None)
     if row is None:
         state.tell("host.crossed_reply", None, code=event.code, stan=event.f11)
         incidents.open_one(state, "crossed_reply", None, "acquirer", "check_host")
@@ -36,13 +36,14 @@ def received(state: State, event: HostReply) -> None:
         state.tell("host.doubled_reply", row.id, code=event.code)
 
 
+def _likeliest(row: Reversal, f60: str | None) -> tuple[bool, bool, int]:
+    """Of several with the same identity: the one whose batch the answer repeats, the one in flight, the newest."""
+    return names(f60, row.fields.get("60", "")), row.state == "sending", row.number
+
+
 def may_be_undone(state: State, row: Reversal) -> bool:
     """False for a case that a person closed: what the host still says of it does not open it again."""
     return "accepted" in TRANSACTION[state.transactions[row.id].state]
-
-
-def _in_flight_then_newest(row: Reversal) -> tuple[bool, int]:
-    return row.state == "sending", row.number
 
 
 def _accepts(state: State, event: HostReply) -> bool:

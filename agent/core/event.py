@@ -197,6 +197,7 @@ class HostReply(_Event, frozen=True):
     mac: Literal["good", "bad", "missing", "unchecked"]
     day: str | None = None  # F15, the host's business day
     time: str | None = None  # F12, its time of day
+    f60: str | None = None  # says which of two it answers that have these fields alike, by its batch
 
 
 class OnlineAsked(_Event, frozen=True):
@@ -220,6 +221,7 @@ class RelayAnswered(_Event, frozen=True):
     auth_code: str | None = None
     day: str | None = None  # F15, F12
     time: str | None = None
+    f60: str | None = None
 
 
 class AnswerForwarded(_Event, frozen=True):

@@ -22,10 +22,20 @@ def reversal_fields(policy: Policy, transaction: Transaction) -> dict[str, str]:
         "41": transaction.terminal_id,
         "42": transaction.merchant_id,
         "49": transaction.currency,
-        "60": policy.reversal.f60.format(type=kind.type, batch=transaction.batch),
+        "60": f60_of(policy, transaction),
         "61": _original(kind.f61, transaction),
     }
     return {number: text for number, text in known.items() if text and int(number) in policy.reversal.fields}
+
+
+def f60_of(policy: Policy, transaction: Transaction) -> str:
+    """Its type and its batch, as its messages carry them."""
+    return policy.reversal.f60.format(type=policy.kind(transaction.kind).type, batch=transaction.batch)
+
+
+def names(f60: str | None, own: str) -> bool:
+    """True when the F60 of an answer is `own`, as far as it goes: where a STAN came round, only the batch tells two apart."""
+    return f60 is not None and f60 != "" and (own.startswith(f60) or f60.startswith(own))
 
 
 def reversal_amount_fen(policy: Policy, transaction: Transaction) -> int:

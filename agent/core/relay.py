@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from agent.core import adoption, card, hostdate, incidents, reversal
 from agent.core.change import Decision
 from agent.core.event import AnswerForwarded, AppReversed, RelayAnswered, RelayRefused, ResultReported
-from agent.core.fields import MATCHED, is_reversible
+from agent.core.fields import MATCHED, f60_of, is_reversible, names
 from agent.core.lifecycle import TRANSACTION, move
 from agent.core.model import Transaction
 from agent.core.policy import Policy
@@ -27,8 +27,13 @@ def answered(state: State, event: RelayAnswered) -> Decision:
         state.tell("host.crossed_reply", None, code=event.code, stan=event.f11)
         incidents.open_one(state, "crossed_reply", None, "acquirer", "check_host")
         return _dropped(transaction, "it answers another request")
+    undone = is_reversible(state.agent.policy, transaction.kind)
+    earlier = _earlier(state, transaction, event.f60) if undone else None
+    if earlier is not None:
+        _late(state, earlier, _result(state.agent.policy, earlier, replace(event, transaction=earlier.id)))
+        return _dropped(transaction, "it answers the request of an earlier batch that had the same STAN")
     decision = _judged(state, transaction, event)
-    if is_reversible(state.agent.policy, transaction.kind):
+    if undone:
         return decision
     return Decision(transaction=transaction.id, proceed="go")  # nobody undoes it: the app judges its answer as ever
 
@@ -74,6 +79,16 @@ def _is_answer(state: State, transaction: Transaction, event: RelayAnswered) -> 
     partial = event.code in policy.answers.partial
     less = partial and amount_fen is not None and 0 < amount_fen < transaction.amount_fen
     return own == said and (less or amount_fen == transaction.amount_fen)
+
+
+def _earlier(state: State, transaction: Transaction, f60: str | None) -> Transaction | None:
+    """Whose answer it is when F60 is not ours, but that of what was sent under this STAN in another batch."""
+    policy = state.agent.policy
+    if f60 is None or names(f60, f60_of(policy, transaction)):
+        return None
+    own = (transaction.terminal_id, transaction.stan)
+    twins = [row for row in state.transactions.values() if (row.terminal_id, row.stan) == own and row.sent is not None]
+    return next((row for row in twins if names(f60, f60_of(policy, row))), None)
 
 
 def _result(policy: Policy, transaction: Transaction, event: RelayAnswered) -> ResultReported:

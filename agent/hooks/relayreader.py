@@ -198,7 +198,7 @@ class RelayReader:
         return RelayAnswered(
             transaction=transaction, f3=said.get(3), f4=said.get(4), f11=said.get(11), f41=said.get(41), f42=said.get(42),
             code=said.get(39), mac=await self._prove(message), rrn=said.get(37), auth_code=said.get(38),
-            day=said.get(15), time=said.get(12),
+            day=said.get(15), time=said.get(12), f60=said.get(60),
         )
 
     async def own_answer(self, frame: bytes) -> HostReply:
@@ -207,7 +207,7 @@ class RelayReader:
         said = message.fields
         return HostReply(
             f3=said.get(3), f4=said.get(4), f11=said.get(11), f41=said.get(41), f42=said.get(42), code=said.get(39),
-            mac=await self._prove(message), day=said.get(15), time=said.get(12),
+            mac=await self._prove(message), day=said.get(15), time=said.get(12), f60=said.get(60),
         )
 
 

@@ -264,6 +264,7 @@ class HostLine:
                     mac=await self._mac_of(message),
                     day=said.get(15),
                     time=said.get(12),
+                    f60=said.get(60),
                 )
             )
         elif message.mti == self._echo_reply:

@@ -183,6 +183,7 @@ class Line:
             mac=mac,  # type: ignore[arg-type]
             day=day,
             time=time,
+            f60=own["60"],
         )
 
     def _answer(self, connection: int, event: Event) -> None:

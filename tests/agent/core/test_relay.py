@@ -47,6 +47,30 @@ def approved(world: World, key: str = "a", **more: Any) -> None:
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(("code", "late"), [("00", "00"), ("51", "00"), ("00", "51")])
+def test_a_late_answer_to_the_same_stan_of_an_earlier_batch_decides_nothing_here(code: str, late: str) -> None:
+    """The STAN begins anew with each batch; `late` answers the first one, while the terminal waits for the second one's."""
+    world = relayed()
+    world.doubt()
+    world.connect()
+    world.reply("00")
+    world.open("b", batch="000002")
+    assert answer(world, late, key="b", f60="22000001000").proceed == "refuse"
+    assert (world.transaction("b").state, world.transaction("b").answered) == ("sent", False)
+    assert [fact.transaction for fact in world.told("evidence.late_response")] == ["a"]
+    assert answer(world, code, key="b", f60="22000002000").proceed == "go"
+    forward(world, "b")
+    assert world.transaction("b").state == ("approved" if code == "00" else "declined")
+
+
+@pytest.mark.parametrize("f60", [None, "", "22000009", "22000002", "2200000200050", "22"])
+def test_a_host_may_write_its_f60_as_it_likes_while_no_other_batch_has_the_number(f60: str | None) -> None:
+    world = relayed()
+    approved(world, "a", stan="000009")
+    world.open("b", batch="000002")
+    assert answer(world, key="b", f60=f60).proceed == "go"
+
+
 def test_an_approval_counts_only_when_it_was_forwarded() -> None:
     world = relayed()
     assert world.open().proceed == "go"

@@ -288,6 +288,23 @@ def test_no_0400_goes_for_a_key_that_a_later_transaction_uses() -> None:
     assert world.incident("in_doubt").open
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_answer_with_the_identity_of_two_is_to_the_one_whose_batch_it_repeats(*, whole: bool) -> None:
+    """The STAN begins anew with the batch. The first one's 00 comes when the second one's 0400 is on the line."""
+    world = World()
+    world.doubt()
+    world.connect()
+    said = world.reversal().fields["60"]
+    world.go_to(90 * SECOND)
+    world.doubt("b", batch="000002")
+    assert (world.reversal().state, world.reversal("b").state) == ("expired", "sending")
+    world.reply("00", f60=said if whole else said[:8])  # some hosts leave the network code out
+    assert world.states() == ("reversed", "accepted")
+    assert world.states("b") == ("reversing", "sending"), "its debit still stands"
+    world.reply("00", "b", f60=world.reversal("b").fields["60"])
+    assert world.states("b") == ("reversed", "accepted")
+
+
 def test_where_the_acquirer_takes_it_a_reversal_goes_on_after_its_batch_closed() -> None:
     world = World(pending_after="send")
     world.doubt()

@@ -156,6 +156,26 @@ async def test_a_late_answer_is_kept_and_not_forwarded(relay: RelayHouse) -> Non
 
 
 @relayed()
+async def test_an_answer_that_comes_a_batch_too_late_is_not_taken_for_that_of_the_same_stan(relay: RelayHouse) -> None:
+    relay.fault("0200", "delay:1500", "drop-reply")
+    terminal = await relay.terminal()
+    terminal.send(sale())
+    await relay.until(lambda: relay.at_host("0200"))
+    await relay.house.pass_time(65_000)
+    await relay.becomes("reversed")
+    first = relay.key()
+    terminal.send(sale(batch="000002"))  # some terminals count from 1 again
+    await relay.until(lambda: len(relay.at_host("0200")) == 2)
+    await relay.until(lambda: relay.house.told("evidence.late_response"))
+    assert [entry.transaction for entry in relay.house.told("evidence.late_response")] == [first]
+    assert (relay.key() != first, relay.state()) == (True, "sent"), "of this one nobody has said anything"
+    await relay.house.pass_time(65_000)
+    await relay.becomes("reversed")
+    assert relay.net("000201") == 0
+    assert await terminal.asks(balance()) == "00"  # the next thing the terminal hears
+
+
+@relayed()
 async def test_a_terminal_that_stays_connected_after_its_time_goes_on_with_its_next_sale(relay: RelayHouse) -> None:
     relay.fault("0200", "drop-reply")
     terminal = await relay.terminal()
