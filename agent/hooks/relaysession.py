@@ -31,6 +31,7 @@ from device.acquirer.hosts import Hosts
 from device.acquirer.message import reply_mti
 from device.acquirer.peek import Peek
 from device.acquirer.stream import FrameStream
+from device.connectivity import boottime_ms
 from device.errors import LinkDown, LinkError, RemoteMessageError
 
 log = logging.getLogger("reversald.relay")
@@ -49,7 +50,7 @@ class Session:
         self._host = host
         self._reader = reader
         self._keeper = Keeper(inbox)
-        self._hold_s = hold_ms / 1000
+        self._hold_ms = hold_ms
         self._news = asyncio.Event()
         self._current: Exchange | None = None
         self._exchanges: dict[Key, Exchange] = {}
@@ -196,9 +197,11 @@ class Session:
         self._exchanges[exchange.key] = exchange
 
     async def _held(self, ask: Callable[[], Awaitable[Decision | None]]) -> bool:
-        """Ask until it is `go`; False when it may not be forwarded: refused, held too long, or the terminal hung up."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._hold_s
+        """Ask until it is `go`; False when it may not be forwarded: refused, held too long, or the terminal hung up.
+
+        The time that the machine sleeps counts: what was held for too long by then does not leave when it wakes.
+        """
+        until_ms, left_ms = boottime_ms() + self._hold_ms, self._hold_ms
         while not self._client.ended:
             self._news.clear()
             decision = await ask()
@@ -206,10 +209,10 @@ class Session:
                 return False
             if decision.proceed == "go":
                 return True
-            left_s = until - loop.time()
-            if left_s <= 0:
+            await self._wait(min(left_ms, decision.retry_after_ms or 1_000) / 1000)
+            left_ms = until_ms - boottime_ms()
+            if left_ms <= 0:
                 return False
-            await self._wait(min(left_s, (decision.retry_after_ms or 1_000) / 1000))
         return False
 
     async def _wait(self, seconds: float) -> None:
