@@ -10,6 +10,7 @@ from tests.support.agent import PATIENT, Agent
 from tests.support.broker import Mosquitto
 from tests.support.host import Host
 from tests.support.lender import Lender
+from tests.support.wire import Wire
 
 
 @pytest.fixture
@@ -18,6 +19,14 @@ def host(tmp_path: Path) -> Iterator[Host]:
     running = Host(tmp_path)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def wire(host: Host) -> Iterator[Wire]:
+    """The line between agent and host, read."""
+    made = Wire(host.port)
+    yield made
+    made.refuse()
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """What a certification lab plays, each scenario by its name, with a real agent and a real host over real sockets."""
 
-import calendar
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,29 +12,14 @@ from tests.support.broker import free_port
 from tests.support.forwarder import Forwarder
 from tests.support.host import Host
 from tests.support.lender import Lender
+from tests.support.otherclock import ahead_ms
 from tests.support.terminal import LOST_MS, UNIONPAY, transact
 from tests.support.wire import Wire
 
 Make = Callable[..., Agent]
-DAY_MS, HOUR_MS, MINUTE_MS = 86_400_000, 3_600_000, 60_000
-CHINA_MS = 8 * HOUR_MS
+DAY_MS, MINUTE_MS = 86_400_000, 60_000
 SLOW = {"backoff_min_ms": 60_000, "backoff_max_ms": 60_000, "spacing_ms": 60_000, "reply_timeout_ms": 200}
 FRESH = CHIP.replace("9F36020011", "9F36020012")
-
-
-def ahead_ms(month: int, day: int, hour: int, minute: int) -> int:
-    """How far a clock must be set ahead to show the next such moment in China."""
-    year = time.gmtime((time.time() * 1000 + CHINA_MS) / 1000).tm_year
-    wanted = (calendar.timegm((each, month, day, hour, minute, 0)) * 1000 - CHINA_MS for each in (year, year + 1))
-    return next(int(then_ms - time.time() * 1000) for then_ms in wanted if then_ms > time.time() * 1000)
-
-
-@pytest.fixture
-def wire(host: Host) -> Iterator[Wire]:
-    """The line between agent and host, read."""
-    made = Wire(host.port)
-    yield made
-    made.refuse()
 
 
 # ── what the terminal could not finish ───────────────────────────────────────────────────────────────────────────────
@@ -115,10 +98,8 @@ CHAINS: dict[str, list[tuple[str, int]]] = {
 def test_void_completion_and_completion_void_reversals_across_new_year(
     kind: str, make_agent: Make, host: Host, wire: Wire
 ) -> None:
-    agent, last_year = make_agent(wire.port), ahead_ms(12, 31, 20, 0)
-    clock = agent.folder / "clock"
-    clock.write_text(str(last_year))
-    agent.start_with_clock(f"@{clock}")
+    last_year = ahead_ms(12, 31, 20, 0)
+    agent = make_agent(wire.port).power_on(last_year)
     host.order(clock_ms=last_year)
     *before, (_, amount_fen) = CHAINS[kind]
     for number, (earlier, fen) in enumerate(before, 1):
@@ -128,7 +109,7 @@ def test_void_completion_and_completion_void_reversals_across_new_year(
     books = {stan: (row["net_debit_fen"], row["held_fen"]) for stan, row in host.ledger().items()}
 
     host.order(clock_ms=last_year + DAY_MS)
-    clock.write_text(str(last_year + DAY_MS))
+    agent.clocks.set(last_year + DAY_MS)
     of, mti = f"00000{len(before)}", UNIONPAY.kind(kind).mti
     host.order(scenario={mti: ["drop-reply"]})
     original = {"batch": "000001", "stan": of, "date": "1231"}
@@ -185,15 +166,13 @@ def test_a_host_that_answers_25_and_then_processes_the_late_0200(make_agent: Mak
 
 @pytest.mark.parametrize(("code", "state", "net"), [("00", "reversed", 0), ("25", "unresolved", 100)])
 def test_cut_over_between_0200_and_0400(code: str, state: str, net: int, make_agent: Make, host: Host) -> None:
-    agent, evening = make_agent(host.port), ahead_ms(6, 15, 22, 50)
-    clock = agent.folder / "clock"
-    clock.write_text(str(evening))
-    agent.start_with_clock(f"@{clock}")
+    evening = ahead_ms(6, 15, 22, 50)
+    agent = make_agent(host.port).power_on(evening)
     host.order(clock_ms=evening, set={"0400": "drop-request"})
     key = lose(agent, host, "000971")
     until(lambda: host.requests("0400"))
     host.order(clock_ms=evening + 20 * MINUTE_MS)
-    clock.write_text(str(evening + 20 * MINUTE_MS))  # 23:10: the host's next business day has begun, our calendar day has not
+    agent.clocks.set(evening + 20 * MINUTE_MS)  # 23:10: the host's next business day has begun, our calendar day has not
     host.order(set={"0400": code})
     until(lambda: agent.app.state(key) == state)
     assert host.net_debit_fen("000971") == net
@@ -204,7 +183,7 @@ def test_power_cut_after_the_0210_and_before_the_app_saved_it(agent: Agent, host
     _, sale = agent.app.open("000901")
     assert transact(host.port, "000901", 100) == "00", "the approval was on the terminal"
     agent.kill()  # and with the power the app forgot it
-    agent.start_with_clock("0")
+    agent.power_on()
     until(lambda: agent.app.state(sale["id"]) == "reversed")
     assert host.net_debit_fen("000901") == 0
     status, answer = agent.app.approve(sale["id"])

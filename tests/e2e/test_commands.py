@@ -3,7 +3,6 @@
 import contextlib
 import json
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -223,7 +222,7 @@ def test_with_a_clock_that_nobody_set_nothing_that_moves_money_is_taken(
     agent.start()
     key = refused_sale(agent, host)
     agent.stop()
-    agent.start([sys.executable, "-m", "tests.support.otherclock", "none", "another-boot"])
+    agent.power_on(None)
     assert desk.order("recover", f"transaction={key}", code=1)["d"] == {"why": "clock-untrusted"}
     assert desk.order("config", "version=1", "terminal.lang=en", code=1)["d"] == {"why": "clock-untrusted"}
     found = desk.order("query", "what=transaction", f"of={key}")

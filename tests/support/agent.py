@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.app import App
+from tests.support.otherclock import Clocks
 from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +55,7 @@ class Agent:
         self.socket = folder / "reversald.sock"
         self.log = folder / "agent.log"
         self.app = App(self.socket)
+        self.clocks = Clocks(folder / "clocks.json")
         self.process: subprocess.Popen[bytes] | None = None
         key = folder / "mac.key"
         if not key.exists():
@@ -84,9 +86,19 @@ class Agent:
             self.ready()
         return self
 
-    def start_with_clock(self, offset_ms: str) -> "Agent":
-        """Start it with a wall clock that is ahead, none, or as a file says (`@PATH`), as if the machine had started anew."""
-        return self.start([sys.executable, "-m", "tests.support.otherclock", offset_ms, "another-boot"])
+    def power_on(self, ahead_ms: int | None = 0) -> "Agent":
+        """A power cut, if it runs, and its machine starts, with clocks of its own (`ahead_ms` as in `clocks.boot`)."""
+        self.kill()
+        self.clocks.boot(ahead_ms)
+        return self._start_on_clocks()
+
+    def restart(self) -> "Agent":
+        """`kill -9`, and start it again on the machine of `power_on`, which has gone on running."""
+        self.kill()
+        return self._start_on_clocks()
+
+    def _start_on_clocks(self) -> "Agent":
+        return self.start([sys.executable, "-m", "tests.support.otherclock", str(self.clocks.file)])
 
     def ready(self, seconds: float = 20.0) -> None:
         """Wait until it answers; its log is in the error when it does not."""

@@ -12,6 +12,8 @@ class Forwarder:
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
         self.mode: Literal["pass", "swallow"] = "pass"
+        self.answers = threading.Event()  # cleared: answers wait on the way, in their order
+        self.answers.set()
         self.frames: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -22,6 +24,7 @@ class Forwarder:
     def refuse(self) -> None:
         """Stop listening, and end every connection."""
         self._stopped = True
+        self.answers.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -54,6 +57,7 @@ class Forwarder:
     def _back(self, near: socket.socket, far: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := far.recv(4096):
+                self.answers.wait()
                 near.sendall(data)
         with contextlib.suppress(OSError):
             near.shutdown(socket.SHUT_WR)
