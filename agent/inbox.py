@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
-
 from agent.core.change import Decision, Effect, Overloaded
 from agent.core.event import AnswerForwarded, DeadlinePassed, Event, HostReply, JobFinished
 from agent.core.fleetevent import CommandFinished
@@ -249,8 +247,7 @@ class Inbox:
             self._timer.cancel()
             self._timer = None
         now_ms = self._clock().boottime_ms
-        self._writer.state.now = msgspec.structs.replace(self._writer.state.now, boottime_ms=now_ms)
-        due_ms = next_deadline_ms(self._writer.state)
+        due_ms = next_deadline_ms(self._writer.state, self._writer.seen_ms)
         if due_ms is not None:
             soonest_s = RETRY_S if self._writer.stumbled else 0.0  # what cannot be done now is not tried in a tight circle
             delay_s = min(max(soonest_s, (due_ms - now_ms) / 1000), SLEEP_MAX_S)

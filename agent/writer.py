@@ -54,6 +54,8 @@ class Writer:
         self.failed: StorageFailed | None = None
         self.stumbled = False  # something could not be done now
         self.busy = False
+        self.seen_ms = 0  # boot time of the last step that stands: what became due since then no step has looked at
+        self._stepped_ms = 0  # of the last one that may yet be undone
         self.soon: list[Item] = []  # taken with whatever comes next
         self._clock = clock
         self._stop = stop
@@ -99,6 +101,7 @@ class Writer:
                 self._begun = _Begun(items, done, steps)
                 return []
             self.state.settle()
+            self.seen_ms = self._stepped_ms
             for item, decision in done:
                 if not item.future.done():
                     item.future.set_result(decision)
@@ -112,6 +115,7 @@ class Writer:
         self.state.rollback()
         for stepped in steps:
             self.state.forget(stepped.loaded)
+        self._stepped_ms = self.seen_ms
         self.stumbled = True
 
     def _retry_alone(self, items: list[Item], error: Exception) -> list[Stepped]:
@@ -148,6 +152,7 @@ class Writer:
                 decision = self._asked_before(item, steps)
                 if decision is None:
                     stepped = self._step(item, now)
+                    self._stepped_ms = now.boottime_ms
                     decision = stepped.change.decision
                     if stepped.change.facts or item.idempotency is not None:
                         steps.append(stepped)

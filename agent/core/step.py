@@ -53,19 +53,22 @@ def step(state: State, event: e.Event, now: Now) -> Change:
         (payapp if state.agent.policy.mode == "payapp" else schedule).run(state)
     receipt.run(state)
     invariant.check(state)
-    return state.take(decision, next_deadline_ms(state))
+    return state.take(decision, next_deadline_ms(state, now.boottime_ms))
 
 
-def next_deadline_ms(state: State) -> int | None:
-    """The boot time at which `DeadlinePassed` must come, or None. What waits for a line waits for no clock."""
-    first, now_ms = state.line.due_ms, state.now.boottime_ms
+def next_deadline_ms(state: State, seen_ms: int) -> int | None:
+    """The boot time at which `DeadlinePassed` must come, or None; it may be over.
+
+    What was due by `seen_ms`, the time of the last step, and waits for a line waits for no clock.
+    """
+    first = state.line.due_ms
     for transaction in state.open_transactions.values():
         due_ms = transaction.due_ms
         if due_ms is not None and (first is None or due_ms < first):
             first = due_ms
     for row in state.open_reversals.values():
         due_ms = row.due_ms
-        if due_ms is None or (due_ms <= now_ms and row.state not in {"sending", "no_original"} and not row.adopted):
+        if due_ms is None or (due_ms <= seen_ms and row.state not in {"sending", "no_original"} and not row.adopted):
             continue
         if first is None or due_ms < first:
             first = due_ms

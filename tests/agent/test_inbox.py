@@ -13,7 +13,7 @@ import pytest
 
 from agent import inbox as module
 from agent.core import event as e
-from agent.core.change import Decision, Effect, Internal, Overloaded, Rejected
+from agent.core.change import Decision, Effect, Internal, Overloaded, Rejected, WantLine
 from agent.core.model import Evidence
 from agent.core.playbook import PLAYBOOK
 from agent.inbox import BATCH_MAX, QUEUE_MAX, REMEMBERED_MAX
@@ -22,6 +22,7 @@ from agent.journal.database import StorageFailed, StorageFull
 from agent.journal.idempotency import Idempotency
 from agent.vault import Sealed
 from tests.support.house import BATCH, MERCHANT, TERMINAL, OpenHouse, housed
+from tests.support.waiting import until
 
 
 def sale(number: int, **more: Any) -> e.Opened:
@@ -618,3 +619,25 @@ async def test_a_late_proof_of_a_forgotten_test_page_is_accepted_and_the_replay_
 def finished(job: str, level: str, fault: str = "none") -> e.JobFinished:
     """The driver's word on a test page."""
     return e.JobFinished(job=job, transaction=None, level=level, accepted_bytes=9, total_bytes=9, fault=fault)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["while a commit is written", "before an event that is refused"])
+@housed()
+async def test_what_becomes_due_between_two_looks_is_not_overlooked(house: OpenHouse, how: str) -> None:
+    """A reversal that waits for its next opportunity: its time comes, or a suspend passes it, after the clock was read."""
+    key = await house.doubt()
+    await house.do(e.HostReachable())
+    for _ in range(3):
+        await house.host_answers(key, "96")
+    await house.do(e.EchoReply(code="00"))
+    wanted = [effect.wanted for effect in house.effects if isinstance(effect, WantLine)]
+    assert wanted[-1] == "watch"
+    if how == "while a commit is written":
+        house.heard = lambda: house.clock.pass_ms(60_000)
+        await house.open("000124")
+        house.heard = lambda: None
+    else:
+        house.clock.pass_ms(60_000)
+        with pytest.raises(Rejected):
+            await house.do(e.SentAsked(transaction="nobody's"))
+    await until(lambda: [effect.wanted for effect in house.effects if isinstance(effect, WantLine)] == [*wanted, "now"])

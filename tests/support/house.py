@@ -193,7 +193,7 @@ class OpenHouse:
         end = self.clock.boottime_ms + ms
         while True:
             self.inbox.state.now = self.clock.read()
-            due = next_deadline_ms(self.inbox.state)
+            due = next_deadline_ms(self.inbox.state, self.clock.boottime_ms)
             if due is None or due > end:
                 break
             self.clock.pass_ms(max(0, due - self.clock.boottime_ms))
