@@ -50,7 +50,7 @@ from agent.vault import Vault
 from tests.sim.report import Failure, play
 
 SEEDS = 1_500  # every mutant is caught within so many worlds of the core,
-JOURNAL_SEEDS = 300  # or of the journal
+JOURNAL_SEEDS = 900  # or of the journal
 CRASHES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
@@ -287,7 +287,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("9", "a hold is judged by files that never have it", verdict.last_day, "if row.kind in MONEYLESS else",
            "if False else", only=("kinds", "loss", "codes")),
     Mutant("2", "what is never reversed is kept from the terminal", relay.answered,
-           "if is_reversible(state.agent.policy, transaction.kind):", "if True:", only=("relay", "kinds", "badmac")),
+           "    if undone:", "    if True:", only=("relay", "kinds", "badmac")),
     # ── the relay ────────────────────────────────────────────────────────────────────────────────────────────────────
     Mutant("2", "an answer that nobody heard counts", relay.forwarded, '"approved" if event.left else "approved_not_completed"',
            '"approved"', only=("relay", "hangup", "full", "delay")),
