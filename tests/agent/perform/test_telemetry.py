@@ -188,7 +188,7 @@ def test_offline_nothing_moves_and_a_restart_sends_what_was_not_delivered(tmp_pa
     async def online(url: str, outbox: MemoryOutbox) -> None:
         async with Fleet(url) as fleet, terminal(url, outbox):
             await until(lambda: outbox.cursor() == 2)
-            assert fleet.seqs() == [1, 2]
+            await fleet.until(lambda: fleet.seqs() == [1, 2])  # the broker has them before the fleet
 
     outbox = journal("reversal.opened")
     broker = Mosquitto(tmp_path)
@@ -396,7 +396,8 @@ def test_a_row_too_large_for_mosquitto_which_answers_with_a_code_that_paho_does_
         async with Fleet(broker.url) as fleet, terminal(broker.url, outbox):
             await until(lambda: outbox.cursor() == 4)
             assert list(outbox.skipped) == [3]
-            assert (fleet.events[-1].seq, fleet.events[-1].prev) == (4, 2)
+            await fleet.until(lambda: fleet.seqs()[-1:] == [4])
+            assert fleet.events[-1].prev == 2
 
     with Mosquitto(tmp_path, "message_size_limit 2000") as broker:
         asyncio.run(play(broker))
@@ -414,7 +415,7 @@ def test_a_broker_that_forbids_our_topic_does_not_empty_the_journal(tmp_path: Pa
             broker.reload()
             await until(lambda: outbox.cursor() == 40)
             assert outbox.skipped == {}
-            assert set(fleet.seqs()) == set(range(1, 41))
+            await fleet.until(lambda: set(fleet.seqs()) == set(range(1, 41)))
 
     rules = tmp_path / "acl"
     rules.write_text("topic read rv1/#\n")
@@ -493,6 +494,7 @@ def test_a_row_that_cannot_be_written_down_is_set_aside(tmp_path: Path) -> None:
             await until(lambda: outbox.cursor() == 2)
             assert list(outbox.skipped) == [1]
             assert "more than the 65536 allowed" in outbox.skipped[1]
+            await fleet.until(lambda: fleet.events)
             assert (fleet.events[0].seq, fleet.events[0].prev) == (2, 0)
 
     with Mosquitto(tmp_path) as broker:
@@ -504,7 +506,7 @@ def test_a_window_of_one_is_enough(tmp_path: Path) -> None:
         outbox = journal(*["reversal.sent"] * 5)
         async with Fleet(broker.url) as fleet, terminal(broker.url, outbox):
             await until(lambda: outbox.cursor() == 5)
-            assert fleet.seqs() == [1, 2, 3, 4, 5]
+            await fleet.until(lambda: fleet.seqs() == [1, 2, 3, 4, 5])
 
     with Mosquitto(tmp_path, "max_inflight_messages 1") as broker:
         asyncio.run(play(broker))
