@@ -24,6 +24,7 @@ from agent.hooks.views import status_of
 from agent.inbox import Inbox
 from agent.journal import checkpoint
 from agent.journal.database import StorageError, StorageFailed
+from agent.journal.indexes import Indexes
 from agent.journal.pruning import DAY_MS, Pruner
 from agent.journal.store import Store
 from agent.perform import build
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("reversald")
 
-SLICE_PAUSE_S = 0.05  # between two slices of the pruning: a payment app that comes meanwhile waits for one slice at most
+SLICE_PAUSE_S = 0.05  # between two slices of housekeeping: a payment app that comes meanwhile waits for one slice at most
 IDLE_S = 1.0  # so long after the last commit the journal is checkpointed, and wiped secrets are scrubbed
 STOP_S = 4.0
 
@@ -68,8 +69,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._code = exits.DONE
         self._idle: asyncio.TimerHandle | None = None
-        self._commits_seen = 0
-        self._commits = 0
+        self._commits = self._commits_seen = 0
         vault_on = config.storage.vault == "sealed" and config.recovery.mode != "payapp"
         self._vault = Vault(ensure_key(config.storage.key_file)) if vault_on else None
         self._store = Store.open(config.storage.path)
@@ -98,6 +98,7 @@ class Daemon:
             self._store, version, config.storage.retention_days * DAY_MS, published=is_published,
             delivered=lambda: None if config.mqtt is None else self._store.cursor(), forget=self.inbox.forget_closed,
         )
+        self._indexes = Indexes(self._store)
         self._snapshot = lambda: msgspec.to_builtins(status_of(house))
         self._telemetry: Telemetry | None = None
         self._desk: CommandDesk | None = None
@@ -240,7 +241,7 @@ class Daemon:
             self._look_again(IDLE_S)
 
     def _when_idle(self) -> None:
-        """Checkpoint, scrub and prune once nothing was committed for a while; only then sleep."""
+        """Checkpoint, scrub, prune and look at the indexes once nothing was committed for a while; only then sleep."""
         self._idle = None
         if self._commits != self._commits_seen:
             self._commits_seen = self._commits
@@ -250,7 +251,7 @@ class Daemon:
             self._store.checkpoint()
             if self._store.scrub_owed and not self._store.scrub():
                 self._look_again(IDLE_S)
-            elif self._pruner.go_on(self._now()):
+            elif self._pruner.go_on(self._now()) or self._indexes.go_on(self._now()):
                 self._look_again(SLICE_PAUSE_S)
         except StorageFailed as error:
             self._broken(error)

@@ -132,12 +132,15 @@ class Inbox:
             log.error("a %s was not taken: %s", type(event).__name__, error)
 
     async def tell_damage(self) -> None:
-        """What the start had to mend on the disk, told once."""
+        """What the start had to mend on the disk, told once; with the disk full, at a later start."""
         damage = self.store.damage()
         if damage is not None:
             log.error("bits flipped on the disk; made anew: %s; set aside: %s", damage.restored, damage.lost)
-            await self.submit(damage)
-            self.store.take_notes(damage="")
+            try:
+                await self.submit(damage)
+                self.store.take_notes(damage="")
+            except StorageFull as error:
+                log.warning("it is told to the fleet at the next start: %s", error)
 
     def turn(self) -> None:
         """Flush once even with nothing queued: proof that the inbox moves."""

@@ -141,6 +141,7 @@ class Writer:
         refuse([*items, *begun.items, *self.soon], error)
         self.soon.clear()
         if first:
+            self.store.failed(error)
             self._stop(error)
 
     def _step_all(self, items: list[Item], done: list[_Done], steps: list[Stepped]) -> None:
@@ -162,8 +163,8 @@ class Writer:
             except StorageFailed:
                 raise
             except Exception as error:
-                if classify(error) is not None:
-                    raise StorageFailed("the journal cannot be read") from error
+                if (failure := classify(error)) is not None:
+                    raise type(failure)(f"the journal cannot be read: {failure}") from error
                 log.exception("the step of a %s was undone", type(item.event).__name__)
                 self.stumbled = True
                 refuse([item], Internal(f"{type(error).__name__} in the core: the event was undone"))

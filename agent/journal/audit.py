@@ -74,8 +74,8 @@ def audit(reader: Reader, known: Head | None = None, watch: Watcher = lambda _do
 
 
 def _pages(reader: Reader) -> list[Finding]:
-    """SQLite's own check of the file."""
-    words = [row[0] for row in reader.database.all(f"PRAGMA quick_check({FINDINGS_MAX})")]
+    """SQLite's own check of the file, with all its indexes."""
+    words = [row[0] for row in reader.database.all(f"PRAGMA integrity_check({FINDINGS_MAX})")]
     return [Finding("page", 0, word) for word in words if word != "ok"]
 
 

@@ -36,6 +36,10 @@ class StorageFailed(StorageError):
     """The outcome of a commit is unknown (I/O error), or the file is damaged: stop, and load anew from disk."""
 
 
+class Damaged(StorageFailed):
+    """What is on disk is not what was written there. The next start makes anew what it can: rows, and all indexes."""
+
+
 def classify(error: Exception) -> StorageError | None:
     """Our error for an error of SQLite's, by its primary result code; None when it is not about storage."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -48,7 +52,7 @@ def classify(error: Exception) -> StorageError | None:
     if primary == _FULL:
         return StorageFull("the disk is full")
     if primary in _FAILED:
-        return StorageFailed(f"SQLite reports {error.__class__.__name__}, code {code}")
+        return (Damaged if primary == _CORRUPT else StorageFailed)(f"SQLite reports {error.__class__.__name__}, code {code}")
     return None
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from agent.core.model import Row, Transaction
 from agent.journal.database import Database
 from agent.journal.roll import Roll, name_of
-from agent.journal.rows import TABLES, Place, Stored, family_of, parent_column, read
+from agent.journal.rows import TABLES, Place, Stored, family_of, parent_column, read, table_of
 
 
 class Loaded(NamedTuple):
@@ -62,13 +62,14 @@ def load(database: Database) -> Loaded:
 
 
 def family(database: Database, transaction: str) -> tuple[list[Stored], list[Place]]:
-    """Every row of one transaction, oldest first."""
+    """Every row of one transaction, oldest first. The place of another one's row, to which a spoilt index led, is damaged too."""
     found: list[Stored] = []
     damaged: list[Place] = []
     for kind in TABLES:
         members, bad = read(database, kind, f"WHERE r.{parent_column(kind)} = ? ORDER BY r.number", (transaction,))
         found += members
         damaged += bad
+    damaged += [(table_of(row), getattr(row, "number", 0)) for row, _ in found if family_of(row) != transaction]
     return found, damaged
 
 

@@ -15,8 +15,10 @@ from agent.core.state import State
 from agent.core.storageevent import RowsDamaged
 from agent.journal import checkpoint
 from agent.journal.chain import GENESIS, Entry, verify
-from agent.journal.database import Database, StorageError, StorageFailed
+from agent.journal.database import Database, StorageFailed, StorageFull
+from agent.journal.indexes import GIVEN_UP
 from agent.journal.loading import load
+from agent.journal.reindex import make_anew, schema_as_on_disk, unreadable
 from agent.journal.replay import Replay
 from agent.journal.rows import COLUMNS, SELECT, SINGLES, TABLES, Place, family_of, opened, table_of, write
 
@@ -26,6 +28,10 @@ ASIDE_MAX = 100  # rows that are kept for whoever looks into it
 _ENTRY = msgspec.json.Decoder(Entry)
 
 
+class _OtherRow(StorageFailed):
+    """The journal comes to another row than one whose sum holds: neither can be believed."""
+
+
 class _Scan(NamedTuple):
     """Every row on disk: what is sound, by kind and id, and what is damaged, with the id that its column says."""
 
@@ -33,10 +39,12 @@ class _Scan(NamedTuple):
     damaged: dict[Place, str]
 
 
-def restore(database: Database, *, open_is_whole: bool) -> None:
+def restore(database: Database, *, open_is_whole: bool, can_wait: bool) -> bool:
     """Put every row in its place again. With `open_is_whole` only closed rows are damaged: then nothing needs the journal's word.
+    With `can_wait` nothing open is judged by these either: what cannot be mended stays as it is, so that reversals go out.
 
-    Raises StorageFailed when something open is damaged and the journal cannot vouch for what it was.
+    False: the disk is full, a later start must do it. Raises StorageFailed when something open is damaged and the journal cannot
+    vouch for what it was, StorageFull when it could.
     """
     try:
         state = _made(database)
@@ -44,20 +52,37 @@ def restore(database: Database, *, open_is_whole: bool) -> None:
         if not open_is_whole:
             raise
         state = None
+    spoilt = unreadable(database)
     try:
-        with database.transaction():
-            _note(database, _repair(database, state))
-    except StorageError:
+        with schema_as_on_disk(database), database.transaction():
+            _note(database, _repair(database, state, spoilt), "0")
+    except StorageFull:
+        if not can_wait:
+            raise
+        return False
+    except _OtherRow:
         raise
     except Exception as error:
-        raise StorageFailed(f"damaged rows cannot be made anew ({type(error).__name__}): {_ADVICE}") from error
+        if not can_wait:
+            raise StorageFailed(f"damaged rows cannot be made anew ({type(error).__name__}): {_ADVICE}") from error
+        return _gave_up(database)
+    return True
+
+
+def _gave_up(database: Database) -> bool:
+    try:
+        with database.transaction():
+            _note(database, RowsDamaged(restored=(), lost=()), GIVEN_UP)
+    except StorageFull:
+        return False
+    return True
 
 
 _ADVICE = "`reversald verify` names the damage, and a technician must replace the storage"
 
 
-def _repair(database: Database, state: State | None) -> RowsDamaged:
-    database.execute("REINDEX")
+def _repair(database: Database, state: State | None, spoilt: list[str]) -> RowsDamaged:
+    make_anew(database, spoilt)
     scan = _scan(database, state)
     for table, rowid in scan.damaged:
         database.execute(
@@ -79,14 +104,14 @@ def _repair(database: Database, state: State | None) -> RowsDamaged:
     return RowsDamaged(restored=tuple(named), lost=tuple(lost[:NAMED_MAX]))
 
 
-def _note(database: Database, repaired: RowsDamaged) -> None:
+def _note(database: Database, repaired: RowsDamaged, owed: str) -> None:
     """What was done is told once the agent runs; a checkpoint that counted what is lost is made anew."""
-    notes = {"restore_owed": "0", "damage": msgspec.json.encode(repaired).decode()}
+    notes = {"restore_owed": owed, "damage": msgspec.json.encode(repaired).decode()}
     database.take_notes(notes | ({"checkpoint_owed": "1"} if repaired.lost else {}))
 
 
 def _scan(database: Database, state: State | None) -> _Scan:
-    """Look at every row. Raises StorageFailed where the journal comes to another row than one whose sum holds."""
+    """Look at every row. Raises StorageFailed where the journal comes to another row."""
     scan = _Scan(set(), {})
     for table in COLUMNS:
         kind = next((kind for kind, name in TABLES.items() if name == table), None)
@@ -99,7 +124,7 @@ def _scan(database: Database, state: State | None) -> _Scan:
             row = stored.row
             scan.sound.add((type(row), row.id))
             if state is not None and state.known(row) != row and not (state.known(row) is None and not row.open):
-                raise StorageFailed(f"the journal comes to another {type(row).__name__} {row.id}: {_ADVICE}")
+                raise _OtherRow(f"the journal comes to another {type(row).__name__} {row.id}: {_ADVICE}")
     return scan
 
 

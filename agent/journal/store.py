@@ -20,8 +20,9 @@ from agent.journal import idempotency, loading, needed, rows, schema, secrets
 from agent.journal.ahead import Ahead
 from agent.journal.ahead import Stepped as Stepped
 from agent.journal.chain import GENESIS, Entry
-from agent.journal.database import Database, StorageFailed, StorageFull, classify
+from agent.journal.database import Damaged, Database, StorageError, StorageFailed, StorageFull, classify
 from agent.journal.idempotency import Idempotency
+from agent.journal.indexes import GIVEN_UP, hide_nothing_new
 from agent.journal.roll import Roll
 from agent.journal.rows import Place
 
@@ -47,6 +48,7 @@ class Store:
         self.seq: int = head[0] if head else 0
         self.hash: bytes = bytes(head[1]) if head else GENESIS
         self.damage_seen: Callable[[StorageFailed], None] = lambda _error: None
+        self.restore_waits = False  # for room on the disk
         self._roll = Roll()
         self._newest: int = next(iter(database.execute("SELECT coalesce(max(number), 0) FROM transactions")))[0]
         self._unchecked = 0  # about so many pages wait in the WAL
@@ -73,10 +75,12 @@ class Store:
         with self.settled.reading():
             loaded = loading.load(self.database)
             whole = loaded.is_whole(self._told_roll())
-            if not whole or loaded.beside or self.note("restore_owed") == "1":
+            owed = self.note("restore_owed")
+            if not whole or loaded.beside or owed == "1" or (owed != GIVEN_UP and not hide_nothing_new(self.database)):
                 from agent.journal.restore import restore  # seldom, and with all that a replay needs
 
-                restore(self.database, open_is_whole=whole)
+                can_wait = whole and not loaded.beside
+                self.restore_waits = not restore(self.database, open_is_whole=whole, can_wait=can_wait)
                 loaded = loading.load(self.database)
         self._roll = loaded.roll
         state = State(loaded.rows)
@@ -106,11 +110,17 @@ class Store:
 
     def _sound(self, damaged: list[Place]) -> None:
         if damaged:
-            self.abandon()
-            self.take_notes(restore_owed="1")
-            error = StorageFailed(f"row {damaged[0][1]} of {damaged[0][0]} is damaged: the next start makes it anew")
+            error = Damaged(f"row {damaged[0][1]} of {damaged[0][0]} is damaged: the next start makes it anew")
+            self.failed(error)
             self.damage_seen(error)
             raise error
+
+    def failed(self, error: StorageFailed) -> None:
+        """The program ends with this error. What is damaged is owed to the next start."""
+        if isinstance(error, Damaged):
+            with suppress(StorageError):
+                self.abandon()
+                self.take_notes(restore_owed="1")
 
     def missing(self, state: State, event: Event) -> list[Row]:
         """The closed families that this event needs and the state has forgotten."""

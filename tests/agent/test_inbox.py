@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent import inbox as module
@@ -16,9 +17,10 @@ from agent.core import event as e
 from agent.core.change import Decision, Effect, Internal, Overloaded, Rejected, WantLine
 from agent.core.model import Evidence
 from agent.core.playbook import PLAYBOOK
+from agent.core.storageevent import RowsDamaged
 from agent.inbox import BATCH_MAX, QUEUE_MAX, REMEMBERED_MAX
 from agent.journal import store as store_module
-from agent.journal.database import StorageFailed, StorageFull
+from agent.journal.database import Damaged, StorageFailed, StorageFull
 from agent.journal.idempotency import Idempotency
 from agent.vault import Sealed
 from tests.support.house import BATCH, MERCHANT, TERMINAL, OpenHouse, housed
@@ -376,6 +378,19 @@ async def test_a_full_disk_undoes_the_whole_commit_in_memory_too_and_answers_eve
     await asyncio.gather(*(house.inbox.submit(sale(number)) for number in range(1, 101)))
 
 
+@housed()
+async def test_what_a_start_mended_keeps_no_agent_with_a_full_disk_from_starting_and_is_told_later(house: OpenHouse) -> None:
+    mended = RowsDamaged(restored=tuple(f"transactions t{number:064d}" for number in range(20)), lost=())
+    house.store.take_notes(damage=msgspec.json.encode(mended).decode())
+    shut(house)
+    await house.inbox.tell_damage()
+    assert house.store.damage() == mended
+    house.store.database.execute("PRAGMA max_page_count=1000000")
+    await house.inbox.tell_damage()
+    assert house.store.damage() is None
+    assert [incident.code for incident in house.inbox.state.open_incidents.values()] == ["storage"]
+
+
 @housed(answer_timeout_ms=1_000)
 async def test_a_deadline_that_finds_the_disk_full_is_not_tried_in_a_circle(house: OpenHouse) -> None:
     await house.do(sale(0, ask=True))
@@ -413,8 +428,9 @@ async def test_a_journal_that_cannot_be_read_stops_the_agent(house: OpenHouse) -
     await house.restart()
     house.store.database.checkpoint("TRUNCATE")
     os.truncate(house.database, 8_192)
+    house.store.database.execute("PRAGMA shrink_memory")
     asked = [house.inbox.submit(event) for event in (sale(900), e.SentAsked(transaction="t0"), sale(901))]
-    assert {type(await outcome(future)) for future in asked} == {StorageFailed}
+    assert {type(await outcome(future)) for future in asked} == {Damaged}
     assert "cannot be read" in str(house.broken[0])
     assert isinstance(await outcome(house.inbox.submit(sale(902))), StorageFailed)
     reading = await house.call("GET", "/v1/transactions/t1")

@@ -4,6 +4,9 @@ import contextlib
 import sqlite3
 
 from agent import exits
+from agent.journal.database import PAGE_BYTES
+from agent.journal.indexes import SLICE_ROWS
+from agent.journal.rows import COLUMNS
 from tests.support.agent import Agent
 from tests.support.app import PAN, until
 from tests.support.host import Host
@@ -56,6 +59,43 @@ def test_a_doubt_whose_row_was_spoilt_on_the_disk_is_reversed_as_it_was_or_not_a
     assert agent.dead() == exits.STORAGE
     assert "so is the journal at entry" in agent.log.read_text()
     assert "Traceback" not in agent.log.read_text()
+
+
+def test_a_closed_payment_that_a_flipped_bit_in_an_index_hides_is_found_again(agent: Agent, host: Host) -> None:
+    _, sale = agent.app.open("000123", 100)
+    assert transact(host.port, "000123", 100) == "00"
+    assert agent.app.approve(sale["id"])[1]["state"] == "approved"
+    assert agent.stop() == 0
+    hide(agent, sale["id"])
+    agent.start()
+    assert agent.app.state(sale["id"]) == "approved"
+    assert [each["code"] for each in agent.app.get("/v1/incidents")["items"]] == ["storage"]
+
+    assert agent.stop() == 0
+    bury(agent)
+    hide(agent, sale["id"])
+    agent.start(wait=False)
+    assert agent.dead() == exits.STORAGE, "it looks at all rows while nothing happens"
+    agent.start()
+    assert agent.app.state(sale["id"]) == "approved"
+    assert "Traceback" not in agent.log.read_text()
+
+
+def hide(agent: Agent, key: str) -> None:
+    """A bit of this id flips in the leaf page of an index, which is of type 10; the agent is off, and all is in the database."""
+    data = bytearray(agent.database.read_bytes())
+    pages = [at for at in range(0, len(data), PAGE_BYTES) if data[at] == 10]
+    at = next(at for page in pages if (at := data.find(key.encode(), page, page + PAGE_BYTES)) > 0)
+    data[at] ^= 1
+    agent.database.write_bytes(data)
+
+
+def bury(agent: Agent) -> None:
+    """Since then there have been more payments than a start looks for."""
+    copies = ", ".join({"number": "n", "id": "'b' || n"}.get(column, column) for column in COLUMNS["transactions"])
+    with contextlib.closing(sqlite3.connect(agent.database)) as database, database:
+        numbers = f"WITH RECURSIVE c(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM c WHERE n < {1000 + SLICE_ROWS})"
+        database.execute(f"{numbers} INSERT INTO transactions SELECT {copies}, body, NULL FROM transactions, c")
 
 
 def doubt_and_die(agent: Agent, host: Host, stan: str) -> str:

@@ -12,7 +12,8 @@ from agent.core.state import State
 from agent.core.storageevent import RowsDamaged
 from agent.journal import checkpoint
 from agent.journal.chain import Entry
-from agent.journal.database import Database, StorageFailed, StorageFull, classify
+from agent.journal.database import PAGE_BYTES, Damaged, Database, StorageFailed, StorageFull, classify
+from agent.journal.indexes import Indexes
 from agent.journal.pruning import DAY_MS, Pruner
 from agent.journal.store import Stepped, Store
 from agent.vault import Vault
@@ -23,6 +24,7 @@ NAME = "journal.db"
 PAN = "6222021234567890128"
 SECRETS = {"2": PAN, "14": "3012", "55": "9F2608FEEDFACECAFEBEEF9F3602BEEF"}
 KEY = bytes(range(32))
+MENDINGS_MAX = 3
 RETENTION_MS = 180 * DAY_MS  # longer than any world
 
 
@@ -34,7 +36,7 @@ class Memory:
         self.state = State()
         self.full = False
         self.fail_next = False
-        self.damaged = False
+        self.damaged = self.mendable = False
         self.found: list[Entry] = []
 
     def load(self) -> State:
@@ -49,6 +51,11 @@ class Memory:
 
     def damage(self) -> None:
         """There is none."""
+
+    damage_told = damage
+
+    def failed(self, _error: Exception) -> None:
+        """There is nothing to mend."""
 
     def missing(self, _state: State, _event: Event) -> list[Row]:
         """Nothing is ever forgotten."""
@@ -120,6 +127,8 @@ class Journal:
         self.full = False
         self.fail_next = False
         self.damaged = False
+        self.mendings = 0
+        self.mendable = False
         self.cut: Literal["power", "kill"] = "power"
         self.vault = Vault(KEY)
         self.sealed: dict[str, tuple[bytes, ...]] = {}
@@ -140,12 +149,14 @@ class Journal:
         return self.state
 
     def damage(self) -> RowsDamaged | None:
-        """What the start had to mend; told only once."""
+        """What the start had to mend."""
         assert self.store is not None
-        damage = self.store.damage()
-        if damage is not None:
-            self.store.take_notes(damage="")
-        return damage
+        return self.store.damage()
+
+    def damage_told(self) -> None:
+        """It is told only once."""
+        assert self.store is not None
+        self.store.take_notes(damage="")
 
     def missing(self, state: State, event: Event) -> list[Row]:
         """As the inbox asks for them."""
@@ -177,7 +188,8 @@ class Journal:
             return "gone"
         except StorageFull:
             return "full"
-        except StorageFailed:
+        except StorageFailed as error:
+            self.failed(error)
             return "failed"
         self.told_seq = store.seq
         return "ok"
@@ -194,10 +206,19 @@ class Journal:
 
     def rot(self) -> None:
         """Some bits flip, in what counts."""
-        name = NAME if self.random.random() < 0.6 else f"{NAME}-wal"
+        chance = self.random.random
+        name = NAME if chance() < 0.6 else f"{NAME}-wal"
         data = self.disk.files[name].data
-        for _ in range(1 + int(self.random.random() * 4)):
-            data[int(self.random.random() * min(len(data), 60_000))] ^= 1 << int(self.random.random() * 8)
+        for _ in range(1 + int(chance() * 4)):
+            at = self._in_an_index(data) if name == NAME and chance() < 0.2 else int(chance() * min(len(data), 60_000))
+            data[at] ^= 1 << int(chance() * 8)
+
+    def _in_an_index(self, data: bytearray) -> int:
+        """Somewhere in what an index says: its leaf pages are of type 10, and their entries begin where bytes 5 and 6 say."""
+        pages = [at for at in range(0, len(data), PAGE_BYTES) if data[at] == 10 and any(data[at + 3 : at + 5])]
+        page = self.random.choice(pages or [0])
+        begin = min(int.from_bytes(data[page + 5 : page + 7]), PAGE_BYTES - 1)
+        return page + begin + int(self.random.random() * (PAGE_BYTES - begin))
 
     def housekeeping(self) -> None:
         """What the daemon does when idle."""
@@ -206,6 +227,22 @@ class Journal:
             self.store.checkpoint()
             if self.store.scrub_owed:
                 self.store.scrub()
+
+    def failed(self, error: Exception) -> None:
+        """The agent ends with this error. A few times the next start may make anew what is damaged."""
+        failure = error if isinstance(error, StorageFailed) else classify(error)
+        if self.store is not None and isinstance(failure, StorageFailed):
+            self.store.failed(failure)
+        self.mendable = isinstance(failure, Damaged) and self.mendings < MENDINGS_MAX
+        self.mendings += self.mendable
+
+    def look(self, now: Now) -> None:
+        """A quiet day at once. Raises StorageFailed where an index hides a row."""
+        assert self.store is not None
+        self.disk.room = None
+        indexes = Indexes(self.store)
+        while indexes.go_on(now):
+            pass
 
     def update(self, now: Now, forget: Callable[[], None]) -> None:
         """Another version goes on from here: a checkpoint, from which the replay begins."""

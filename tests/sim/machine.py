@@ -23,7 +23,7 @@ from agent.core.event import Booted, DeadlinePassed, Event, TerminalChanged
 from agent.core.model import Now
 from agent.core.policy import Policy
 from agent.journal.database import StorageFailed, StorageFull
-from tests.sim.books import Books
+from tests.sim.books import Books, Journal
 from tests.sim.checks import Violation
 from tests.sim.disk import PowerCut
 from tests.sim.scan import RULES
@@ -142,8 +142,8 @@ class Machine:
             self.world.pole.started()
         if self.submit(Booted(version="1", policy=self.policy)) == "full":  # the daemon leaves, and is started again
             self._fail()
-        elif self.up and (damage := self.books.damage()) is not None:
-            self.submit(damage)
+        elif self.up and (damage := self.books.damage()) is not None and not isinstance(self.submit(damage), str):
+            self.use_disk(self.books.damage_told)
         self.world.orders.restarted()
 
     def _damaged(self, error: Exception) -> None:
@@ -212,8 +212,20 @@ class Machine:
                 raise
             self._broken(error)
 
+    def keep_house(self, _arg: object = None) -> None:
+        """What the daemon looks for when idle. Where an index hides a row it leaves, and its next start mends that."""
+        if not self.up or not isinstance(self.books, Journal):
+            return
+        try:
+            self.books.look(self.clock())
+        except StorageFailed as error:
+            if not self.world.rotten:
+                raise Violation("5", f"rows are not found on a sound disk: {error}") from error
+            self._broken(error)
+
     def _broken(self, error: Exception) -> Answer:
-        self.world.note("storage failed", type(error).__name__)
+        self.world.note("storage failed", str(error) if isinstance(error, StorageFailed) else type(error).__name__)
+        self.books.failed(error)
         self._fail()
         return "down"
 
@@ -273,7 +285,7 @@ class Machine:
     def _fail(self) -> None:
         self.books.end_process()
         self._end()
-        if self.world.rotten:
+        if self.world.rotten and not self.books.mendable:
             self.dead = self.books.damaged = True
         self.world.mine(3_000, self.start, self.life)
 

@@ -40,7 +40,7 @@ from agent.core import (
     walletcalls,
 )
 from agent.core.policy import Policy
-from agent.journal import needed
+from agent.journal import indexes, needed, reindex
 from agent.journal.ahead import Ahead
 from agent.journal.database import Database
 from agent.journal.loading import Loaded
@@ -151,6 +151,10 @@ MUTANTS: tuple[Mutant, ...] = (
            only=("people", "loss")),
     Mutant("1", "a start does without the rows that are damaged", Loaded.is_whole,
            "not self.damaged and told in {None, self.roll.sum}", "True", journal=True, only=("rot", "loss")),
+    Mutant("1", "a start does not miss the rows that an index hides", indexes._look, "if number is not None:", "if False:",
+           journal=True, only=("rot", "kinds")),
+    Mutant("1", "an index that hides rows is left as it is", reindex.make_anew, 'database.execute("REINDEX")', "pass",
+           journal=True, only=("rot", "kinds")),
     Mutant("5", "an entry is tied to nothing", Ahead.append, "link(self.hash, entry.seq, body)",
            "link(body, entry.seq, body)", journal=True),
     Mutant("5", "rows are written, the story is not", Ahead._write_facts, "for fact in stepped.change.facts:",

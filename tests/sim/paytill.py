@@ -272,6 +272,8 @@ class PayTill:
         known = self._known(asked)
         if not self.pulls or asked.what == "transaction":
             insist(known)
+            if not self.alive:  # the power went with that very commit
+                return
             if asked.what == "transaction" or known.record == "gone" or known.reversal == "accepted":
                 return
         can_flush = not world.faults.hand or world.chance() < 0.5

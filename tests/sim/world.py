@@ -283,6 +283,8 @@ class World:
             books.disk.cut_after = books.disk.fail_after = None
         self._mend()
         self.fleet.pump()
+        if self.rotten or self.seed % 4 == 0:
+            self.mine(MINUTE, self.machine.keep_house)
 
     def _mend(self) -> None:
         if not self.host.keys_good or self.machine.signing_in:
