@@ -28,5 +28,5 @@ def find(database: Database, ref: str) -> dict[str, bytes]:
 
 
 def wipe(database: Database, ref: str) -> None:
-    """Delete them; `secure_delete` overwrites what they were."""
-    database.execute("DELETE FROM vault WHERE ref = ?", (ref,))
+    """Delete them; `secure_delete` overwrites what they were. Every row is looked at: a spoilt neighbour must not hide one."""
+    database.execute("DELETE FROM vault WHERE +ref = ?", (ref,))

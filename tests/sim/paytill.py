@@ -172,6 +172,8 @@ class PayTill:
                 original=Original(batch, wish.undoes[1:], "0302") if wish.undoes else None,
             )
         )
+        if not self.alive:
+            yield 0  # the power went with that very commit: it saves and sends nothing any more
         kernel.begin(stan, key, wish.amount_fen)
         if not isinstance(opened, Decision):  # nobody knows whether it was heard: not sent, and said so
             kernel.hear(stan, "not_sent", None)

@@ -7,7 +7,7 @@ import pytest
 from agent.core import event as e
 from agent.core.model import Evidence
 from agent.core.storageevent import RowsDamaged
-from agent.journal import indexes
+from agent.journal import indexes, secrets
 from agent.journal.audit import audit
 from agent.journal.database import PAGE_BYTES, Damaged, StorageFailed
 from agent.journal.idempotency import Idempotency
@@ -185,8 +185,9 @@ def test_it_is_looked_for_after_each_start_and_once_a_day(book: Book, monkeypatc
 # ── what is harder to mend ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.usefixtures("long_ago")
-def test_a_single_row_that_was_hidden_when_it_was_written_is_as_it_was_written_last(book: Book, path: Path) -> None:
+def test_a_single_row_that_an_index_hides_is_found_by_the_start_before_anything_is_written_into_it(
+    book: Book, path: Path
+) -> None:
     spoil(book, path, "sqlite_autoindex_singles_1", b"line")
     book = reopen(book, path)
     book.connect()
@@ -195,6 +196,20 @@ def test_a_single_row_that_was_hidden_when_it_was_written_is_as_it_was_written_l
     assert store.load().line == book.state.line
     store.close()
     assert findings(path) == []
+
+
+def test_secrets_are_wiped_though_a_bit_flipped_in_the_name_beside_them(book: Book, path: Path) -> None:
+    for ref in ("vpz", "vp"):
+        with book.store.database.transaction():
+            secrets.keep(book.store.database, ref, {"2": b"sealed"})
+    spoil(book, path, "vault", b"vp")  # it stands in the middle, and says now that the last one is not behind it
+    store = Store.open(path)
+    every = "SELECT ref FROM vault ORDER BY +ref"
+    assert list(store.database.execute(every)) == [("va",), ("vpz",), ("vq",)]
+    with store.database.transaction():
+        secrets.wipe(store.database, "vpz")
+    assert list(store.database.execute(every)) == [("va",), ("vq",)]
+    store.close()
 
 
 @pytest.mark.usefixtures("long_ago")
