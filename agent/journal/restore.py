@@ -5,7 +5,7 @@ same facts, and it comes to every row that is not damaged. A row that was closed
 after it: it is moved out of its table, so that it is never acted upon, and is then as one that was pruned.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -20,7 +20,7 @@ from agent.journal.indexes import GIVEN_UP
 from agent.journal.loading import load
 from agent.journal.reindex import make_anew, schema_as_on_disk, unreadable
 from agent.journal.replay import Replay
-from agent.journal.rows import COLUMNS, SELECT, SINGLES, TABLES, Place, family_of, opened, table_of, write
+from agent.journal.rows import COLUMNS, SELECT, SINGLES, TABLES, Place, family_of, opened, parent_column, table_of, write
 
 NAMED_MAX = 20  # rows that are told by table and number
 ASIDE_MAX = 100  # rows that are kept for whoever looks into it
@@ -84,24 +84,52 @@ _ADVICE = "`reversald verify` names the damage, and a technician must replace th
 def _repair(database: Database, state: State | None, spoilt: list[str]) -> RowsDamaged:
     make_anew(database, spoilt)
     scan = _scan(database, state)
-    for table, rowid in scan.damaged:
+    families = {place: _family_at(database, *place) for place in scan.damaged}
+    _set_aside(database, scan.damaged)
+    restored = [] if state is None else list(_missing(state, scan))
+    for row in restored:
+        write(database, row)
+    places = {_place(row) for row in restored}
+    lost = [place for place, key in scan.damaged.items() if (place[0], key) not in places]
+    lost += _set_aside(database, [each for name in {families[place] for place in lost} for each in _closed(database, name)])
+    loaded = load(database)
+    if loaded.damaged:
+        raise StorageFailed(f"damaged rows cannot be made anew: {_ADVICE}")
+    database.execute("UPDATE journal SET roll = ? WHERE seq = (SELECT max(seq) FROM journal)", (loaded.roll.sum,))
+    named = (" ".join(place) for place in sorted(places)[:NAMED_MAX])
+    return RowsDamaged(restored=tuple(named), lost=tuple(f"{table} {rowid}" for table, rowid in lost[:NAMED_MAX]))
+
+
+def _set_aside(database: Database, places: Collection[Place]) -> Collection[Place]:
+    for table, rowid in places:
         database.execute(
             f"INSERT INTO damaged SELECT NULL, ?, rowid, CAST(body AS BLOB) FROM {table} WHERE rowid = ?",  # noqa: S608
             (table, rowid),
         )
         database.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))  # noqa: S608
     database.execute("DELETE FROM damaged WHERE number <= (SELECT max(number) FROM damaged) - ?", (ASIDE_MAX,))
-    restored = [] if state is None else list(_missing(state, scan))
-    for row in restored:
-        write(database, row)
-    places = {_place(row) for row in restored}
-    loaded = load(database)
-    if loaded.damaged:
-        raise StorageFailed(f"damaged rows cannot be made anew: {_ADVICE}")
-    database.execute("UPDATE journal SET roll = ? WHERE seq = (SELECT max(seq) FROM journal)", (loaded.roll.sum,))
-    lost = [f"{table} {rowid}" for (table, rowid), key in scan.damaged.items() if (table, key) not in places]
-    named = (" ".join(place) for place in sorted(places)[:NAMED_MAX])
-    return RowsDamaged(restored=tuple(named), lost=tuple(lost[:NAMED_MAX]))
+    return places
+
+
+def _family_at(database: Database, table: str, rowid: int) -> bytes | None:
+    """The transaction to which a damaged row belongs, as its column says."""
+    kind = next((kind for kind, name in TABLES.items() if name == table), None)
+    if kind is None:
+        return None
+    ((name,),) = database.execute(f"SELECT CAST({parent_column(kind)} AS BLOB) FROM {table} WHERE rowid = ?", (rowid,))  # noqa: S608
+    return name  # type: ignore[no-any-return]
+
+
+def _closed(database: Database, name: bytes | None) -> list[Place]:
+    """What is left of a closed family of which a row is lost. Without that row it would tell another story than it was."""
+    left: list[Place] = []
+    for kind, table in TABLES.items() if name is not None else ():
+        query = f"SELECT rowid, open FROM {table} WHERE {parent_column(kind)} = CAST(? AS TEXT)"  # noqa: S608
+        for rowid, is_open in database.execute(query, (name,)):
+            if is_open:
+                return []
+            left.append((table, rowid))
+    return left
 
 
 def _note(database: Database, repaired: RowsDamaged, owed: str) -> None:

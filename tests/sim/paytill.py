@@ -165,6 +165,7 @@ class PayTill:
         key, batch = f"t{stan}", kernel.batch
         self.opened.append(key)
         self.wishes[key] = wish
+        kernel.begin(stan, key, wish.amount_fen)  # first: the power may go between the agent's commit and its answer
         opened = world.machine.submit(
             e.Opened(
                 transaction=key, rail="card", kind=wish.kind, amount_fen=wish.amount_fen, currency="156", stan=stan, batch=batch,
@@ -173,8 +174,7 @@ class PayTill:
             )
         )
         if not self.alive:
-            yield 0  # the power went with that very commit: it saves and sends nothing any more
-        kernel.begin(stan, key, wish.amount_fen)
+            yield 0  # the power went with that very commit: it does nothing any more
         if not isinstance(opened, Decision):  # nobody knows whether it was heard: not sent, and said so
             kernel.hear(stan, "not_sent", None)
             yield from self._report(batch, stan, key, "not_sent", None)

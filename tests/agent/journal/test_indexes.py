@@ -25,12 +25,6 @@ LOOKED_UP = {
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the journal of a test is."""
-    return tmp_path / "j.db"
-
-
-@pytest.fixture
 def book(path: Path) -> Book:
     """A closed sale `old` with its receipt, and one in doubt, `a`, asked with a key, whose reversal waits for the line."""
     book = Book(Store.open(path))

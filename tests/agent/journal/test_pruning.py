@@ -52,12 +52,6 @@ def numbers(book: Book, table: str) -> list[int]:
     return [number for (number,) in book.store.database.execute(f"SELECT {column} FROM {table} ORDER BY {column}")]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the journal lies."""
-    return tmp_path / "j.db"
-
-
 def trading(path: Path, days: int = 30) -> Book:
     """One approved sale a day; on the second day one is in doubt and reversed."""
     book = Book(Store.open(path))

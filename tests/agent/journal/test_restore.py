@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from agent.core import event as e
-from agent.core.change import SendReversal
+from agent.core.change import Rejected, SendReversal
 from agent.core.model import Evidence
 from agent.core.state import State
 from agent.core.storageevent import RowsDamaged
@@ -21,12 +21,6 @@ from agent.journal.store import Store
 from tests.agent.journal.book import Book, reopen
 
 FLIPS = 25
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the journal of a test is."""
-    return tmp_path / "j.db"
 
 
 @pytest.fixture
@@ -195,6 +189,26 @@ def test_a_closed_row_of_an_older_chapter_is_set_aside_and_no_event_acts_upon_it
     assert checkpoint.is_owed(book.store)
     chapter(book)
     assert findings(path) == set(), "the next checkpoint counts what is there"
+
+
+def test_with_a_lost_row_of_an_older_chapter_its_whole_payment_is_set_aside(book: Book, path: Path) -> None:
+    book.connect()
+    book.reply("00")
+    assert book.states() == ("reversed", "accepted")
+    for job in list(book.state.open_jobs):
+        book.finish_job(job, "CONFIRMED")
+    chapter(book)
+    flip(book, "reversals", "id = 'a'", '"response_code":"00"', '"response_code":"08"')
+    with pytest.raises(StorageFailed):
+        book.store.family("a")
+    book = reopen(book, path)
+    damage = book.store.damage()
+    assert damage is not None
+    assert {place.split()[0] for place in damage.lost} == {"transactions", "reversals", "incidents", "jobs"}
+    with pytest.raises(Rejected, match="no transaction"):
+        book.do(e.EvidenceGiven(transaction="a", evidence=Evidence(kind="debit_sms")))
+    chapter(book)
+    assert findings(path) == set()
 
 
 def test_a_closed_row_of_this_chapter_is_made_anew_when_it_is_needed_again(book: Book, path: Path) -> None:
