@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agent.journal.reader import Reader
 
 DEFAULT_FILE = "reversald.toml"
+NAMED_MAX = 10  # damaged rows in one line for a person; JSON has more of them
 
 _EXITS = {"missing": exits.UNAVAILABLE, "changing": exits.TRY_LATER}
 
@@ -74,18 +75,17 @@ class Call(NamedTuple):
     def own_up(self, reader: "Reader") -> None:
         """At the end, when all is shown: Failure when rows among it are damaged."""
         if reader.damaged:
-            rows = ", ".join(map(printable, reader.damaged))
-            raise self.fail(exits.STORAGE, "rows_damaged", rows=rows, path=self.config.storage.path)
+            raise self.fail(exits.STORAGE, "rows_damaged", rows=named(reader), path=self.config.storage.path)
 
     def one(self, reader: "Reader", text: str) -> list[Transaction]:
         """The transactions that a person means by `text`; at least one, or Failure."""
         if text.isdigit() and len(text) >= 13:
             raise self.fail(exits.USAGE, "looks_like_card")
         found = reader.find(text)
-        if not found and reader.damaged:
-            path, detail = self.config.storage.path, ", ".join(map(printable, reader.damaged))
-            raise self.fail(exits.STORAGE, "damaged", path=path, detail=detail)
         if not found:
+            reader.survey()  # it is found by its columns, and a bit may have flipped there
+            if reader.damaged:
+                raise self.fail(exits.STORAGE, "damaged", path=self.config.storage.path, detail=named(reader))
             raise self.fail(exits.USAGE, "no_match", text=printable(text))
         return found
 
@@ -100,6 +100,12 @@ class Call(NamedTuple):
     def span(self, elapsed_ms: int | None) -> str:
         """A time span for people."""
         return self.say("age_unknown") if elapsed_ms is None else duration(elapsed_ms, self.lang)
+
+
+def named(reader: "Reader") -> str:
+    """The damaged rows in one line: at most NAMED_MAX of them."""
+    shown = [printable(name) for name in reader.damaged[:NAMED_MAX]]
+    return ", ".join([*shown, "…"] if len(reader.damaged) > NAMED_MAX else shown)
 
 
 def common(function: Callable[..., None]) -> Callable[..., None]:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import click
 
-from agent.cli.base import Call, common, emit, pad, width
-from agent.cli.choose import one_transaction
+from agent.cli.base import Call, common, emit, named, pad, width
+from agent.cli.choose import the_one
 from agent.cli.export import whole_file
 from agent.cli.exporthtml import STYLE
 from agent.cli.read import money_pairs, order_pair
@@ -49,29 +49,32 @@ Examples:
 @common
 def bundle(call: Call, *, which: str, format_: str, output: str, force: bool) -> None:
     """One page about one transaction for the acquirer's service desk. Works with the daemon dead."""
-    key = one_transaction(call, which)
-    with call.journal() as reader:
-        row = reader.transaction(key)
-        assert row is not None, "it was just found"
-        head = reader.head()
-        page = _page(call, row, reader.state(row), reader.entries(row)[-ENTRIES_SHOWN_MAX:], f"{head.seq}:{head.hash}")
+    with call.journal(lenient=True) as reader:
+        row = the_one(call, reader, which)
+        head, state, entries = reader.head(), reader.state(row), reader.entries(row)[-ENTRIES_SHOWN_MAX:]
+        page = _page(call, row, state, entries, f"{head.seq}:{head.hash}", damaged=named(reader))
     data = (_html(call, page) if format_ == "html" else _text(page)).encode()
     if output == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-        return
-    with whole_file(call, Path(output), force=force) as draft:
-        draft.write_bytes(data)
-    if call.as_json:
-        emit({"transaction": key, "path": str(Path(output).absolute()), "format": format_})
     else:
-        click.echo(call.say("bundled", path=output))
+        with whole_file(call, Path(output), force=force) as draft:
+            draft.write_bytes(data)
+        if call.as_json:
+            emit({
+                "transaction": row.id, "path": str(Path(output).absolute()), "format": format_, "damaged": reader.damaged,
+            })
+        else:
+            click.echo(call.say("bundled", path=output))
+    call.own_up(reader)
 
 
-def _page(call: Call, row: Transaction, state: State, entries: list[Entry], head: str) -> Page:
+def _page(call: Call, row: Transaction, state: State, entries: list[Entry], head: str, *, damaged: str) -> Page:
     say = call.say
     sections = [
-        (say("terminal"), _terminal(call, row, state, head)), (say("transaction"), _transaction(call, row, state)),
+        (say("unsound"), [(say("unsound_rows"), damaged)] if damaged else []),
+        (say("terminal"), _terminal(call, row, state, head)),
+        (say("transaction"), _transaction(call, row, state, sound=not damaged)),
         (say("host_side"), _host(call, row, state, entries)), (say("next_day"), _next_day(call, row, state)),
     ]
     moments = timeline(entries, call.lang, state.agent.policy.utc_offset_minutes)
@@ -94,23 +97,27 @@ def _terminal(call: Call, row: Transaction, state: State, head: str) -> Pairs:
     ]
 
 
-def _transaction(call: Call, row: Transaction, state: State) -> Pairs:
+def _transaction(call: Call, row: Transaction, state: State, *, sound: bool) -> Pairs:
     say, lang, offset = call.say, call.lang, state.agent.policy.utc_offset_minutes
-    state.now, state.wording = Now(*call.now), call.config.wording
-    advice = advise(state, row)
-    said = f"{advice.code} {advice.zh}" if lang == "zh" else f"{advice.code} {advice.en}"
     stamps = [(say("opened_at"), row.opened), (say("sent_at"), row.sent)]
     pairs = [
         (say("kind_label"), word("kind", row.kind, lang)), (say("amount"), amount(row.amount_fen, lang)),
         _means(call, row), (say("batch"), row.batch), (say("stan_short"), row.stan),
         (say("rrn"), row.rrn or "-"), (say("auth_code"), row.auth_code or "-"), (say("id"), row.id),
         *((label, when(stamp.wall_ms, stamp.mono_ms, offset)) for label, stamp in stamps if stamp is not None),
-        (say("state"), word("state", row.state, lang)), (say("advice"), said),
+        (say("state"), word("state", row.state, lang)),
+        (say("advice"), _advice(call, row, state) if sound else say("advice_none")),
     ]
     pairs += [(say("evidence"), _evidence(call, row, shown)) for shown in row.evidence]
     if row.disposition is not None:
         pairs.append((say("disposition"), _disposition(call, row.disposition)))
     return pairs
+
+
+def _advice(call: Call, row: Transaction, state: State) -> str:
+    state.now, state.wording = Now(*call.now), call.config.wording
+    advice = advise(state, row)
+    return f"{advice.code} {advice.zh if call.lang == 'zh' else advice.en}"
 
 
 def _means(call: Call, row: Transaction) -> tuple[str, str]:

@@ -69,19 +69,20 @@ Examples:
 def export(call: Call, *, format_: str, output: str, last: int | None, force: bool) -> None:
     """Write the journal to a file: jsonl (every byte of it), csv and html (to read), sqlite (to ask)."""
     progress = Progress(call.say("progress_export"))
-    with call.journal() as reader:
+    with call.journal(lenient=True) as reader:
         job = Job(call, reader, last, progress)
         if output == "-":
             WRITERS[format_](job, None)
-            progress.finish()
-            return
-        with whole_file(call, Path(output), force=force) as draft:
-            count = WRITERS[format_](job, draft)
+        else:
+            with whole_file(call, Path(output), force=force) as draft:
+                count = WRITERS[format_](job, draft)
     progress.finish()
-    if call.as_json:
-        emit({"entries": count, "path": str(Path(output).absolute()), "format": format_, "head": job.head})
-    else:
+    if output != "-" and call.as_json:
+        path = str(Path(output).absolute())
+        emit({"entries": count, "path": path, "format": format_, "head": job.head, "damaged": reader.damaged})
+    elif output != "-":
         click.echo(call.say("exported", entries=count, path=output))
+    call.own_up(reader)
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """Export as one page of HTML that needs nothing else: to read in any browser, to print, to send to the acquirer."""
 
 import io
+from collections import deque
 from collections.abc import Iterable
 from html import escape
 from typing import BinaryIO, TextIO
 
+from agent.cli.base import named
 from agent.cli.exportjob import Job
 from agent.core.model import Incident, Transaction
 from agent.incident import moment, when
@@ -23,9 +25,10 @@ code{font-size:.85em;overflow-wrap:anywhere}tr.open td{background:#fff6e0}
 
 
 def html(job: Job, file: BinaryIO) -> int:
-    """Head, incidents, transactions, and the whole timeline. Everything that people typed is escaped."""
+    """Head, what is damaged, incidents, transactions, and the whole timeline. Everything that people typed is escaped."""
     text, say = io.TextIOWrapper(file, encoding="utf-8"), job.call.say
     _head(job, text)
+    _unsound(job, text)
     _table(text, say("incidents"), _incident_titles(job), (_incident(job, row) for row in job.reader.rows(Incident)))
     transactions = (_transaction(job, row) for row in job.reader.rows(Transaction))
     _table(text, say("transactions"), _transaction_titles(job), transactions)
@@ -46,6 +49,15 @@ def _head(job: Job, file: TextIO) -> None:
         f"<h1>{title}</h1><p>{escape(call.config.terminal.merchant_name)} · {escape(call.say('made_at', at=made))}<br>"
         f"<code>{escape(call.say('head', seq=job.head.seq, hash=job.head.hash))}</code></p>\n"
     )
+
+
+def _unsound(job: Job, file: TextIO) -> None:
+    """Whoever gets the page reads first which of its rows may be wrong, or are missing: so they are read once for that alone."""
+    deque(job.reader.rows(Incident), maxlen=0)
+    deque(job.reader.rows(Transaction), maxlen=0)
+    if job.reader.damaged:
+        say = job.call.say
+        file.write(f"<h2>{escape(say('unsound'))}</h2>\n<p>{escape(say('unsound_rows'))}: {escape(named(job.reader))}</p>\n")
 
 
 def _table(file: TextIO, title: str, columns: Iterable[str], rows: Iterable[tuple[str, list[str]]]) -> None:

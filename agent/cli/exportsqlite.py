@@ -20,7 +20,10 @@ _HIDDEN = frozenset({"vault", "document"})  # a reference that means nothing els
 
 
 def write(job: Job, path: Path) -> int:
-    """Tables `timeline`, `transactions`, `reversals`, `incidents`, `jobs`. Values that are not plain are JSON."""
+    """Tables `timeline`, `transactions`, `reversals`, `incidents`, `jobs`; `damaged` names those that may be wrong or missing.
+
+    Values that are not plain are JSON.
+    """
     database = Database(str(path))
     try:
         # The draft is thrown away when anything fails, so the file needs no journal of its own.
@@ -30,6 +33,8 @@ def write(job: Job, path: Path) -> int:
             columns = {name: _sql_type(name) for name in kind.__struct_fields__ if name not in _HIDDEN}
             database.table(table).create(columns, pk="id")
             database.table(table).insert_all(_rows(job, kind), batch_size=BATCH, pk="id")
+        database.table("damaged").create({"row": str}, pk="row")
+        database.table("damaged").insert_all(({"row": name} for name in job.reader.damaged), pk="row")
         types = {"seq": int, "at": str, "text": str, "type": str, "transaction": str, "incident": str, "boot": int,
                  "mono_ms": int, "wall_ms": int, "clk": str, "data": str, "hash": str}
         database.table("timeline").create(types, pk="seq")

@@ -51,24 +51,29 @@ Examples:
 )
 @common
 def gate(call: Call, what: str, wait_s: int) -> None:
-    """May it be done now? Exit code 0: nothing is pending; 75: not yet, with the reasons."""
+    """May it be done now? Exit code 0: nothing is pending; 75: not yet, with the reasons; 74: rows are damaged."""
     deadline = time.monotonic() + wait_s
     while True:
-        with call.journal() as reader:
+        with call.journal(lenient=True) as reader:
             found = barriers(reader, what, reports=call.config.mqtt is not None)
-        if not found or time.monotonic() >= deadline:
+        if not found or reader.damaged or time.monotonic() >= deadline:  # damage does not mend by waiting
             break
         time.sleep(POLL_S)
     daemon = probe(call.config.hook.socket)
     if call.as_json:
-        emit(_plain(call, what, found, daemon))
+        emit(_plain(call, what, found, daemon, reader.damaged))
     else:
         _show(call, what, found, daemon)
+    call.own_up(reader)
     click.get_current_context().exit(exits.TRY_LATER if found else exits.DONE)
 
 
 def barriers(reader: Reader, what: str, *, reports: bool) -> list[Barrier]:
-    """What stands in the way, nothing when it may be done. `reports`: events go to a fleet, and must all be there."""
+    """What stands in the way, nothing when it may be done. `reports`: events go to a fleet, and must all be there.
+
+    The reader is a lenient one: a damaged row stands in the way of everything, last in the list. Before anything is let through,
+    every row is looked at: what a flipped bit calls closed is not among the open ones.
+    """
     summary, transactions, jobs = reader.summary(), reader.open_transactions(), reader.open_jobs()
     pending = {row.id for row in reader.pending()}
     doubtful = tuple(row for row in reader.doubtful() if row.id not in pending)
@@ -85,10 +90,13 @@ def barriers(reader: Reader, what: str, *, reports: bool) -> list[Barrier]:
         "waiting": Barrier("waiting", len(waiting), jobs=waiting),
         "untold": Barrier("untold", untold),
     }
-    return [every[code] for code in BARRIERS[what] if every[code].number]
+    found = [every[code] for code in BARRIERS[what] if every[code].number]
+    if not found:
+        reader.survey()
+    return [*found, Barrier("damaged", len(reader.damaged))] if reader.damaged else found
 
 
-def _plain(call: Call, what: str, found: list[Barrier], daemon: Daemon) -> dict[str, Any]:
+def _plain(call: Call, what: str, found: list[Barrier], daemon: Daemon, damaged: list[str]) -> dict[str, Any]:
     """For programs."""
     return {
         "gate": what, "open": not found, "daemon": daemon,
@@ -103,6 +111,7 @@ def _plain(call: Call, what: str, found: list[Barrier], daemon: Daemon) -> dict[
             }
             for row in found
         ],
+        "damaged": damaged,
     }
 
 

@@ -79,6 +79,10 @@ ORDERS: Mapping[str, tuple[str, str]] = {
     "gate_printing": ("正在打印 {count} 单:等它打完", "going to the printer: {count}; wait until it is done"),
     "gate_waiting": ("待打印 {count} 单:装纸或修好打印机", "not printed yet: {count}; see to the paper or the printer"),
     "gate_untold": ("未上报 {count} 条:等网络恢复后报完", "not reported yet: {count}; wait until the fleet has them"),
+    "gate_damaged": (
+        "记录已损坏 {count} 行:不能据此判断;先备份日志文件,再运行 reversald verify",
+        "damaged rows: {count}; nothing can be said by them: keep a copy of the journal, then run reversald verify",
+    ),
     "gate_stopped": ("程序未运行,这些不会自己变:请先启动", "the agent is not running, so nothing of this will change: start it"),
     "gate_silent": ("程序无应答:请查看其日志", "the agent does not answer: look at its log"),
     "gate_forbidden": ("无权询问程序是否在运行", "not allowed to ask whether the agent is running"),

@@ -1,11 +1,11 @@
 """`reversald incidents | show | tail`: what has to be done, and why everything happened, from the journal alone."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import click
 
-from agent import exits
 from agent.cli.base import Call, common, emit, facts, pad
 from agent.core.model import Incident, Job, Now, Reversal, Transaction
 from agent.core.order import Order
@@ -36,18 +36,24 @@ Examples:
 @common
 def incidents(call: Call, *, only_open: bool, limit: int, before: int | None) -> None:
     """Incidents, newest first, each with its owner and the next action."""
-    with call.journal() as reader:
+    with call.journal(lenient=True) as reader:
         found, following = reader.incidents(limit, before, only_open=only_open)
+        reader.survey(Incident)  # an open one that a flipped bit calls closed is on no page of --open
         if call.as_json:
-            emit({"items": [_item(row) for row in found], "next": following})
-            return
-        offset = reader.singles().agent.policy.utc_offset_minutes
-        if not found:
-            click.echo(call.say("none_open" if only_open else "none_at_all"))
-        for row in found:
-            _print_incident(call, row, reader.transaction(row.transaction) if row.transaction else None, offset)
-        if following is not None:
-            click.echo(call.say("more", option="--open " if only_open else "", number=following))
+            emit({"items": [_item(row) for row in found], "next": following, "damaged": reader.damaged})
+        else:
+            _print_incidents(call, reader, found, following, only_open=only_open)
+    call.own_up(reader)
+
+
+def _print_incidents(call: Call, reader: Reader, found: list[Incident], following: int | None, *, only_open: bool) -> None:
+    offset = reader.singles().agent.policy.utc_offset_minutes
+    if not found and not reader.damaged:
+        click.echo(call.say("none_open" if only_open else "none_at_all"))
+    for row in found:
+        _print_incident(call, row, reader.transaction(row.transaction) if row.transaction else None, offset)
+    if following is not None:
+        click.echo(call.say("more", option="--open " if only_open else "", number=following))
 
 
 def _print_incident(call: Call, row: Incident, transaction: Transaction | None, offset: int) -> None:
@@ -241,21 +247,20 @@ Examples:
 @common
 def tail(call: Call, *, lines: int, follow: bool) -> None:
     """The newest journal entries as sentences; with --json one object a line."""
-    with call.journal() as reader:
+    with call.journal(lenient=True) as reader:
         offset = reader.singles().agent.policy.utc_offset_minutes
         stans: dict[str, str] = {}
         newest = reader.newest(lines)
         after = newest[-1].seq if newest else reader.head().seq
         for entry in newest:
             _print_moment(call, reader, moment(entry, call.lang, offset), stans)
-        try:
+        with suppress(KeyboardInterrupt):
             while follow:
                 time.sleep(FOLLOW_S)
                 for entry in reader.walk(after):
                     _print_moment(call, reader, moment(entry, call.lang, offset), stans)
                     after = entry.seq
-        except KeyboardInterrupt:
-            click.get_current_context().exit(exits.DONE)
+    call.own_up(reader)
 
 
 def _print_moment(call: Call, reader: Reader, line: Moment, stans: dict[str, str]) -> None:

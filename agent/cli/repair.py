@@ -29,12 +29,13 @@ Examples:
 @common
 def repair(call: Call) -> None:
     """The repair note: serial number, the printer's wear and last fault, and what is still pending on this terminal."""
-    with call.journal() as reader:
+    with call.journal(lenient=True) as reader:
         note = _note(call, reader)
     if call.as_json:
-        emit(note.plain())
+        emit(note.plain() | {"damaged": reader.damaged})
     else:
         note.show()
+    call.own_up(reader)
 
 
 class _Note:
@@ -117,6 +118,7 @@ class _Note:
 
 def _note(call: Call, reader: Reader) -> _Note:
     state = reader.singles()
+    reader.survey()
     reports = reader.latest("printer.state", FAULTS_SEEN_MAX)
     fault = next((entry for entry in reports if entry.data.get("fault") not in READY), None)
     policy = state.agent.policy

@@ -29,6 +29,7 @@ def status(call: Call) -> None:
     """The terminal at a glance: pending reversals, money in doubt, incidents, printer, line, batch, journal."""
     with call.journal(lenient=True) as reader:
         state, summary = reader.singles(), reader.summary()
+        reader.survey()  # what a flipped bit calls closed is counted nowhere
         daemon = probe(call.config.hook.socket)
         oldest_ms = None if summary.oldest is None else call.age(summary.oldest, state.agent)
         if call.as_json:

@@ -26,9 +26,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "记录已损坏,不作建议:暂勿交货,勿重新收款", "none, for its record is damaged: hold the goods, and nobody pays again yet"
     ),
     "rows_damaged": (
-        "以上有已损坏的记录,所示可能有误:{rows};请先备份 {path},再运行 reversald verify",
-        "damaged rows are shown above and may be wrong: {rows}; keep a copy of {path}, then run reversald verify",
+        "有已损坏的记录,所示可能有误或不全:{rows};请先备份 {path},再运行 reversald verify",
+        "damaged rows, so this may be wrong or incomplete: {rows}; keep a copy of {path}, then run reversald verify",
     ),
+    "unsound": ("本机存储有损坏,本页所示可能有误或不全", "Storage is damaged: what stands here may be wrong or incomplete"),
+    "unsound_rows": ("损坏的记录", "damaged rows"),
     "changing": ("日志正在变动,无法读取 {path};请稍后再试", "the journal {path} is changing hands; try again in a moment"),
     "foreign": (
         "{path} 不是本程序的日志;请检查 storage.path", "{path} is not a journal of this program; check storage.path",

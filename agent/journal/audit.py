@@ -85,7 +85,7 @@ def _rows(reader: Reader) -> tuple[list[Row], list[Finding]]:
     findings: list[Finding] = []
     kinds = {table: kind for kind, table in TABLES.items()}
     for table, names in COLUMNS.items():
-        columns_there = ", ".join([*(f'"{name}"' for name in names), "body", "crc" if reader.summed else "NULL"])
+        columns_there = ", ".join([*(f'"{name}"' for name in names), "body", "crc" if reader.checked.summed else "NULL"])
         for *columns, body, crc in reader.database.all(f"SELECT {columns_there} FROM {table}"):  # noqa: S608
             kind = kinds.get(table) or SINGLES.get(str(columns[0]), Agent)
             row = _decoded(reader, kind, body, findings, columns[0])
@@ -102,7 +102,7 @@ def _rows(reader: Reader) -> tuple[list[Row], list[Finding]]:
 
 def _decoded(reader: Reader, kind: type, body: bytes, findings: list[Finding], key: object) -> Any:
     try:
-        return reader.row(kind, body)
+        return reader.checked.row(kind, body)
     except Unreadable:
         findings.append(Finding("unreadable", 0, f"{kind.__name__} {key}"))
         return None

@@ -1,8 +1,7 @@
 """Read-only access to journal and rows for the command line, also with the daemon dead. It answers in bounded pieces."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -12,9 +11,10 @@ import msgspec
 from agent.core.model import Incident, Job, Reversal, Row, Stamp, Transaction
 from agent.core.state import State
 from agent.journal.chain import GENESIS, Entry
+from agent.journal.checked import Checked
 from agent.journal.readonly import ReadOnly, Unreadable
-from agent.journal.rows import COLUMNS, DECODERS, SINGLES, TABLES, opened, parent_column, select
-from agent.journal.schema import JOB_BY_ID, SUMMED
+from agent.journal.rows import SINGLES, TABLES, parent_column
+from agent.journal.schema import JOB_BY_ID
 
 CHUNK = 500  # entries in one question
 SCAN = 20_000  # entries looked through in one question
@@ -62,14 +62,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 class Reader:
     """Questions to one journal. Use it as a context manager. Every method may raise Unreadable.
 
-    `damaged` None: a row that cannot be decoded is refused. Else (`lenient`) it names the rows that their sums do not bear out,
-    which are taken as they stand, or left out where nothing can be made of them: whoever asks says so.
+    `lenient`: damaged rows are named in `damaged`, and not refused; see `Checked`.
     """
 
     def __init__(self, database: ReadOnly, *, lenient: bool = False) -> None:
         self.database = database
-        self.damaged: list[str] | None = [] if lenient else None
-        self.summed = bool(self.database.all("PRAGMA user_version")[0][0] >= SUMMED)
+        self.checked = Checked(database, lenient=lenient)
 
     @classmethod
     def open(cls, path: Path, *, lenient: bool = False) -> "Reader":
@@ -82,11 +80,20 @@ class Reader:
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None) -> None:
         self.database.close()
 
+    @property
+    def damaged(self) -> list[str]:
+        """The damaged rows among all that was read so far, by kind and id; none when they are refused."""
+        return self.checked.damaged or []
+
+    def survey(self, *kinds: type) -> None:
+        """Look for damaged rows that may be open among all of these kinds (of none: of every kind); see `Checked`."""
+        self.checked.survey(kinds or TABLES)
+
     # ── the terminal ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def singles(self) -> State:
         """Agent, line and printer as they were last committed; nothing else."""
-        return State(row for key, kind in SINGLES.items() for row in self._rows(kind, "WHERE id = ?", (key,)))
+        return State(row for key, kind in SINGLES.items() for row in self.checked.rows(kind, "WHERE id = ?", (key,)))
 
     def head(self) -> Head:
         """The newest entry, (0, 64 zeros) when there is none."""
@@ -130,11 +137,10 @@ class Reader:
             return []
         low, high = text.lower(), text.lower() + "g"  # every continuation in hex sorts between these two
         found = self._transactions("id >= ? AND id < ?", (low, high))
-        about = self.database.all('SELECT "transaction" FROM incidents WHERE id >= ? AND id < ? LIMIT 50', (low, high))
         ids = {row.id for row in found}
-        for (key,) in about:
-            if key is not None and key not in ids:
-                found += self._transactions("id = ?", (key,))
+        for about in self.checked.rows(Incident, "WHERE id >= ? AND id < ? LIMIT 50", (low, high)):
+            if about.transaction is not None and about.transaction not in ids:
+                found += self._transactions("id = ?", (about.transaction,))
         return found
 
     def by_stan(self, stan: str) -> list[Transaction]:
@@ -153,7 +159,7 @@ class Reader:
     def family(self, transaction: str) -> list[Row]:
         """Every row of one transaction, oldest first."""
         where = "WHERE {} = ? ORDER BY number"
-        return [row for kind in TABLES for row in self._rows(kind, where.format(parent_column(kind)), (transaction,))]
+        return [row for kind in TABLES for row in self.checked.rows(kind, where.format(parent_column(kind)), (transaction,))]
 
     def state(self, transaction: Transaction) -> State:
         """What the core needs to advise on this transaction: its family, its original's rows, and the terminal's own rows."""
@@ -182,7 +188,7 @@ class Reader:
 
     def job(self, transaction: str | None, key: str) -> Job | None:
         """The print job with this id, of this transaction or of none."""
-        rows = self._rows(Job, f"WHERE {JOB_BY_ID}", (transaction, key))
+        rows = self.checked.rows(Job, f"WHERE {JOB_BY_ID}", (transaction, key))
         return rows[0] if rows else None
 
     # ── incidents ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -190,15 +196,19 @@ class Reader:
     def incidents(self, limit: int, before: int | None = None, *, only_open: bool = False) -> tuple[list[Incident], int | None]:
         """A page of incidents, newest first, and what goes into `before` for the next page (None: there is none)."""
         where = f"WHERE number < ? {'AND open' if only_open else ''} ORDER BY number DESC LIMIT ?"
-        found = self._rows(Incident, where, (before if before is not None else 2**62, limit + 1))
-        return found[:limit], found[limit - 1].number if len(found) > limit else None
+        below = before if before is not None else 2**62
+        with self.database.snapshot():
+            # Counted apart from what can be read: a row that is left out must not make the last page of this one.
+            numbers = self.database.all(f"SELECT number FROM incidents {where}", (below, limit + 1))  # noqa: S608
+            found = self.checked.rows(Incident, where, (below, limit))
+        return found, numbers[limit - 1][0] if len(numbers) > limit else None
 
     def open_incidents(self, text: str) -> list[Incident]:
         """Open incidents whose id begins with these hex digits (at least 8)."""
         if not _ID_PART.fullmatch(text):
             return []
         low = text.lower()
-        return self._rows(Incident, "WHERE open AND id >= ? AND id < ? LIMIT 50", (low, low + "g"))
+        return self.checked.rows(Incident, "WHERE open AND id >= ? AND id < ? LIMIT 50", (low, low + "g"))
 
     # ── the journal ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -281,47 +291,17 @@ class Reader:
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _transactions(self, where: str, parameters: tuple[object, ...], limit: int = MATCHES_MAX) -> list[Transaction]:
-        return self._rows(Transaction, f"WHERE {where} ORDER BY number DESC LIMIT ?", (*parameters, limit))
+        return self.checked.rows(Transaction, f"WHERE {where} ORDER BY number DESC LIMIT ?", (*parameters, limit))
 
     def _open(self, kind: type) -> list[Any]:
-        return self._rows(kind, "WHERE open ORDER BY number")
-
-    def _rows(self, kind: type, where: str, parameters: tuple[object, ...] = ()) -> list[Any]:
-        table = TABLES.get(kind, "singles")
-        query = f"{select(table, summed=self.summed)} FROM {table} r {where}"
-        return [row for values in self.database.all(query, parameters) if (row := self._taken(table, kind, values)) is not None]
-
-    def _taken(self, table: str, kind: type, values: Sequence[Any]) -> Any:
-        """One row as it was read: see `damaged`."""
-        stored, body = opened(table, kind, values), values[-2]
-        if stored is not None or self.damaged is None:
-            return stored.row if stored is not None else self.row(kind, body)
-        name = f"{kind.__name__} {_bytes(values[1 + COLUMNS[table].index('id')]).decode(errors='replace')}"
-        self.damaged += [name] if name not in self.damaged else []
-        with suppress(Unreadable):
-            return self.row(kind, body)
+        return self.checked.rows(kind, "WHERE open ORDER BY number")
 
     def _count(self, table: str) -> int:
         return int(self.database.all(f"SELECT count(*) FROM {table} WHERE open")[0][0])  # noqa: S608
 
     def rows(self, kind: type[R]) -> Iterator[R]:
         """Every row of one kind, oldest first, read in bounded chunks."""
-        after = 0
-        while True:
-            query = f"SELECT number, body FROM {TABLES[kind]} WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608
-            found = self.database.all(query, (after, CHUNK))
-            for _, body in found:
-                yield self.row(kind, body)
-            if len(found) < CHUNK:
-                return
-            after = found[-1][0]
-
-    def row(self, kind: type, body: bytes) -> Any:
-        """A row of this kind from its stored form."""
-        try:
-            return DECODERS[kind].decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
-            raise Unreadable("damaged", self.database.path, f"a row of kind {kind.__name__} is not readable") from None
+        return self.checked.every(kind)
 
     def _entry(self, body: bytes) -> Entry:
         try:

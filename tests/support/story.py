@@ -74,6 +74,19 @@ class Story(World):
         for suffix in ("-wal", "-shm"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 
+    def spoil(self, table: str, was: bytes, now: bytes, key: str = LOST) -> None:
+        """Bits flip in the body of one row, beside the daemon that holds it."""
+        database = self.store.database
+        ((body,),) = database.execute(f"SELECT body FROM {table} WHERE id = ?", (key,))
+        assert was in body
+        database.execute(f"UPDATE {table} SET body = ? WHERE id = ?", (body.replace(was, now), key))
+
+    def hide(self, table: str, key: str = LOST) -> None:
+        """The bit flips that calls a row open: it is not found among the open ones any more."""
+        ((was,),) = self.store.database.execute(f"SELECT open FROM {table} WHERE id = ?", (key,))
+        assert was == 1
+        self.store.database.execute(f"UPDATE {table} SET open = 0 WHERE id = ?", (key,))
+
     def clock(self) -> Reading:
         """The machine's clock, as the command line reads it."""
         return Reading(*msgspec.structs.astuple(self.now))

@@ -46,7 +46,7 @@ def test_a_terminal_with_nothing_pending_may_do_all_four(what, tmp_path):
     story = Story(tmp_path)
     said = ask(story, what)
     assert (said.code, "可以" in said.out) == (exits.DONE, True)
-    assert ask(story, what, "--json").value == {"gate": what, "open": True, "daemon": "stopped", "reasons": []}
+    assert ask(story, what, "--json").value == {"gate": what, "open": True, "daemon": "stopped", "reasons": [], "damaged": []}
     story.close()
 
 

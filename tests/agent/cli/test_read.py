@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -19,26 +18,10 @@ from agent import exits
 from agent.__main__ import COMMANDS, cli
 from agent.cli.texts import TEXTS
 from agent.core import event as e
-from tests.support.story import LOST, PAID, PAN, Story, everyday, recovered
+from tests.support.story import LOST, PAID, PAN, Story
 from tests.support.technician import ROOT, run, say
 
 READING = ("status", "incidents", "tail", "verify", f"show {LOST}")
-
-
-@pytest.fixture
-def doubt(tmp_path: Path) -> Iterator[Story]:
-    """A sale is in doubt and the line is down; the daemon still holds the journal."""
-    story = everyday(tmp_path)
-    yield story
-    story.close()
-
-
-@pytest.fixture
-def after(tmp_path: Path) -> Iterator[Story]:
-    """It was reversed after a power cut, and the paper ran out."""
-    story = recovered(tmp_path)
-    yield story
-    story.close()
 
 
 # ── status ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -345,24 +328,16 @@ def test_every_reading_command_says_when_there_is_no_journal(tmp_path, words):
     assert len(said.err.splitlines()) == 1
 
 
-def spoil(story: Story, table: str, was: bytes, now: bytes, key: str = LOST) -> None:
-    """Bits flip in the body of one row, beside the daemon that holds it."""
-    database = story.store.database
-    ((body,),) = database.execute(f"SELECT body FROM {table} WHERE id = ?", (key,))
-    assert was in body
-    database.execute(f"UPDATE {table} SET body = ? WHERE id = ?", (body.replace(was, now), key))
-
-
 def test_a_row_that_its_sum_does_not_bear_out_is_shown_and_named_and_the_exit_code_is_74(doubt):
-    spoil(doubt, "transactions", b'"amount_fen":100', b'"amount_fen":900')
+    doubt.spoil("transactions", b'"amount_fen":100', b'"amount_fen":900')
     for words in (f"show {LOST}", "status"):
         said = say(doubt.config, *words.split(), clock=doubt.clock)
         assert (said.code, "9.00元" in said.out) == (exits.STORAGE, True)
         assert said.err == (
-            f"reversald: 以上有已损坏的记录,所示可能有误:Transaction {LOST};请先备份 {doubt.path},再运行 reversald verify\n"
+            f"reversald: 有已损坏的记录,所示可能有误或不全:Transaction {LOST};请先备份 {doubt.path},再运行 reversald verify\n"
         )
     english = say(doubt.config, "show", LOST, "--lang", "en")
-    assert english.err.startswith("reversald: damaged rows are shown above and may be wrong: Transaction ")
+    assert english.err.startswith("reversald: damaged rows, so this may be wrong or incomplete: Transaction ")
     for words in (f"show {LOST} --json", "status --json"):
         said = say(doubt.config, *words.split())
         assert (said.code, said.value["damaged"]) == (exits.STORAGE, [f"Transaction {LOST}"])
@@ -370,7 +345,7 @@ def test_a_row_that_its_sum_does_not_bear_out_is_shown_and_named_and_the_exit_co
 
 def test_nothing_is_advised_by_a_row_that_may_be_wrong(doubt):
     """A bit that flips in its state makes a doubt a payment that was reversed: pay again, it would say."""
-    spoil(doubt, "transactions", b'"state":"in_doubt"', b'"state":"reversed"')
+    doubt.spoil("transactions", b'"state":"in_doubt"', b'"state":"reversed"')
     said = say(doubt.config, "show", LOST)
     assert "提示" in said.out
     assert "记录已损坏,不作建议:暂勿交货,勿重新收款" in said.out
@@ -379,16 +354,16 @@ def test_nothing_is_advised_by_a_row_that_may_be_wrong(doubt):
 
 
 def test_a_row_that_nothing_can_be_made_of_is_left_out_and_what_is_sound_is_shown(doubt):
-    spoil(doubt, "reversals", b'"state"', b'"st\x00\x00e"')
+    doubt.spoil("reversals", b'"state"', b'"st\x00\x00e"')
     said = say(doubt.config, "show", LOST, "--json")
     assert (said.code, said.value["damaged"]) == (exits.STORAGE, [f"Reversal {LOST}"])
     (item,) = said.value["items"]
     assert (item["stan"], item["reversal"], len(item["incidents"])) == ("000123", None, 1)
-    spoil(doubt, "transactions", b'"state"', b'"st\x00\x00e"')
+    doubt.spoil("transactions", b'"state"', b'"st\x00\x00e"')
     said = say(doubt.config, "show", LOST, "--lang", "en")
     assert (said.code, said.out) == (exits.STORAGE, ""), "it is there, and cannot be read: not that there is none"
     assert "is damaged" in said.err
-    spoil(doubt, "singles", b'"printed":1', b'"printed":x', "printer")
+    doubt.spoil("singles", b'"printed":1', b'"printed":x', "printer")
     status = say(doubt.config, "status", "--json")
     assert (status.code, status.value["damaged"]) == (
         exits.STORAGE, ["Printer printer", f"Transaction {LOST}", f"Reversal {LOST}"],
@@ -409,7 +384,7 @@ def test_a_journal_of_before_there_were_sums_has_none_to_miss(doubt):
 
 
 def test_of_another_transaction_nothing_is_said(after):
-    spoil(after, "transactions", b'"stan":"000123"', b'"stan":"000128"')
+    after.spoil("transactions", b'"stan":"000123"', b'"stan":"000128"')
     for words, code in ((f"show {PAID}", exits.DONE), (f"show {LOST}", exits.STORAGE)):
         assert say(after.config, *words.split()).code == code
 
