@@ -6,9 +6,8 @@ All of it is checked row by row, and what is open against the roll.
 from typing import NamedTuple
 
 from agent.core.model import Row, Transaction
-from agent.journal.database import Database
 from agent.journal.roll import Roll, name_of
-from agent.journal.rows import TABLES, Place, Stored, family_of, parent_column, read, table_of
+from agent.journal.rows import TABLES, Place, Readable, Stored, family_of, parent_column, read, table_of
 
 
 class Loaded(NamedTuple):
@@ -27,7 +26,7 @@ class Loaded(NamedTuple):
         return not self.damaged and told in {None, self.roll.sum}
 
 
-def load(database: Database) -> Loaded:
+def load(database: Readable) -> Loaded:
     """Read what is open. Rows that belong to no transaction come before the families."""
     singles, damaged = read(database, None)
     alone: list[Stored] = []
@@ -61,7 +60,7 @@ def load(database: Database) -> Loaded:
     return Loaded(rows, roll, damaged, beside)
 
 
-def family(database: Database, transaction: str) -> tuple[list[Stored], list[Place]]:
+def family(database: Readable, transaction: str) -> tuple[list[Stored], list[Place]]:
     """Every row of one transaction, oldest first. The place of another one's row, to which a spoilt index led, is damaged too."""
     found: list[Stored] = []
     damaged: list[Place] = []

@@ -8,8 +8,8 @@ are copied to a private temporary folder and read there (`copy`). No way ever ch
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -63,6 +63,15 @@ class ReadOnly:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+    @property
+    def execute(self) -> Callable[..., Any]:
+        """As `all`: what the writer's own questions are asked of."""
+        return self.all
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Nothing more to do: every question raises Unreadable."""
+        return nullcontext()
 
     def all(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
         """Every row of one short question. Opens anew when the journal changed hands meanwhile. Raises Unreadable."""

@@ -7,8 +7,9 @@ against people: for them there is the chain.
 
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -65,6 +66,17 @@ SELECT = {table: _select(names) for table, names in COLUMNS.items()}
 _HEADS = {table: table.encode() for table in COLUMNS}
 _WRITE = {table: _insert(table, names) for table, names in COLUMNS.items()}
 _AGAIN = {table: f"UPDATE {table} {_update(names)}" for table, names in COLUMNS.items()}
+
+
+class Readable(Protocol):
+    """Where rows can be asked for: the writer's database, or a reader's."""
+
+    @property
+    def execute(self) -> Callable[..., Any]:
+        """Run one question; iterate over what comes back."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Around questions: raises its own error where the file itself is damaged."""
 
 
 class Stored(NamedTuple):
@@ -129,7 +141,7 @@ _PLAIN: dict[type, Callable[[Any], bytes]] = {
 
 
 def read(
-    database: Database, kind: type | None, where: str = "", parameters: Sequence[object] = ()
+    database: Readable, kind: type | None, where: str = "", parameters: Sequence[object] = ()
 ) -> tuple[list[Stored], list[Place]]:
     """The rows of one kind (None: the single ones) that `where` finds, and the places of those that are damaged.
 
