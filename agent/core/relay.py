@@ -81,11 +81,16 @@ def _is_answer(state: State, transaction: Transaction, event: RelayAnswered) -> 
     return own == said and (less or amount_fen == transaction.amount_fen)
 
 
+def names_another(state: State, transaction: Transaction, f60: str | None) -> bool:
+    """True when F60 is there and not ours: then what was sent under this STAN before has to be looked at, closed or not."""
+    return f60 is not None and not names(f60, f60_of(state.agent.policy, transaction))
+
+
 def _earlier(state: State, transaction: Transaction, f60: str | None) -> Transaction | None:
     """Whose answer it is when F60 is not ours, but that of what was sent under this STAN in another batch."""
-    policy = state.agent.policy
-    if f60 is None or names(f60, f60_of(policy, transaction)):
+    if f60 is None or not names_another(state, transaction, f60):
         return None
+    policy = state.agent.policy
     own = (transaction.terminal_id, transaction.stan)
     twins = [row for row in state.transactions.values() if (row.terminal_id, row.stan) == own and row.sent is not None]
     return next((row for row in twins if names(f60, f60_of(policy, row))), None)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from agent.core import relay
 from agent.core.event import (
     AnswerForwarded,
     DispositionGiven,
@@ -33,7 +34,9 @@ def rows(store: "Store", state: State, event: Event) -> list[Row]:
     """Every row of those families, oldest first, and of those by which they are judged."""
     key = getattr(event, "transaction", None)
     if type(event) in _OF_ONE and key in state.transactions and not state.transactions[key].links:
-        return []
+        late = isinstance(event, RelayAnswered) and relay.names_another(state, state.transactions[event.transaction], event.f60)
+        if not late:
+            return []
     wanted: Iterable[str] = ()
     if isinstance(event, Opened):
         wanted = [*store.named(event.terminal_id, event.batch, event.stan), *([event.replaces] if event.replaces else [])]
@@ -42,8 +45,9 @@ def rows(store: "Store", state: State, event: Event) -> list[Row]:
     elif isinstance(event, Commanded) and event.statement is not None:
         wanted = event.statement.families
     elif isinstance(event, HostReply):  # a doubled or late one may be about a closed reversal
-        query = "SELECT id FROM transactions WHERE stan = ? AND terminal_id = ?"
-        wanted = [key for (key,) in store.database.execute(query, (event.f11, event.f41))]
+        wanted = _numbered(store, event)
+    elif isinstance(event, RelayAnswered):  # or about that of the same number in an earlier batch
+        wanted = [event.transaction, *_numbered(store, event)]
     elif isinstance(event, IncidentResolved) and event.transaction is None:
         return [row for row in (store.incident(event.incident),) if row is not None and row.id not in state.incidents]
     elif isinstance(event, JobFinished) and event.transaction is None:  # a late proof of a test page
@@ -58,3 +62,9 @@ def rows(store: "Store", state: State, event: Event) -> list[Row]:
         links.add(event.disposition.replaced_by)
     known = state.transactions.keys() | keys  # what an open transaction is judged by, the state has not forgotten
     return found + [row for key in sorted(links - known) for row in store.family(key)]
+
+
+def _numbered(store: "Store", event: HostReply | RelayAnswered) -> list[str]:
+    """The ids of the transactions of this terminal id and STAN, in whatever batch."""
+    query = "SELECT id FROM transactions WHERE stan = ? AND terminal_id = ?"
+    return [key for (key,) in store.database.execute(query, (event.f11, event.f41))]

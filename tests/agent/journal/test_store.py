@@ -131,6 +131,25 @@ def test_a_doubled_0410_of_a_forgotten_reversal_is_not_taken_for_a_crossed_one(t
     assert book.incidents() == set()
 
 
+def test_an_answer_that_comes_a_batch_late_is_that_of_a_forgotten_transaction(tmp_path: Path) -> None:
+    """The STAN begins anew with each batch; the first one is closed and in no memory when its approval comes to the relay."""
+    path = tmp_path / "j.db"
+    book = Book(Store.open(path), mode="relay")
+    book.doubt()
+    book.connect()
+    book.reply("00")
+    book.finish_job(next(iter(book.state.jobs)), "CONFIRMED")
+    book = reopen(book, path, mode="relay")
+    book.open("b", batch="000002")
+    assert "a" not in book.state.transactions
+    row = book.transaction("b")
+    said = {"f3": "000000", "f4": f"{row.amount_fen:012d}", "f11": row.stan, "f41": row.terminal_id, "f42": row.merchant_id}
+    late = e.RelayAnswered(transaction="b", code="00", mac="good", auth_code="A1B2C3", f60="22000001000", **said)
+    assert book.do(late).proceed == "refuse"
+    assert (book.transaction("b").state, book.transaction("b").answered) == ("sent", False)
+    assert [fact.transaction for fact in book.told("evidence.late_response")] == ["a"]
+
+
 def test_an_incident_without_a_transaction_is_found_again(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     book = Book(Store.open(path))
