@@ -27,13 +27,12 @@ def answered(state: State, event: RelayAnswered) -> Decision:
         state.tell("host.crossed_reply", None, code=event.code, stan=event.f11)
         incidents.open_one(state, "crossed_reply", None, "acquirer", "check_host")
         return _dropped(transaction, "it answers another request")
-    undone = is_reversible(state.agent.policy, transaction.kind)
-    earlier = _earlier(state, transaction, event.f60) if undone else None
+    earlier = _earlier(state, transaction, event.f60)
     if earlier is not None:
         _late(state, earlier, _result(state.agent.policy, earlier, replace(event, transaction=earlier.id)))
         return _dropped(transaction, "it answers the request of an earlier batch that had the same STAN")
     decision = _judged(state, transaction, event)
-    if undone:
+    if is_reversible(state.agent.policy, transaction.kind):
         return decision
     return Decision(transaction=transaction.id, proceed="go")  # nobody undoes it: the app judges its answer as ever
 
@@ -83,7 +82,13 @@ def _is_answer(state: State, transaction: Transaction, event: RelayAnswered) -> 
 
 def names_another(state: State, transaction: Transaction, f60: str | None) -> bool:
     """True when F60 is there and not ours: then what was sent under this STAN before has to be looked at, closed or not."""
-    return f60 is not None and not names(f60, f60_of(state.agent.policy, transaction))
+    return f60 is not None and not _named(state.agent.policy, transaction, f60)
+
+
+def _named(policy: Policy, transaction: Transaction, f60: str) -> bool:
+    """True when F60 is that of this transaction; the type of a kind that no profile lists is anything."""
+    own = f60_of(policy, transaction)
+    return names(f60, own) or (not policy.kind(transaction.kind).type and f60.endswith(own))
 
 
 def _earlier(state: State, transaction: Transaction, f60: str | None) -> Transaction | None:
@@ -93,7 +98,7 @@ def _earlier(state: State, transaction: Transaction, f60: str | None) -> Transac
     policy = state.agent.policy
     own = (transaction.terminal_id, transaction.stan)
     twins = [row for row in state.transactions.values() if (row.terminal_id, row.stan) == own and row.sent is not None]
-    return next((row for row in twins if names(f60, f60_of(policy, row))), None)
+    return next((row for row in twins if _named(policy, row, f60)), None)
 
 
 def _result(policy: Policy, transaction: Transaction, event: RelayAnswered) -> ResultReported:

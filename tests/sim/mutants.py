@@ -291,7 +291,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("9", "a hold is judged by files that never have it", verdict.last_day, "if row.kind in MONEYLESS else",
            "if False else", only=("kinds", "loss", "codes")),
     Mutant("2", "what is never reversed is kept from the terminal", relay.answered,
-           "    if undone:", "    if True:", only=("relay", "kinds", "badmac")),
+           "if is_reversible(state.agent.policy, transaction.kind):", "if True:", only=("relay", "kinds", "badmac")),
     # ── the relay ────────────────────────────────────────────────────────────────────────────────────────────────────
     Mutant("2", "an answer that nobody heard counts", relay.forwarded, '"approved" if event.left else "approved_not_completed"',
            '"approved"', only=("relay", "hangup", "full", "delay")),

@@ -526,6 +526,22 @@ def test_a_wrong_mac_leaves_a_doubt_and_the_answer_passes(kind: str) -> None:
     assert world.transaction().state == ("approved" if kind == "refund" else "unresolved")
 
 
+@pytest.mark.parametrize(("kind", "type_"), [("refund", "25"), ("other", "54")])
+def test_a_late_answer_to_the_same_stan_of_an_earlier_batch_says_nothing_of_what_is_never_reversed_either(
+    kind: str, type_: str
+) -> None:
+    world = relayed()
+    world.open(kind=kind, original=Original("000001", "000000", "1231"))
+    world.go_to(MINUTE + 5 * SECOND)
+    world.open("b", kind=kind, batch="000002", original=Original("000001", "000000", "1231"))
+    rules = world.policy.kind(kind)
+    assert answer(world, key="b", f3=rules.f3, f60=f"{type_}000001000").proceed == "refuse"
+    assert (world.transaction("b").state, world.transaction("b").answered) == ("sent", False)
+    assert answer(world, key="b", f3=rules.f3, f60=f"{type_}000002000").proceed == "go"
+    forward(world, "b")
+    assert world.transaction("b").state == "approved"
+
+
 def test_a_crossed_answer_to_a_repeat_is_dropped_and_to_what_is_only_watched_there_is_none() -> None:
     world = passed("refund")
     assert answer(world, f3="000000").proceed == "refuse"
