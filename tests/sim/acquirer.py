@@ -11,7 +11,7 @@ PERMANENT = ("03", "13", "14", "30", "58", "64", "97")
 ELSEWHERE = ("22", "94")
 KEY = ("A0", "77", "99", "A7")
 DECLINES = ("51", "55", "05", "91", "68", "96")
-Key = tuple[str, str]
+Key = tuple[str, str, str]  # terminal id, batch, STAN: two that share only some of these are two transactions
 
 
 class Entry:
@@ -51,7 +51,7 @@ class Acquirer:
         key, booked = attempt.key, self.book.get(attempt.key)
         if booked is not None and attempt.rules.in_doubt == "repeat":
             return "00"
-        if booked is not None or (attempt.terminal, key[0]) in self.closed:
+        if booked is not None or key[:2] in self.closed:
             return "94"
         if decline is not None:
             attempt.refused = True
@@ -69,9 +69,9 @@ class Acquirer:
         """An 0400 arrives: its response code."""
         if not self.keys_good:
             return "A0"
-        batch, stan = fields["60"][2:8], fields["11"]
-        entry = self.book.get((batch, stan))
-        if entry is None or (fields["41"], batch) in self.closed or (self.forgets and entry.day != self.day):
+        key = (fields["41"], fields["60"][2:8], fields["11"])
+        entry = self.book.get(key)
+        if entry is None or key[:2] in self.closed or (self.forgets and entry.day != self.day):
             return self.unknown
         if (entry.f3, entry.f25, entry.f61) != (fields["3"], fields["25"], fields.get("61", "")):
             return self.unknown
@@ -81,7 +81,7 @@ class Acquirer:
             return "64"
         if entry.reversed:
             return self.repeated
-        if any(other.original == (batch, stan) and not other.reversed for other in self.book.values()):
+        if any(other.original == key and not other.reversed for other in self.book.values()):
             return "22"
         entry.reversed = True
         return "00"

@@ -32,7 +32,7 @@ class App:
         self.answer_ms = ANSWER_MS
         self.epoch = 0
         self.alive = True
-        self.stan = 0
+        self.serial = 0
         self.tills = Tills(self)
         self.queue: deque[Attempt] = deque()
         self.attempts: list[Attempt] = []
@@ -93,12 +93,13 @@ class App:
         if self.world.faults.kinds and chance() < 0.7:
             return self._other()
         paid = [attempt for attempt in self.attempts if attempt.kind == "sale" and attempt.shown == "approved"]
-        sold = [attempt for attempt in paid if attempt.key[0] == self.tills.batch_no(attempt.terminal)]
+        sold = [attempt for attempt in paid if attempt.batch == self.tills.batch_no(attempt.terminal)]
         if sold and chance() < 0.3:
             original = sold[int(chance() * len(sold))]
             if not any(a.original is original for a in self.attempts):
                 return Attempt(-self.begun, "void", original.approved_fen, original, None)
-        return Attempt(self.begun, "sale", (100, 100, 1, 12_345)[int(chance() * 4)], None, None)
+        amount_fen = (100, 100, 1, 12_345)[int(chance() * 4)]
+        return Attempt(self.begun, "sale", 100 if self.tills.alike else amount_fen, None, None)
 
     def _other(self) -> Attempt:
         """Any kind, or something about what was approved before; nothing is referred to twice."""
@@ -127,11 +128,9 @@ class App:
 
     def _name(self, attempt: Attempt) -> None:
         """A new number; the agent draws its id at the way in."""
-        self.stan += 1
-        attempt.stan = f"{self.stan:06d}"
-        self.tills.take(attempt)
-        attempt.key = (self.tills.batch_no(attempt.terminal), attempt.stan)
-        attempt.id = f"t{self.stan}"
+        self.serial += 1
+        self.tills.take(attempt, self.serial)
+        attempt.id, attempt.last4 = f"t{self.serial}", f"{self.serial:04d}"
         attempt.opened = False
 
     def _ask(self, value: tuple[int, Attempt]) -> None:
@@ -139,7 +138,7 @@ class App:
         if epoch != self.epoch:
             return
         world = self.world
-        if attempt.key[0] != self.tills.batch_no(attempt.terminal):  # settled meanwhile: a new number in the new batch
+        if attempt.batch != self.tills.batch_no(attempt.terminal):  # settled meanwhile: a new number in the new batch
             if attempt.opened:
                 self._report(attempt, "not_sent", None)
             elif attempt.tries:  # asked, and the answer was lost with the agent, which may hold it as sent
@@ -174,11 +173,11 @@ class App:
         original = attempt.original
         return Opened(
             transaction=attempt.id, rail="card", kind=attempt.kind, amount_fen=attempt.amount_fen, currency="156",
-            stan=attempt.stan, batch=attempt.key[0], terminal_id=attempt.terminal, merchant_id=MERCHANT, ask=True, line_down=down,
+            stan=attempt.stan, batch=attempt.batch, terminal_id=attempt.terminal, merchant_id=MERCHANT, ask=True, line_down=down,
             basket_id=str(attempt.basket), entry_mode="051", sequence="001", masked_pan="622202*********0128",
-            last4=f"{attempt.stan[2:]}", condition=attempt.rules.f25, replaces=attempt.replaces,
+            last4=attempt.last4, condition=attempt.rules.f25, replaces=attempt.replaces,
             vault=f"v{attempt.id}" if attempt.rules.in_doubt == "reverse" else None,
-            original=None if original is None else Original(original.key[0], original.stan, original.date),
+            original=None if original is None else Original(original.batch, original.stan, original.date),
         )
 
     def _wait(self, attempt: Attempt, ms: int) -> None:
@@ -195,6 +194,7 @@ class App:
     def _refused(self, attempt: Attempt, refusal: Rejected) -> None:
         """409: the number is used, or a restart proved it not sent: it is opened again as a new one."""
         state = self.world.machine.state.transactions.get(attempt.id)
+        self.world.checks.refused_number(attempt, refusal)
         if refusal.code == "duplicate-stan" or (state is not None and state.state == "not_sent" and attempt.go_at is None):
             self._anew(attempt)
         else:
@@ -249,6 +249,7 @@ class App:
             attempt.unheard = True
             return
         delay = 20 + (int(world.chance() * 80_000) if world.faults.delay and world.chance() < 0.3 else 0)
+        delay += self.tills.late_ms()
         world.mine(delay, self._heard, (epoch, attempt, code, mac))
 
     def _heard(self, value: tuple[int, Attempt, str, str]) -> None:

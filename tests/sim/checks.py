@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from agent.core import playbook
-from agent.core.change import Change, Decision, SendReversal
+from agent.core.change import Change, Decision, Rejected, SendReversal
 from agent.core.customer import Shown
 from agent.core.event import BatchChanged, Event, Opened
 from agent.core.fleetevent import Commanded
@@ -187,7 +187,8 @@ class Checks:
         transaction, row = state.transactions[key], state.reversals[key]
         if world.app.find(key).rules.in_doubt != "reverse":
             raise Violation("3", f"0400 for {key}, a {transaction.kind}")
-        if key in self.ended:
+        # Its batch being closed, an answer to an earlier send can end it between the commit of the last one and its bytes.
+        if key in self.ended and (row.state == "sending" or self.ended[key] != "expired"):
             raise Violation("12", f"0400 for {key} after it was {self.ended[key]}")
         if row.sends > self.closing.get(key, row.sends):
             raise Violation("12", f"0400 for {key} after its batch was closed")
@@ -249,7 +250,7 @@ class Checks:
             if row.state in DOUBTFUL and not row.repeats and not state.reversals[row.id].waiting_sign_in
         ]
         uploaded = attempt.kind == "offline" or state.transactions[key].repeats  # ahead of the 0500, as terminals do
-        settling = self.batches.at.get(attempt.terminal) == (attempt.key[0], "settling") and not uploaded
+        settling = self.batches.at.get(attempt.terminal) == (attempt.batch, "settling") and not uploaded
         if decision.proceed == "go":
             self.promised[key] = "go"
             row = state.transactions[key]
@@ -299,8 +300,15 @@ class Checks:
         if state.agent.policy.line_leased and self._in_flight(state):
             raise Violation("3", f"{key} may go while {self._in_flight(state)} has the leased line")
 
+    def refused_number(self, attempt: "Attempt", refusal: Rejected) -> None:
+        """409 for its number: only where another transaction of this terminal id has it in this very batch."""
+        if refusal.code != "duplicate-stan" or attempt.tries:  # asked before: the answer was lost, and the number may be its own
+            return
+        if not any(other.key == attempt.key for other in self.world.app.attempts if other is not attempt):
+            raise Violation("4", f"the number of {attempt.id} is refused, and nobody had it: {attempt.key}")
+
     def dropped(self, attempt: "Attempt", answer: object) -> None:
-        """An answer of the same STAN for another amount never reaches the terminal."""
+        """An answer to another request, with another amount or of another batch, never reaches the terminal as one to this."""
         if isinstance(answer, Decision) and answer.proceed == "go":
             raise Violation("5", f"a crossed answer was forwarded as that of {attempt.id}")
 

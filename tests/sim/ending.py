@@ -128,7 +128,7 @@ def _ledger(world: "World", attempt: "Attempt", state: str) -> None:
 
 def _prompt(world: "World", attempt: "Attempt", row: Transaction) -> None:
     advice = playbook.advise(world.machine.state, row)
-    if (advice.amount_fen, advice.last4, advice.stan) != (attempt.amount_fen, attempt.stan[2:], attempt.stan):
+    if (advice.amount_fen, advice.last4, advice.stan) != (attempt.amount_fen, attempt.last4, attempt.stan):
         raise Violation("14", f"the prompt of {attempt.id} names another customer")
     if row.last4 is not None and advice.zh_long.startswith("上一位顾客") == (row.number == world.machine.state.agent.newest):
         raise Violation("14", f"the prompt of {attempt.id} does not say whose it is")

@@ -58,6 +58,7 @@ NAMES = (
     "people",
     "glass",
     "tills",
+    "anew",
     # what is bought
     "kinds",
     "partial",
@@ -112,6 +113,7 @@ MEANING = {
     "people": "people reprint, show messages, order reversals, take risks, close cases",
     "glass": "there is a customer display, slow or unplugged now and then",
     "tills": "two terminal ids settle for themselves on one agent",
+    "anew": "STANs begin anew with each batch and at each terminal id, and answers come a batch late",
 }
 assert set(MEANING) == set(NAMES)
 # In worlds of mode payapp: these of the above, where the app is the one that sends, and three of their own.
@@ -128,7 +130,7 @@ JOURNAL_ONLY = frozenset({"rot", "fleet"})
 AWAKE = frozenset({"kill", "power", "rot", "crash"})  # in its sleep a machine does nothing: what ends it comes as it wakes
 _ALL = (*NAMES, *OWN)
 _OFF = dict.fromkeys(_ALL, False)
-_DRAWN = tuple(name for name in NAMES if name not in {"glass", "tills"})  # properties of the seed: see `pole`, `tills`
+_DRAWN = tuple(name for name in NAMES if name not in {"glass", "tills", "anew"})  # properties of the seed: see `pole`, `tills`
 
 
 class Faults:

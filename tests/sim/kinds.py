@@ -36,6 +36,6 @@ FRESH = ("preauth", "preauth", "offline", "instalment")  # what needs no origina
 APPROVALS = ("00", "10")
 
 
-def f61(kind: str, original: tuple[str, str], date: str) -> str:
+def f61(kind: str, original: tuple[str, ...], date: str) -> str:
     """What the request and its reversal say of the original (its batch and STAN, its MMDD)."""
     return "".join(original) + (date if KINDS[kind].dated else "") if KINDS[kind].of else ""

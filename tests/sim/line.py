@@ -22,6 +22,7 @@ class Line:
         self.failed = False
         self.down_until = 0
         self.mac_until = 0
+        self.held: dict[str, tuple[int, HostReply]] = {}  # by STAN: answers that come when the next 0400 of that number is there
 
     @property
     def down(self) -> bool:
@@ -146,6 +147,9 @@ class Line:
             self._answer(connection, EchoReply(code="00"))
             return
         own = effect.fields
+        held = self.held.pop(own["11"], None) if self.held else None
+        if held is not None:
+            self.world.mine(5, self._heard, held)
         if self.world.now < self.mac_until and self.world.chance() < 0.4:  # forged, or right: who could tell?
             self._answer(connection, self._reply(own, "00", "unchecked"))
             return
@@ -192,6 +196,10 @@ class Line:
         if self.down or (faults.loss and chance() < 0.3):
             return
         delay = 20 + (int(chance() * 75_000) if faults.delay and chance() < 0.3 else 0)
+        if faults.anew and isinstance(event, HostReply) and world.app.tills.chance() < 0.4:
+            self.held[event.f11] = (connection, event)
+            return
+        delay += world.app.tills.late_ms()
         world.mine(delay, self._heard, (connection, event))
         if faults.double and chance() < 0.3:
             world.mine(delay + int(chance() * 5_000), self._heard, (connection, event))

@@ -54,6 +54,7 @@ class Machine:
             mode="relay" if world.relayed else "direct", line_leased=leased, wallets=RULES, release_on_evidence=True,
             settlement_while_pending=rule, has_display=world.faults.glass,  # type: ignore[arg-type]
             terminal_id=TERMINAL if world.faults.tills else "",
+            sends_per_opportunity=1 if world.faults.anew and world.chance() < 0.7 else 3,
         )
         self.state = books.state
         self.up = False

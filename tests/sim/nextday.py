@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 DAY_MS = 86_400_000
+Lines = list[tuple[str, Settled]]  # each with the terminal id that it is of
 LATE = 6  # the day of a late line, counted from the first one
 SAID: tuple[dict[str, Any], ...] = (
     {}, {"goods": "held"}, {"goods": "released"}, {"goods": "returned"}, {"replaced_by": "cash"},
@@ -81,10 +82,10 @@ class NextDay:
         if row is not None and row.state in {"unresolved", "declined_uncertain"} and said:
             self.world.machine.submit(e.DispositionGiven(transaction=attempt.id, disposition=Disposition(**said)))
 
-    def _lines(self, attempts: "list[Attempt]") -> tuple[list[Settled], list[Settled]]:
+    def _lines(self, attempts: "list[Attempt]") -> tuple[Lines, Lines]:
         """What the host's books say: in the first file, and a day later."""
-        today: list[Settled] = []
-        later: list[Settled] = []
+        today: Lines = []
+        later: Lines = []
         for attempt in attempts:
             entry = self.world.host.book.get(attempt.key)
             if entry is None or attempt.rules.holds or (entry.reversed and self.netted):
@@ -97,23 +98,23 @@ class NextDay:
                 (later if late else today).append(self._line(attempt, entry.amount_fen, other, late=late))
         return today, later
 
-    def _line(self, attempt: "Attempt", amount_fen: int, direction: str, *, late: bool) -> Settled:
+    def _line(self, attempt: "Attempt", amount_fen: int, direction: str, *, late: bool) -> tuple[str, Settled]:
         day = self.first + (LATE if late else 5)
         if late:
             self.coming.add(attempt.id)
-        return Settled(1, day, direction, amount_fen, attempt.key[0], attempt.key[1])  # type: ignore[arg-type]
+        line = Settled(1, day, direction, amount_fen, attempt.batch, attempt.stan)  # type: ignore[arg-type]
+        return attempt.terminal, line
 
-    def _bring(self, attempts: "list[Attempt]", days: tuple[int, ...], lines: list[Settled]) -> int:
+    def _bring(self, attempts: "list[Attempt]", days: tuple[int, ...], lines: Lines) -> int:
         """A file for each terminal id; how many lines were new."""
         new = 0
         for name in self.world.app.tills.names:
-            keys = {attempt.key: attempt.id for attempt in attempts if attempt.terminal == name}
-            own = tuple(line for line in lines if (line.batch, line.stan) in keys)
+            own = tuple(line for whose, line in lines if whose == name)
             new += self._import(
                 attempts,
                 e.SettlementImported(
                     statement=f"{name} {days[0]} {days[-1]} {len(own)}", terminal_id=name, days=days, lines=own,
-                    families=tuple(keys.values()),
+                    families=tuple(attempt.id for attempt in attempts if attempt.terminal == name),
                 ),
             )
         return new

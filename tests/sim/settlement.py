@@ -62,7 +62,7 @@ class Settlement:
                 return
         if self.step == 4:
             self.step = self.asked = 0
-            tills.batches[mine] += 1
+            tills.turn(mine)
             return
         self.step += 1
         world.mine(tills.upload_ms(), self._do, epoch)

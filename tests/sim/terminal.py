@@ -39,13 +39,16 @@ class Terminal(App):
 
     def __init__(self, world: "World", size: int) -> None:
         super().__init__(world, size)
-        if world.faults.slow:
+        self.connection = 1
+        if world.faults.slow or (self.tills.anew and self.tills.chance() < 0.5):
             self.answer_ms = PATIENT_MS
 
     def die(self, *, reboot: bool) -> None:
         """Its connection ends with it."""
         if self.current is not None:
             self._close(self.current)
+        elif self.tills.anew:
+            self._hang_up()
         super().die(reboot=reboot)
 
     # ── held ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -56,8 +59,8 @@ class Terminal(App):
             return
         world, machine = self.world, self.world.machine
         if attempt.life is None:
-            attempt.life = machine.life
-        if not machine.up or attempt.life != machine.life or attempt.key[0] != self.tills.batch_no(attempt.terminal):
+            attempt.life, attempt.connection = machine.life, self.connection
+        if not machine.up or attempt.life != machine.life or attempt.batch != self.tills.batch_no(attempt.terminal):
             self._close(attempt)
             self._failed(attempt)
             return
@@ -99,6 +102,10 @@ class Terminal(App):
         if not machine.up or machine.life != attempt.life or gone:
             attempt.unheard = True
             return
+        newest = self._exchange(attempt)
+        if newest is not attempt:
+            self._mistaken(attempt, newest, code, mac)
+            return
         if world.faults.crossed and attempt.rules.in_doubt != "watch" and world.chance() < 0.3:
             crossed = machine.submit(self._answer(attempt, code, mac, attempt.amount_fen + 1))
             world.checks.dropped(attempt, crossed)
@@ -120,11 +127,30 @@ class Terminal(App):
         elif attempt.rules.in_doubt != "reverse":
             world.checks.kept_back(attempt)
 
+    def _exchange(self, attempt: Attempt) -> Attempt:
+        """What the relay takes an answer to this one for: the request of its number that went last on this connection."""
+        if not self.tills.anew:
+            return attempt
+        mine = (attempt.connection, attempt.terminal, attempt.stan)
+        sent = [each for each in self.attempts if (each.connection, each.terminal, each.stan) == mine and each.go_at is not None]
+        return max(sent, key=lambda each: each.go_at or 0, default=attempt)
+
+    def _mistaken(self, attempt: Attempt, newest: Attempt, code: str, mac: str) -> None:
+        """An answer that comes a batch late, while the relay knows of a newer request of its number."""
+        machine, answer = self.world.machine, None
+        amount_fen = attempt.approved_fen if code == "10" else attempt.amount_fen
+        if newest.rules.mti == attempt.rules.mti:  # else it passes by
+            answer = machine.submit(self._answer(attempt, code, mac, amount_fen, newest.id))
+            self.world.log.append((self.world.now, "a batch late", attempt.id, newest.id))
+        self.world.checks.dropped(newest, answer)
+        known = isinstance(answer, Decision) and mac != "bad" and amount_fen == newest.amount_fen
+        attempt.unheard = attempt.unheard or not known
+
     @staticmethod
-    def _answer(attempt: Attempt, code: str, mac: str, amount_fen: int) -> Event:
+    def _answer(attempt: Attempt, code: str, mac: str, amount_fen: int, transaction: str | None = None) -> Event:
         return RelayAnswered(
-            transaction=attempt.id, f3=attempt.rules.f3, f4=f"{amount_fen:012d}",
-            f11=attempt.stan, f41=attempt.terminal, f42=MERCHANT, code=code, mac=mac, rrn="1",  # type: ignore[arg-type]
+            transaction=transaction or attempt.id, f3=attempt.rules.f3, f4=f"{amount_fen:012d}",
+            f11=attempt.stan, f41=attempt.terminal, f42=MERCHANT, f60=attempt.f60, code=code, mac=mac, rrn="1",  # type: ignore[arg-type]
             auth_code="111111" if code in APPROVALS else None,
         )
 
@@ -152,15 +178,31 @@ class Terminal(App):
         epoch, attempt = value
         if epoch != self.epoch or attempt.heard is not None:
             return
-        self._close(attempt)
+        if not self._goes_on(attempt):
+            self._close(attempt)
         if self._reverses(attempt):
             self.world.mine(1_000, self._own, Own(self.epoch, attempt, "98"))
         self._failed(attempt)
+
+    def _goes_on(self, attempt: Attempt) -> bool:
+        """It keeps its connection for the next customer: only when the agent's time for this one was over before its own."""
+        row = self.world.machine.state.transactions.get(attempt.id)
+        alive = self.world.machine.up and self.world.machine.life == attempt.life
+        return self.tills.anew and alive and row is not None and row.state not in {"intent", "sent"}
+
+    def _hang_up(self) -> None:
+        """To what was sent on this connection before, the relay listens a while longer too."""
+        for each in self.attempts:
+            if each.connection == self.connection and each.hung_at is None:
+                each.hung_at = self.world.now
+        self.connection += 1
 
     def _close(self, attempt: Attempt) -> None:
         """The terminal's connection ends; the relay notices at once, if it lives."""
         machine = self.world.machine
         attempt.hung_at = self.world.now
+        if self.tills.anew:
+            self._hang_up()
         if not machine.up or machine.life != attempt.life:
             return
         row = machine.state.transactions.get(attempt.id)
@@ -212,7 +254,7 @@ class Terminal(App):
         day, time = own.said
         event = HostReply(
             f3=attempt.rules.f3, f4=f"{attempt.amount_fen:012d}", f11=attempt.stan, f41=attempt.terminal, f42=MERCHANT,
-            code=own.code, mac="good", day=day, time=time,
+            code=own.code, mac="good", day=day, time=time, f60=attempt.f60,
         )
         answer = machine.submit(event)
         if answer == "full" and own.tries < TRIES_MAX:

@@ -56,6 +56,7 @@ class World:
     def _draw(self) -> swarm.Faults:
         drawn = swarm.draw(self.random)
         apart = ["glass"] * (self.seed % EVERY == 0) + ["tills"] * (self.seed % tills.EVERY == 0)
+        apart += ["anew"] * (self.seed % tills.ANEW_EVERY == 0)
         return swarm.Faults((*drawn.names, *apart))
 
     def _cast(self) -> None:
@@ -294,5 +295,6 @@ class World:
             self.pole.plug()
         self.line.mac_until = 0
         self.line.came_back()
+        self.app.tills.say()
         self.app.finish_repeats()
         self.after(2 * MINUTE, self.app.finish_repeats)  # what nobody reported is in doubt by then
