@@ -94,7 +94,7 @@ def _note(state: State, event: SettlementImported) -> None:
     after = _covering(ledger, event) if other is None else _elsewhere(ledger, event, other)
     if event.statement not in after.statements:
         after = replace(after, statements=(*after.statements, event.statement)[-STATEMENTS_MAX:])
-    if after != ledger:
+    if after is not ledger and after != ledger:
         state.put(after)
 
 
@@ -104,7 +104,7 @@ def _covering(before: Ledger, event: SettlementImported) -> Ledger:
         name: _joined(before.covered(name), event.days) for name in event.covers if name != "card"
     }
     if not wallets:
-        return replace(before, days=days)
+        return before if days is before.days else replace(before, days=days)
     return replace(before, days=days, wallet_days=dict(sorted((before.wallet_days | wallets).items())))
 
 
@@ -147,7 +147,7 @@ def judge(state: State, row: Transaction) -> str:
     if row.resolution is None or not unchanged:  # what a person closed stays closed until the files say something else
         owed = case(state, row, account)
         account = account if owed == account.case else replace(account, case=owed)
-    if account == before:
+    if account is before or account == before:
         return account.case
     row = state.put(replace(row, account=account))
     if not unchanged:

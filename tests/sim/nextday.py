@@ -56,10 +56,11 @@ class NextDay:
         self.chance = random.random
         self.netted = self.chance() < 0.3
         self.first = world.machine.wall_base // DAY_MS - 3  # every day that a clock could name
+        self.again = world.seed % 2 == 0  # files are brought twice in half of the worlds, as every fault is in some only
         self.coming: set[str] = set()  # whose lines are in the later file
 
     def play(self) -> None:
-        """Files day by day, the first one twice, people in between. Raises Violation."""
+        """Files day by day, the first one perhaps twice, people in between. Raises Violation."""
         world = self.world
         attempts = [attempt for attempt in world.app.attempts if attempt.opened and row_of(world, attempt.id) is not None]
         for attempt in attempts:
@@ -67,7 +68,7 @@ class NextDay:
         today, later = self._lines(attempts)
         days = tuple(range(self.first, self.first + 6))
         self._bring(attempts, days, today)
-        if self._bring(attempts, days, today):
+        if self.again and self._bring(attempts, days, today):
             raise Violation("9", "the same file again counted anew")
         self.coming.clear()
         self._bring(attempts, tuple(range(days[-1] + 1, days[-1] + 3)), later)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.sim.attempt import Attempt
 
 TERMINAL, SECOND = "12345678", "87654321"
-EVERY = 5  # one world in so many has two
+EVERY = 11  # one world in so many has two
 ANEW_EVERY = 41  # in one of so many the numbers begin anew
 LAST = 999_999  # after it comes 1
 LATE_MS = 120_000  # by so much at most an answer comes late

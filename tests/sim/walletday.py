@@ -39,15 +39,16 @@ class WalletDay:
         self.netted = self.chance() < 0.3
         self.one_file = self.chance() < 0.3
         self.first = world.machine.wall_base // DAY_MS - 3
+        self.again = world.seed % 2 == 0
 
     def play(self) -> None:
-        """Files day by day, the first ones twice; then refunds, and the files that show them. Raises Violation."""
+        """Files day by day, the first ones perhaps twice; then refunds, and the files that show them. Raises Violation."""
         for scan in self.scans:
             self._say(scan)
         today, later = self._lines()
         days = tuple(range(self.first, self.first + 6))
         self._bring(days, today)
-        if any(report.new for report in self._bring(days, today)):
+        if self.again and any(report.new for report in self._bring(days, today)):
             raise Violation("9", "the same wallet file again counted anew")
         self._bring(tuple(range(days[-1] + 1, days[-1] + 3)), later)
         self._bring(tuple(range(days[-1] + 3, days[-1] + 9)), [])
