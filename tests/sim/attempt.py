@@ -16,7 +16,7 @@ class Attempt:
     __slots__ = (
         "amount_fen", "answer", "approved_fen", "asked_at", "basket", "batch", "connection", "contradicted", "eager", "go_at",
         "heard", "hung_at", "id", "key", "kind", "last4", "life", "opened", "original", "overtaken", "own", "own_done",
-        "refused", "released", "repeats", "replaces", "reported", "rules", "shown", "stan", "tardy", "terminal", "tries",
+        "refused", "released", "repeats", "replaces", "reported", "rules", "said", "shown", "stan", "tardy", "terminal", "tries",
         "unheard",
     )
 
@@ -33,6 +33,7 @@ class Attempt:
         self.asked_at: int | None = None
         self.go_at: int | None = None
         self.answer = self.heard = self.shown = None  # type: str | None
+        self.said: tuple[str | None, str | None] = (None, None)  # the host's day and time in its answer
         self.tries = 0
         self.life: int | None = None
         self.connection = 0

@@ -92,6 +92,8 @@ class Terminal(App):
 
     def _arrived(self, value: tuple[int, Attempt]) -> None:
         """The host takes it, whatever has become of the terminal meanwhile."""
+        if self.world.host.says_day:
+            value[1].said = self.world.machine.true_day()
         super()._arrived((self.epoch, value[1]))
 
     def _heard(self, value: tuple[int, Attempt, str, str]) -> None:
@@ -151,7 +153,7 @@ class Terminal(App):
         return RelayAnswered(
             transaction=transaction or attempt.id, f3=attempt.rules.f3, f4=f"{amount_fen:012d}",
             f11=attempt.stan, f41=attempt.terminal, f42=MERCHANT, f60=attempt.f60, code=code, mac=mac, rrn="1",  # type: ignore[arg-type]
-            auth_code="111111" if code in APPROVALS else None,
+            auth_code="111111" if code in APPROVALS else None, day=attempt.said[0], time=attempt.said[1],
         )
 
     def _terminal_hears(self, attempt: Attempt, code: str) -> None:
