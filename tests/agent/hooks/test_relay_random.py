@@ -116,10 +116,12 @@ class Player:
         self._check()
 
     def _check(self) -> None:
-        state = self.relay.house.inbox.state
+        known = self.relay.house.inbox.state.transactions  # with this, what is begun is on disk
         for stan in set(self.relay.at_host("0200")) & set(self.stans):
-            row = state.transactions.get(self.relay.key(stan)) if self.relay.state(stan) else None
-            assert row is None or row.state not in {"intent", "not_sent", "sent"}, (stan, row.state)
+            # Where bytes of two messages made a third, there is another of this STAN, in a batch that nobody meant.
+            keys = self.relay.house.query("SELECT id FROM transactions WHERE stan = ?", stan)
+            states = [known[key].state for (key,) in keys if key in known]
+            assert len(states) < len(keys) or not keys or {*states} - {"intent", "not_sent", "sent"}, (stan, states)
         self.relay.lines.clear()
 
 
