@@ -20,7 +20,7 @@ from fleet.sqlite import SqliteStore
 from tests.support.broker import Mosquitto, free_port
 from tests.support.outbox import MemoryOutbox, StillClock
 from tests.support.process import Process
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import until
 
 
 def serve(broker: Mosquitto, database: Path, *more: str) -> Process:
@@ -43,12 +43,6 @@ async def terminal(url: str, outbox: MemoryOutbox, ack: str, sn: str = "T0000001
     finally:
         await telemetry.stop()
         await running
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds():  # noqa: ASYNC110 - it looks into another process's file
-            await asyncio.sleep(0.01)
 
 
 def journal(rows: int) -> MemoryOutbox:
