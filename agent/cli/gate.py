@@ -72,7 +72,7 @@ def barriers(reader: Reader, what: str, *, reports: bool) -> list[Barrier]:
     """What stands in the way, nothing when it may be done. `reports`: events go to a fleet, and must all be there.
 
     The reader is a lenient one: a damaged row stands in the way of everything, last in the list. Before anything is let through,
-    every row is looked at: what a flipped bit calls closed is not among the open ones.
+    what is open is held against the roll: what a flipped bit calls closed is not among the open ones.
     """
     summary, transactions, jobs = reader.summary(), reader.open_transactions(), reader.open_jobs()
     pending = {row.id for row in reader.pending()}
