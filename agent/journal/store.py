@@ -28,6 +28,7 @@ from agent.journal.rows import Place
 
 _ENTRY = msgspec.json.Decoder(Entry)
 CHECKPOINT_PAGES = 768  # three quarters of the grown WAL: the next commit still fits
+LOOK_PAGES = 128  # so many later its size is looked at: stat marks the file, and the next commit writes its inode too
 COMMIT_PAGES, STEP_PAGES = 8, 5  # what a commit writes whatever it holds, and what each of its steps adds: as counted for sales
 
 
@@ -52,6 +53,7 @@ class Store:
         self._roll = Roll()
         self._newest: int = next(iter(database.execute("SELECT coalesce(max(number), 0) FROM transactions")))[0]
         self._unchecked = 0  # about so many pages wait in the WAL
+        self._unseen = 0  # about so many were written since its size was looked at
         self.boots = 0
         self.commits = 0
 
@@ -158,7 +160,9 @@ class Store:
             raise self.database.undone(error) from error
         self._come_to(ahead)
         self.commits += 1
-        self._unchecked += COMMIT_PAGES + STEP_PAGES * ahead.steps
+        pages = COMMIT_PAGES + STEP_PAGES * ahead.steps
+        self._unchecked += pages
+        self._unseen += pages
 
     def _continued(self) -> Ahead:
         ahead, self._ahead = self._ahead, None
@@ -189,8 +193,12 @@ class Store:
 
     def tidy(self) -> None:
         """What every commit is followed by, once its callers have their answers: a checkpoint when the WAL holds its limit."""
-        if self._unchecked >= CHECKPOINT_PAGES or self.database.wal_is_too_large():
+        if self._unchecked >= CHECKPOINT_PAGES or (self._unseen >= LOOK_PAGES and self._wal_is_too_large()):
             self.checkpoint()
+
+    def _wal_is_too_large(self) -> bool:
+        self._unseen = 0
+        return self.database.wal_is_too_large()
 
     def checkpoint(self) -> None:
         """Passive checkpoint, at idle or when the WAL holds its limit. With the disk full it is left for later."""
