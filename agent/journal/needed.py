@@ -1,6 +1,6 @@
 """Closed families that an event needs and the state has forgotten: which ones, and where they are found."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from agent.core import relay
@@ -37,7 +37,7 @@ def rows(store: "Store", state: State, event: Event) -> list[Row]:
         late = isinstance(event, RelayAnswered) and relay.names_another(state, state.transactions[event.transaction], event.f60)
         if not late:
             return []
-    wanted: Iterable[str] = ()
+    wanted: Collection[str] = ()
     if isinstance(event, Opened):
         wanted = [*store.named(event.terminal_id, event.batch, event.stan), *([event.replaces] if event.replaces else [])]
     elif isinstance(event, SettlementImported):
@@ -54,6 +54,8 @@ def rows(store: "Store", state: State, event: Event) -> list[Row]:
         return [] if event.job in state.jobs else store.select(Job, f"WHERE {schema.JOB_BY_ID}", (None, event.job))
     elif key is not None and not (isinstance(event, JobFinished) and event.job in state.jobs):
         wanted = (key,)
+    if not wanted:
+        return []
     keys = dict.fromkeys(wanted)
     found = [row for key in keys if key not in state.transactions for row in store.family(key)]
     judged = [*(state.transactions[key] for key in keys if key in state.transactions), *found]

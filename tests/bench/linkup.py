@@ -141,7 +141,7 @@ def main(folder: Path) -> int:
     ownnetwork.loopback(up=True)
     shop = Shop(folder)
     try:
-        ours, peer = interleave(shop.round, floor(folder / "raw-link"), ROUNDS)
+        ours, peer = interleave(shop.round, floor(folder / "raw-link"), ROUNDS, turns=1)
         commits, syncs = shop.counts(folder)
     finally:
         shop.close()

@@ -11,10 +11,12 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
+from msgspec.structs import replace
+
 from device.acquirer.mac import SoftwareMac
 from device.acquirer.message import Codec
 from device.simulator.acquirer import AcquirerServer
-from tests.bench.figures import Figure, interleave, ratio, raw_append
+from tests.bench.figures import ROUNDS, TURNS, Figure, interleave, ratio, raw_append, timed_us
 from tests.support.agent import MAC_KEY, Agent
 from tests.support.app import TERMINAL
 from tests.support.terminal import fields
@@ -53,6 +55,11 @@ class Caller:
         while len(data) < size:
             data += self._socket.recv(size - len(data))
         return data
+
+    def exchange_us(self) -> float:
+        """One approved sale, packed before the clock starts."""
+        frame = self.sale()
+        return timed_us(lambda: (self.send(frame), self.answer()))
 
     def close(self) -> None:
         """Hang up."""
@@ -95,35 +102,24 @@ def relay_p50_vs_raw(folder: Path) -> Figure:
     """What the relay adds to an exchange of one terminal: through it, less straight to the host, against a raw fdatasync."""
     with _relay(folder / "relay") as (_, port, host_port):
         through, straight = Caller(port), Caller(host_port)
-
-        def exchange(caller: Caller) -> float:
-            taken = []
-            for _ in range(10):
-                frame = caller.sale()
-                began = perf_counter_ns()
-                caller.send(frame)
-                caller.answer()
-                taken.append(perf_counter_ns() - began)
-            return statistics.median(taken) / 1000
-
         host_us, through_us = [], []
 
         def ours() -> float:
-            host_us.append(exchange(straight))
-            through_us.append(exchange(through))
+            host_us.append(straight.exchange_us())
+            through_us.append(through.exchange_us())
             return through_us[-1] - host_us[-1]
 
+        raw = raw_append(folder / "relayraw")
         try:
             found = ratio(
                 "relay_p50_vs_raw", "us", "what the relay adds to one exchange at p50, both directions on disk",
-                "append 400 bytes + fdatasync", interleave(ours, raw_append(folder / "relayraw")),
+                "append 400 bytes + fdatasync", interleave(ours, raw),
             )
         finally:
             through.close()
             straight.close()
-    alone = {"through_us": statistics.median(through_us), "host_alone_us": statistics.median(host_us)}
-    raw = {**found.raw, **{name: round(value, 2) for name, value in alone.items()}}
-    return Figure(found.name, found.value, found.unit, found.says, found.peer, found.quartiles, found.rounds, raw)
+    beside = {"through_us": through_us, "host_alone_us": host_us, "peer_in_a_row_us": [raw() for _ in range(ROUNDS * TURNS)]}
+    return replace(found, raw=found.raw | {name: round(statistics.median(taken), 2) for name, taken in beside.items()})
 
 
 def relay_exchanges_s(folder: Path) -> Figure:

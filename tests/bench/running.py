@@ -11,10 +11,11 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter_ns
 
-from tests.bench.figures import Figure, interleave, ratio, raw_append
+from tests.bench.figures import TURNS, Figure, interleave, ratio, raw_append, timed_us
 from tests.support.agent import ROOT, Agent, program
 from tests.support.app import CHIP, MERCHANT, PAN, TERMINAL, until
 
@@ -81,16 +82,17 @@ def hook_p50_vs_raw(folder: Path) -> Figure:
     agent = _agent(folder / "hook")
     caller = Caller(agent.socket)
 
+    def calls() -> Iterator[tuple[str, dict[str, object]]]:
+        while True:
+            yield "/v1/transactions", _opening()
+            yield f"/v1/transactions/{answers[-1]['id']}/result", APPROVED
+
+    answers: list[dict[str, object]] = []
+    following = calls()
+
     def ours() -> float:
-        taken = []
-        for _ in range(10):
-            began = perf_counter_ns()
-            opened = caller.call("/v1/transactions", _opening())
-            taken.append(perf_counter_ns() - began)
-            began = perf_counter_ns()
-            caller.call(f"/v1/transactions/{opened['id']}/result", APPROVED)
-            taken.append(perf_counter_ns() - began)
-        return statistics.median(taken) / 1000
+        path, value = next(following)
+        return timed_us(lambda: answers.append(caller.call(path, value)))
 
     try:
         return ratio(
@@ -123,7 +125,8 @@ def hook_64_vs_raw(folder: Path) -> Figure:
     try:
         return ratio(
             "hook_64_vs_raw", "per_s", "calls a second, 64 clients at once, each answered when it is on disk",
-            "append 400 bytes + fdatasync, one after the other", interleave(ours, lambda: 1e6 / raw()),
+            "append 400 bytes + fdatasync, one after the other",
+            interleave(ours, lambda: 1e6 / statistics.median(raw() for _ in range(TURNS)), turns=1),
         )
     finally:
         for caller in callers:
@@ -238,7 +241,7 @@ def ready_ms(folder: Path) -> Figure:
         subprocess.run([sys.executable, "-c", _IMPORTS], check=True)
         return (perf_counter_ns() - began) / 1e6
 
-    measured = interleave(lambda: _spawn_ready(folder / "ready", next(numbers)), floor, rounds=30)
+    measured = interleave(lambda: _spawn_ready(folder / "ready", next(numbers)), floor, rounds=30, turns=1)
     peer = "python that only imports the libraries"
     found = ratio("ready_ms", "ms", "from exec to READY=1, journal already made", peer, measured)
     raw = {**found.raw, "ratio": found.value}
