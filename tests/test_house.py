@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,8 @@ from itertools import accumulate
 from pathlib import Path
 
 import pytest
+
+from agent import exits
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("agent", "device", "fleet")
@@ -24,12 +27,16 @@ FILES = {".gitignore", "README.md", "dev", "pyproject.toml", "LICENSE"}
 # Libraries that only some commands need. When `reversald run` starts they would cost time and memory on every terminal.
 NOT_AT_START = {
     "PIL": "only the simulated printer draws",
+    "agent.cli": "the commands; the daemon is started without them",
     "agent.hooks.cashier": "only with a browser",
     "agent.hooks.page": "only with a browser",
+    "agent.incident": "the words of timelines: for commands and pages",
     "agent.journal.reader": "commands read a journal that is not theirs; the daemon has its own",
     "agent.journal.readonly": "the same",
+    "agent.words": "the same",
     "agent.wording": "most merchants speak our words, and its rules take long to compile",
     "asyncpg": "the fleet's",
+    "click": "the command line's",
     "csv": "settlement files are read by a command",
     "device.simulator": "simulated peers are not part of a terminal",
     "difflib": "only for a person who mistyped a key",
@@ -172,16 +179,26 @@ def test_every_test_folder_mirrors_a_source_folder():
 
 def loaded_by(program: str) -> set[str]:
     """The modules that a fresh interpreter has loaded after `program`, and the packages they are in."""
-    program += "; import sys, json; print(json.dumps(list(sys.modules)))"
+    program += "\nimport sys, json; print(json.dumps(list(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return {name for module in json.loads(ran.stdout) for name in accumulate(module.split("."), "{}.{}".format)}
 
 
 def test_starting_the_daemon_loads_only_what_every_terminal_needs():
-    loaded = loaded_by("import agent.__main__; from agent.cli import service; service.loaded()")
+    loaded = loaded_by("import agent.__main__; from agent import service; service.loaded()")
     assert "agent.daemon" in loaded
     assert {name: why for name, why in NOT_AT_START.items() if name in loaded} == {}
+
+
+def test_a_start_as_in_the_unit_file_does_not_load_the_command_line():
+    unit = (ROOT / "packaging/units/reversald.service").read_text()
+    words = shlex.split(unit.partition("ExecStart=")[2].partition("\n")[0])
+    assert words[:2] == ["/usr/bin/reversald", "run"]
+    program = f"import agent.__main__, sys; sys.argv = {[*words[:-1], '/nowhere.toml']}\ntry: agent.__main__.main()\n"
+    loaded = loaded_by(program + f"except SystemExit as end: assert end.code == {exits.CONFIGURATION}")
+    assert "agent.config" in loaded
+    assert loaded.isdisjoint({"click", "agent.cli"})
 
 
 def test_commands_import_the_daemon_never_the_other_way():
@@ -190,7 +207,7 @@ def test_commands_import_the_daemon_never_the_other_way():
 
 def test_what_was_loaded_at_the_start_is_out_of_the_collectors_sight():
     seen = "gc.isenabled() and len(gc.get_objects()) < gc.get_freeze_count() / 10"
-    loaded_by(f"from agent.cli import service; service.loaded(); import gc; assert {seen}")
+    loaded_by(f"from agent import service; service.loaded(); import gc; assert {seen}")
 
 
 def test_scripts_are_executable_and_shell():

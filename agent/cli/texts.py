@@ -50,10 +50,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "near": (",是否为 {names}?", "; did you mean {names}?"),
     "missing_value": ("缺少 {name}", "{name} is missing"),
     "bad_value": ("{name} 不对:{reason}", "{name} is not right: {reason}"),
-    "defect": (
-        "程序缺陷({kind}),命令未完成;设 REVERSALD_TRACE=1 重试可得详情",
-        "a defect of the program ({kind}), the command was not finished; REVERSALD_TRACE=1 shows the details",
-    ),
     "interrupted": ("已中断", "interrupted"),
     "looks_like_card": (
         "这像是卡号;请勿输入卡号,用流水号(6 位)查询", "this looks like a card number; never type one, search by STAN (6 digits)",

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from agent import exits, settings
-from agent.__main__ import cli
+from agent.cli.commands import cli
 from agent.core.lifecycle import JOB, TRANSACTION
 from agent.core.playbook import PLAYBOOK
 from agent.envelope import PUBLISHED, RULES, Event, decode, is_published

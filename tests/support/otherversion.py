@@ -5,8 +5,8 @@ python -m tests.support.otherversion VERSION --config F
 
 import sys
 
+from agent import service
 from agent.__main__ import main
-from agent.cli import service
 
 
 def arm(version: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from click.testing import CliRunner
 
-from agent.__main__ import cli
 from agent.cli.base import Surroundings
+from agent.cli.commands import cli
 from device.clock import Reading
 from tests.support.story import PAN
 

@@ -195,7 +195,7 @@ def test_lines_go_to_standard_output_and_a_database_does_not(story):
 
 def test_reading_commands_do_not_load_the_export_library(story):
     script = (
-        "import sys; from agent.__main__ import cli\n"
+        "import sys; from agent.cli.commands import cli\n"
         f"try: cli.main(['show', '123', '--config', {str(story.config)!r}], prog_name='reversald')\n"
         "except SystemExit: pass\n"
         "sys.exit(str({'sqlite_utils', 'aiohttp', 'cryptography'} & set(sys.modules)))\n"

@@ -15,7 +15,7 @@ import click
 import pytest
 
 from agent import exits
-from agent.__main__ import COMMANDS, cli
+from agent.cli.commands import COMMANDS, cli
 from agent.cli.texts import TEXTS
 from agent.core import event as e
 from tests.support.story import LOST, PAID, PAN, Story
@@ -495,7 +495,7 @@ def test_a_terminal_that_cannot_show_chinese_gets_question_marks_not_an_error(af
 
 def test_help_and_completion_load_no_command():
     script = (
-        "import sys; from agent.__main__ import cli\n"
+        "import sys; from agent.cli.commands import cli\n"
         "try: cli.main(['--help'], prog_name='reversald')\n"
         "except SystemExit: pass\n"
         "loaded = {'aiohttp', 'sqlite_utils', 'cryptography', 'paho', 'agent.cli.read', 'agent.daemon'} & set(sys.modules)\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from agent.__main__ import cli
+from agent.cli.commands import cli
 from device.simulator.wallet.faults import WORDS
 from device.simulator.wallet.model import FATES
 

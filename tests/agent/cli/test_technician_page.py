@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from agent.__main__ import COMMANDS, cli
+from agent.cli.commands import COMMANDS, cli
 from agent.words import WORDS
 from tests.support.story import Story, everyday, recovered
 from tests.support.technician import ROOT, say

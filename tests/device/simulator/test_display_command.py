@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from agent import exits
-from agent.__main__ import cli
+from agent.cli.commands import cli
 from device.display import Screen
 from device.display.factory import open_display
 from tests.support.orders import give

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from agent.__main__ import cli
+from agent.cli.commands import cli
 from device.printer import Document, Line
 from device.printer.encoder import encode
 from device.printer.factory import open_printer

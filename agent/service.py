@@ -1,19 +1,26 @@
-"""`reversald run`: the daemon itself."""
+"""The daemon from its two options to its exit code: its log masks, and what it never needs is not loaded."""
 
 import gc
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import click
+from typing import NamedTuple
 
 from agent import __version__, exits
 from agent.config import Config, ConfigError, file_problems, load
 from device import web
 
+LEVELS = ("debug", "info", "warning", "error")
 _LONG_DIGITS = re.compile(r"\d{13,19}")
+
+
+class Options(NamedTuple):
+    """What `reversald run` is given. Without a file the defaults run."""
+
+    file: Path | None = None
+    log_level: str = "info"
 
 
 class Masking(logging.Formatter):
@@ -37,24 +44,29 @@ def loaded() -> Callable[[Config, str], int]:
     return serve
 
 
-@click.command(epilog="Example: reversald run --config /etc/reversald/reversald.toml")
-@click.option("--config", "file", type=click.Path(path_type=Path), help="Configuration file; without one the defaults run.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
-def run(file: Path | None, log_level: str) -> None:
-    """Run the agent in the foreground until SIGTERM."""
+def written_out(words: Sequence[str]) -> Options | None:
+    """The options where each is written out with its value, as in a unit file; None for whatever else only click can read."""
+    given = dict(zip(words[::2], words[1::2], strict=False))
+    file, level = given.get("--config"), given.get("--log-level", Options().log_level)
+    if 2 * len(given) != len(words) or not given.keys() <= {"--config", "--log-level"} or level not in LEVELS:
+        return None
+    return Options(None if file is None else Path(file), level)
+
+
+def run(options: Options) -> int:
+    """Run the agent in the foreground until SIGTERM; the exit code."""
     handler = logging.StreamHandler()
     handler.setFormatter(Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=log_level.upper(), handlers=[handler])
+    logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
     try:
-        config = load(file)
+        config = load(options.file)
         problems = file_problems(config)
         if problems:
             raise ConfigError(tuple(problems))  # noqa: TRY301  (one place tells every mistake)
         for warning in config.warnings:
             logging.getLogger("reversald").warning("%s: %s", warning.key, warning.en)
-        code = loaded()(config, __version__)
+        return loaded()(config, __version__)
     except ConfigError as error:
         for problem in error.problems:
-            click.echo(f"{problem.file}: {problem.key}: {problem.en}", err=True)
-        code = exits.CONFIGURATION
-    sys.exit(code)
+            print(f"{problem.file}: {problem.key}: {problem.en}", file=sys.stderr)
+        return exits.CONFIGURATION
