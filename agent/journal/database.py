@@ -15,6 +15,7 @@ from typing import Any
 WAL_BYTES = 1 << 20
 FREE_BYTES_MIN = 4 << 20  # below this, new intents are refused while results and reversals still go
 PAGE_BYTES = 1024
+CACHED_PAGES = 256  # a flush of 64 callers fits in; SQLite's own 2 MB would only fill up with the past, month by month
 SPILL_CACHED_PAGES = 16  # SQLite keeps the last pages of a spill in its cache of 8, and a few more
 
 # Primary result codes of SQLite. After any of the second kind nothing is known of the commit, or nothing can be written.
@@ -90,6 +91,7 @@ class Database:
             "synchronous=FULL",
             "wal_autocheckpoint=0",
             f"journal_size_limit={self.reserve_bytes}",
+            f"cache_size={CACHED_PAGES}",
             "secure_delete=ON",
             "temp_store=MEMORY",
             "trusted_schema=OFF",

@@ -1,17 +1,23 @@
 """The adapter to SQLite: its settings, and what an error means."""
 
+import contextlib
 import errno
 import resource
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 
-from agent.journal.database import WAL_BYTES, Database, StorageFailed, StorageFull, classify
+from agent.core import event as e
+from agent.core.change import Change
+from agent.hooks.ids import new_id
+from agent.journal.database import CACHED_PAGES, PAGE_BYTES, WAL_BYTES, Database, StorageFailed, StorageFull, classify
 from agent.journal.schema import VERSION
-from agent.journal.store import Store
+from agent.journal.store import Stepped, Store
 from tests.agent.journal.book import Book
 
 
@@ -26,6 +32,39 @@ def test_the_settings_the_promises_rest_on(tmp_path: Path) -> None:
     assert pragma(database, "secure_delete") == 1
     assert pragma(database, "wal_autocheckpoint") == 0
     assert pragma(database, "user_version") == VERSION
+
+
+class Crowd(Book):
+    """Many callers, whose steps wait for one commit."""
+
+    def __init__(self, store: Store) -> None:
+        self.waiting: list[Stepped] = []
+        super().__init__(store)
+
+    def commit(self, event: e.Event, change: Change, loaded: list[Any]) -> None:
+        self.waiting.append(Stepped(event, self.now, change, loaded))
+
+    def flush(self) -> None:
+        """Commit all."""
+        self.store.commit(self.waiting)
+        self.store.tidy()
+        self.waiting.clear()
+
+
+def test_what_sqlite_holds_is_bounded_and_a_flush_of_many_callers_is_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    Store.open(path).close()
+    with contextlib.closing(apsw.Connection(str(path))) as connection:
+        database = Database(connection, path)
+        database.configure()
+        crowd = Crowd(Store(database))
+        connection.status(apsw.SQLITE_DBSTATUS_CACHE_SPILL, reset=True)  # the WAL was grown by a spill
+        for number in range(64 * 20):
+            crowd.open(new_id(), stan=f"{number:06d}", terminal_id=f"{number % 64:08d}", vault=None)
+            if number % 64 == 63:
+                crowd.flush()
+        assert connection.status(apsw.SQLITE_DBSTATUS_CACHE_USED)[0] < 2 * CACHED_PAGES * PAGE_BYTES
+        assert connection.status(apsw.SQLITE_DBSTATUS_CACHE_SPILL)[0] == 0
 
 
 def test_the_file_belongs_to_its_owner_alone(tmp_path: Path) -> None:
