@@ -17,7 +17,6 @@ from agent.core.appevent import LinkReported
 from agent.core.change import AskApp, AskReceipt, AskSignIn, AskWallet, CarryOut, Effect, PrintJob, ShowTest, WatchPrinter
 from agent.core.event import Booted, Configured, NetworkChanged, WalletAnswered
 from agent.core.model import Now
-from agent.envelope import is_published
 from agent.hooks.ports import House
 from agent.hooks.server import Door
 from agent.hooks.views import status_of
@@ -95,7 +94,7 @@ class Daemon:
         token = hook.token_file.read_text().strip() if hook.token_file else None
         self.door = Door(house, frozenset(uids), token)
         self._pruner = Pruner(
-            self._store, version, config.storage.retention_days * DAY_MS, published=is_published,
+            self._store, version, config.storage.retention_days * DAY_MS, published=build.published(config),
             delivered=lambda: None if config.mqtt is None else self._store.cursor(), forget=self.inbox.forget_closed,
         )
         self._indexes = Indexes(self._store)

@@ -6,7 +6,6 @@ import secrets
 import stat
 from pathlib import Path
 
-from agent.commandform import KEYS_MAX, read_keys
 from agent.problem import ConfigError, Problem
 
 _LENGTH_MAX = 4096  # characters in a key file: far above any key, so that a wrong path is not slurped
@@ -51,6 +50,8 @@ def read_key(path: Path, lengths: tuple[int, ...], key: str) -> bytes:
 
 def read_public_keys(path: Path, key: str) -> dict[str, bytes]:
     """The public keys in `path` by name, as lines `ed25519 <hex> [whose]`. Raises ConfigError."""
+    from agent.commandform import KEYS_MAX, read_keys  # only a terminal with a fleet has such a file
+
     try:
         with path.open("rb") as file:
             return read_keys(file.read(_LENGTH_MAX).decode("utf-8"))

@@ -28,6 +28,8 @@ FILES = {".gitignore", "README.md", "dev", "pyproject.toml", "LICENSE"}
 NOT_AT_START = {
     "PIL": "only the simulated printer draws",
     "agent.cli": "the commands; the daemon is started without them",
+    "agent.commandform": "only with a fleet",
+    "agent.envelope": "only with a broker",
     "agent.hooks.cashier": "only with a browser",
     "agent.hooks.page": "only with a browser",
     "agent.incident": "the words of timelines: for commands and pages",

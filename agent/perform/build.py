@@ -13,7 +13,6 @@ import msgspec
 from agent.config import Config, read_key
 from agent.core.event import Event
 from agent.core.fleetevent import CloneSeen
-from agent.envelope import RULES, Channel
 from agent.journal.store import Store
 from agent.perform.host import HostLine
 from agent.perform.lease import LeasedLine, OwnLine
@@ -163,6 +162,15 @@ def wallet_line(config: Config, clock: "Clock", tell: Callable[[Event], None]) -
     return WalletLine(Gateway(url, key, config.terminal.terminal_id, lambda: clock.read().wall_ms, ca=wallet.ca), tell)
 
 
+def published(config: Config) -> Callable[[str], bool]:
+    """Tells the types of journal entries that the fleet gets; none without a broker."""
+    if config.mqtt is None:
+        return lambda _entry_type: False
+    from agent.envelope import is_published
+
+    return is_published
+
+
 def telemetry(
     config: Config, store: Store, clock: "Clock", boot: int, snapshot: Callable[[], dict[str, Any]],
     tell: Callable[[Event], None], on_command: "Callable[[Inbound], None] | None" = None,
@@ -171,6 +179,7 @@ def telemetry(
     mqtt, terminal = config.mqtt, config.terminal
     if mqtt is None:
         return None
+    from agent.envelope import RULES, Channel
     from agent.perform.telemetry import Identity, Telemetry
     from device.broker import parse_broker
     from device.mqtt import MqttClient
