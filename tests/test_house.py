@@ -37,6 +37,8 @@ NOT_AT_START = {
     "agent.journal.readonly": "the same",
     "agent.words": "the same",
     "agent.wording": "most merchants speak our words, and its rules take long to compile",
+    "aiohttp.web": "agent.hooks.web has what is needed of it",
+    "argparse": "nothing here reads a command line with it",
     "asyncpg": "the fleet's",
     "click": "the command line's",
     "csv": "settlement files are read by a command",

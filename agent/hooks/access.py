@@ -11,8 +11,7 @@ import os
 from collections.abc import Callable
 from hashlib import sha256
 
-from aiohttp import web
-
+from agent.hooks import web
 from agent.hooks.problems import Problem
 
 LINK_MS = 120_000

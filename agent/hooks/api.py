@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
-from aiohttp import web
 
 from agent.core import event as e
 from agent.core.appevent import LinkReported
@@ -18,7 +17,7 @@ from agent.core.playbook import advise
 from agent.core.settlementevent import Acknowledged, RefundReported
 from agent.core.state import State
 from agent.hooks import body as b
-from agent.hooks import intake, statements, walletintake
+from agent.hooks import intake, statements, walletintake, web
 from agent.hooks import screenbody as c
 from agent.hooks import settlementbody as s
 from agent.hooks.access import from_page, not_for_pages

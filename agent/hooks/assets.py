@@ -6,8 +6,7 @@ What puts that together is loaded with the first browser: a terminal without a s
 
 from functools import cache
 
-from aiohttp import web
-
+from agent.hooks import web
 from agent.hooks.access import ACCESS, LINK_MS
 from agent.hooks.api import HOUSE, answer, id_of, read
 from agent.hooks.problems import Problem

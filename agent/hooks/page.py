@@ -6,14 +6,13 @@ Words come from `agent.words` and `agent.incident`, as on the command line; the 
 import asyncio
 from pathlib import Path
 
-from aiohttp import web
-
 from agent.core import screen
 from agent.core.display import READY as DISPLAY_READY
 from agent.core.model import Incident, Transaction
 from agent.core.playbook import advise
 from agent.core.state import State
 from agent.hooks import screenbody as b
+from agent.hooks import web
 from agent.hooks.api import HOUSE, family
 from agent.hooks.body import Status
 from agent.hooks.cashier import opened_at

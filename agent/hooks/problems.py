@@ -3,8 +3,8 @@
 import http
 
 import msgspec
-from aiohttp import web
 
+from agent.hooks import web
 from agent.hooks.body import ProblemBody
 from agent.hooks.masking import masked
 

@@ -7,10 +7,9 @@ the core only after a grace time, so that a reconnect is no news.
 import asyncio
 from typing import Any
 
-from aiohttp import web
-
 from agent.core.appevent import PullChanged
 from agent.core.state import State
+from agent.hooks import web
 from agent.hooks.ports import Inbox
 from agent.hooks.problems import Problem
 

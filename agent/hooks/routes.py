@@ -4,9 +4,8 @@ import re
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from aiohttp import web
 
-from agent.hooks import api, assets, stream, views
+from agent.hooks import api, assets, stream, views, web
 from agent.hooks import body as b
 from agent.hooks import screenbody as c
 from agent.hooks import settlementbody as s

@@ -6,9 +6,8 @@ import os
 import socket
 from pathlib import Path
 
-from aiohttp import web
-
 from agent.core.change import Internal, Overloaded, Rejected
+from agent.hooks import web
 from agent.hooks.access import ACCESS, Access, not_for_pages
 from agent.hooks.api import HOUSE, Handler, uid_of
 from agent.hooks.ports import House

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
-from aiohttp import web
 
 from agent.core.accounts import Settled
 from agent.core.calendar import number
@@ -21,6 +20,7 @@ from agent.core.settlementevent import SettlementImported, Source
 from agent.core.state import State
 from agent.core.step import step
 from agent.core.verdict import CREDITS, day_of
+from agent.hooks import web
 from agent.hooks.masking import masked
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem

@@ -3,11 +3,10 @@
 import asyncio
 
 import msgspec
-from aiohttp import web
 
 from agent.core import customer
 from agent.core.playbook import advise
-from agent.hooks import pull
+from agent.hooks import pull, web
 from agent.hooks.access import from_page, not_for_pages
 from agent.hooks.api import HOUSE
 from agent.hooks.ports import House

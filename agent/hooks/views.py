@@ -1,7 +1,6 @@
 """What can be read: transactions, incidents, how the agent is. Reading never changes what the core remembers."""
 
 import msgspec
-from aiohttp import web
 
 from agent.core import batches, gate
 from agent.core.model import Agent, Incident, Transaction
@@ -11,6 +10,7 @@ from agent.core.state import State
 from agent.core.verdict import booked_fen
 from agent.hooks import body as b
 from agent.hooks import settlementbody as s
+from agent.hooks import web
 from agent.hooks.api import HOUSE, answer, family, id_of
 from agent.hooks.ports import House
 from agent.hooks.problems import Problem

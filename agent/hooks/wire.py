@@ -9,9 +9,9 @@ import socket
 import struct
 import traceback
 
-from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from agent.hooks import web
 from agent.hooks.problems import Problem, http_problem, respond
 
 log = logging.getLogger("reversald.hook")
