@@ -34,9 +34,12 @@ class Masking(logging.Formatter):
 def loaded() -> Callable[[Config, str], int]:
     """The daemon with all that it imports. Next to nothing of that becomes garbage, so the collector does not look for any: not
     meanwhile, which would take a twelfth of the start, and not later, when each full search would hold up everybody for 7 ms.
+    Only aiohttp leaves some, 0.3 MB of classes that it makes twice: one search among what came with it takes that away.
     """
     gc.disable()
+    gc.freeze()
     web.load()
+    gc.collect()
     from agent.daemon import serve
 
     gc.freeze()

@@ -214,6 +214,10 @@ def test_what_was_loaded_at_the_start_is_out_of_the_collectors_sight():
     loaded_by(f"from agent import service; service.loaded(); import gc; assert {seen}")
 
 
+def test_what_aiohttp_leaves_over_at_the_start_is_not_kept():
+    loaded_by("from agent import service; service.loaded(); import gc; gc.unfreeze(); assert gc.collect() < 1000")
+
+
 def test_scripts_are_executable_and_shell():
     for name in ("dev", ".ci/run", "packaging/requirements/lock"):
         path = ROOT / name
