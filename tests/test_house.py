@@ -35,7 +35,7 @@ NOT_AT_START = {
     "agent.incident": "the words of timelines: for commands and pages",
     "agent.journal.reader": "commands read a journal that is not theirs; the daemon has its own",
     "agent.journal.readonly": "the same",
-    "agent.words": "the same",
+    "agent.words": "for commands and pages, too",
     "agent.wording": "most merchants speak our words, and its rules take long to compile",
     "aiohttp.web": "agent.hooks.web has what is needed of it",
     "argparse": "nothing here reads a command line with it",
