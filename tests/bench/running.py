@@ -228,7 +228,7 @@ def _spawn_ready(folder: Path, number: int) -> float:
     return taken_ms
 
 
-_LIBRARIES = "aiohttp.web", "msgspec", "click", "sqlite3", "cryptography.hazmat.primitives.ciphers.aead"
+_LIBRARIES = "aiohttp.web", "msgspec", "sqlite3", "cryptography.hazmat.primitives.ciphers.aead"
 _IMPORTS = "import " + ", ".join(_LIBRARIES)
 
 
