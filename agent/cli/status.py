@@ -129,7 +129,7 @@ def _plain(
         "print_failures": state.printer.failures,
         "journal_path": str(call.config.storage.path),
         "journal_read": reader.database.how,
-        "journal_epoch": reader.meta("epoch"),
+        "journal_epoch": reader.epoch(),
         "journal_seq": summary.head.seq,
         "journal_hash": summary.head.hash,
         "acknowledged_seq": summary.acknowledged_seq,

@@ -14,7 +14,7 @@ from agent.core.change import Rejected
 from agent.core.commandbook import CommandBook
 from agent.core.model import Agent, Display, Line, Printer, Row, Streaks
 from agent.core.state import State
-from agent.journal import checkpoint
+from agent.journal import checkpoint, notes
 from agent.journal.chain import GENESIS, Entry, verify
 from agent.journal.checkpoint import Checkpoint
 from agent.journal.reader import Head, Reader
@@ -110,9 +110,10 @@ def _decoded(reader: Reader, kind: type, body: bytes, findings: list[Finding], k
 
 def _tail(reader: Reader, head: Head, known: Head | None) -> list[Finding]:
     """An unkeyed chain cannot see its own cut tail: those who were told of it can."""
-    cursor = int(reader.meta("cursor") or 0)
-    told = max(cursor, known.seq if known is not None else 0)
-    return [Finding("cut_tail", told, f"{head.seq} < {told}")] if told > head.seq else []
+    cursor = notes.cursor(reader.database)
+    findings = [Finding("unreadable", 0, "meta cursor")] if cursor is None else []
+    told = max(cursor or 0, known.seq if known is not None else 0)
+    return findings + ([Finding("cut_tail", told, f"{head.seq} < {told}")] if told > head.seq else [])
 
 
 def _chain(reader: Reader, head: Head, known: Head | None, watch: Callable[[int], None]) -> tuple[list[Finding], int]:

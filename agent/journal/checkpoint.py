@@ -13,7 +13,9 @@ from agent.core.accounts import Ledger
 from agent.core.commandbook import CommandBook
 from agent.core.model import Agent, Display, Incident, Job, Line, Now, Printer, Reversal, Row, Streaks, Transaction
 from agent.core.state import State
+from agent.journal import notes
 from agent.journal.chain import Entry, canonical
+from agent.journal.database import Database
 from agent.journal.rows import family_of
 from agent.journal.store import Store
 
@@ -100,26 +102,43 @@ def owe(store: Store) -> None:
 
 def is_owed(store: Store) -> bool:
     """True until the next checkpoint is written."""
-    return store.note("checkpoint_owed") == "1"
+    return notes.owed(store.note("checkpoint_owed"))
 
 
 def newest(store: Store) -> Checkpoint | None:
-    """The last one, if there is one."""
-    seq = int(store.note("checkpoint") or 0)
+    """The last one, if there is one. A note says where it stands; where that note cannot be true, the journal is searched."""
+    text = store.note("checkpoint")
+    found = _at(store, notes.number(text))
+    oldest = next(iter(store.settled.execute("SELECT min(seq) FROM journal")))[0] or 0
+    if (text and found is None) or oldest > (1 if found is None else found.first):
+        return _at(store, newest_seq(store.settled))
+    return found
+
+
+def _at(store: Store, seq: int | None) -> Checkpoint | None:
     return next((of(entry) for entry in store.entries_after(seq - 1, 1)), None) if seq else None
+
+
+def newest_seq(database: Database) -> int | None:
+    """Where it stands. Looked for from the journal's end: without one this reads all of it."""
+    found: int | None = next(iter(database.execute("SELECT max(seq) FROM journal WHERE type = ?", (TYPE,))))[0]
+    return found
 
 
 def commit(store: Store, now: Now, body: Checkpoint) -> None:
     """Write it as the newest entry, and note durably what may be deleted now."""
     data = {"version": body.version, "first": body.first, "closed": body.closed}
-    notes = {"checkpoint": str(store.seq + 1), "checkpoint_owed": "0", "pruning": f"{body.first}:{body.number}"}
-    store.append(TYPE, now, data, {"checkpoint": msgspec.to_builtins(body)}, notes)
+    noted = {"checkpoint": str(store.seq + 1), "checkpoint_owed": "0", "pruning": f"{body.first}:{body.number}"}
+    store.append(TYPE, now, data, {"checkpoint": msgspec.to_builtins(body)}, noted)
 
 
 def pruning(store: Store) -> tuple[int, int] | None:
-    """What may be deleted and is not yet, in whole: entries before the first number, closed families up to the second."""
-    first, _, number = store.note("pruning").partition(":")
-    return (int(first), int(number)) if first else None
+    """What may be deleted and is not yet, in whole: entries before the first number, closed families up to the second.
+
+    A note says that there is something; how far it goes stands in the checkpoint, which no flipped bit changes unseen.
+    """
+    allowed = newest(store) if store.note("pruning") else None
+    return (allowed.first, allowed.number) if allowed is not None else None
 
 
 def pruned(store: Store) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from agent.core.model import Incident, Job, Reversal, Row, Stamp, Transaction
 from agent.core.state import State
+from agent.journal import notes
 from agent.journal.chain import GENESIS, Entry
 from agent.journal.checked import Checked
 from agent.journal.readonly import ReadOnly, Unreadable
@@ -111,18 +112,18 @@ class Reader:
             pending = [row for row in self._open(Reversal) if row.pending]
             stamps = [row.opened for row in transactions if row.id in {reversal.id for reversal in pending}]
             self._open(Incident), self._open(Job)  # counted below, whole or not: here the damaged ones are noted
+            head = self.head()
             return Summary(
-                head=self.head(), acknowledged_seq=int(self.meta("cursor") or 0), pending_reversals=len(pending),
+                head=head, acknowledged_seq=notes.done(notes.cursor(self.database), head.seq), pending_reversals=len(pending),
                 oldest=stamps[0] if stamps else None, doubtful=len(transactions),
                 money_in_doubt_fen=sum(row.amount_fen for row in transactions),
                 open_incidents=self._count("incidents"), jobs_waiting=self._count("jobs"),
-                scrub_owed=self.meta("scrub_owed") == "1",
+                scrub_owed=notes.scrub_owed(self.database),
             )
 
-    def meta(self, key: str) -> str | None:
-        """One value of the journal's own notes: epoch, cursor, scrub_owed."""
-        rows = self.database.all("SELECT value FROM meta WHERE key = ?", (key,))
-        return rows[0][0] if rows else None
+    def epoch(self) -> str:
+        """Which life of the journal."""
+        return notes.read(self.database, "epoch")
 
     # ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -180,7 +180,7 @@ def _place(row: Row) -> tuple[str, str]:
 
 def _made(database: Database) -> State:
     """What the journal comes to, from its newest checkpoint on. Raises StorageFailed when it is not whole."""
-    begin = next(iter(database.execute("SELECT max(seq) FROM journal WHERE type = ?", (checkpoint.TYPE,))))[0] or 1
+    begin = checkpoint.newest_seq(database) or 1
     before = next(iter(database.execute("SELECT hash FROM journal WHERE seq = ?", (begin - 1,))), None)
     previous = bytes(before[0]) if before is not None else (GENESIS if begin == 1 else None)
     query = "SELECT seq, CAST(body AS BLOB), CAST(hash AS BLOB) FROM journal WHERE seq >= ? ORDER BY seq"

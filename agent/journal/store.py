@@ -3,7 +3,6 @@
 Whatever the caller was told is on disk before it is told. The journal is also the outbox: telemetry moves a cursor over it.
 """
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from agent.core.event import Event
 from agent.core.model import Incident, Now, Row
 from agent.core.state import State
 from agent.core.storageevent import RowsDamaged
-from agent.journal import idempotency, loading, needed, rows, schema, secrets
+from agent.journal import idempotency, loading, needed, notes, rows, schema, secrets
 from agent.journal.ahead import Ahead
 from agent.journal.ahead import Stepped as Stepped
 from agent.journal.chain import GENESIS, Entry
@@ -42,12 +41,10 @@ class Store:
         schema.migrate(database)
         with suppress(StorageFull):  # without its reserve the journal still takes what fits
             database.grow_wal()
-        self.epoch = self.note("epoch")
-        self._cursor = int(self.note("cursor"))
-        self.scrub_owed = self.note("scrub_owed") == "1"
         head = next(iter(database.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")), None)
         self.seq: int = head[0] if head else 0
         self.hash: bytes = bytes(head[1]) if head else GENESIS
+        self.epoch, self._cursor, self.scrub_owed = notes.at_start(database, self.seq)
         self.damage_seen: Callable[[StorageFailed], None] = lambda _error: None
         self.restore_waits = False  # for room on the disk
         self._roll = Roll()
@@ -63,9 +60,9 @@ class Store:
         database = Database.open(path)
         try:
             return cls(database)
-        except (sqlite3.Error, ValueError) as error:  # ValueError: one of its notes
+        except Exception as error:
             database.close()
-            raise classify(error) or StorageFailed("the journal's own notes are damaged") from error
+            raise classify(error) or error from error
 
     # ── loading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -78,7 +75,7 @@ class Store:
             loaded = loading.load(self.database)
             whole = loaded.is_whole(self._told_roll())
             owed = self.note("restore_owed")
-            if not whole or loaded.beside or owed == "1" or (owed != GIVEN_UP and not hide_nothing_new(self.database)):
+            if not whole or loaded.beside or (owed != GIVEN_UP and (notes.owed(owed) or not hide_nothing_new(self.database))):
                 from agent.journal.restore import restore  # seldom, and with all that a replay needs
 
                 can_wait = whole and not loaded.beside
@@ -95,8 +92,7 @@ class Store:
 
     def damage(self) -> RowsDamaged | None:
         """What a start had to mend, until it is told: the agent submits it, and then takes the note `damage` back."""
-        note = self.note("damage")
-        return msgspec.json.decode(note, type=RowsDamaged) if note else None
+        return notes.damage(self.note("damage"))
 
     def select(self, kind: type, where: str, parameters: Sequence[object]) -> list[Any]:
         """Rows of one kind. Raises StorageFailed at a damaged one, which the next start makes anew."""
@@ -218,7 +214,7 @@ class Store:
         self.scrub_owed = False
         return True
 
-    def append(self, type_: str, now: Now, data: dict[str, Any], input_: dict[str, Any], notes: dict[str, str]) -> None:
+    def append(self, type_: str, now: Now, data: dict[str, Any], input_: dict[str, Any], noted: dict[str, str]) -> None:
         """An entry of the journal's own, which no event made, and the notes that go with it, in one commit."""
         database = self.settled
         entry = Entry(
@@ -228,7 +224,7 @@ class Store:
         with database.transaction():
             ahead = self._continued()
             ahead.append(database, entry)
-            database.take_notes(notes)
+            database.take_notes(noted)
         self._come_to(ahead)
 
     def delete(self, *statements: tuple[str, Sequence[object]]) -> None:
@@ -241,12 +237,12 @@ class Store:
 
     def note(self, key: str) -> str:
         """One of the journal's own notes, "" for one that was never taken."""
-        return next((value for (value,) in self.settled.execute("SELECT value FROM meta WHERE key = ?", (key,))), "")
+        return notes.read(self.settled, key)
 
-    def take_notes(self, **notes: str) -> None:
+    def take_notes(self, **changed: str) -> None:
         """Change some of them in one commit."""
         with self.settled.transaction():
-            self.database.take_notes(notes)
+            self.database.take_notes(changed)
 
     def writable(self) -> bool:
         """True when a write transaction can be begun: proof that the writer moves."""

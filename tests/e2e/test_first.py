@@ -1,6 +1,7 @@
 """The main job: a sale whose answer was lost is reversed by itself after a power cut, and its card number is gone."""
 
 import contextlib
+import json
 import sqlite3
 
 from agent import exits
@@ -58,6 +59,24 @@ def test_a_doubt_whose_row_was_spoilt_on_the_disk_is_reversed_as_it_was_or_not_a
     agent.start(wait=False)
     assert agent.dead() == exits.STORAGE
     assert "so is the journal at entry" in agent.log.read_text()
+    assert "Traceback" not in agent.log.read_text()
+
+
+def test_with_every_note_of_the_journal_spoilt_the_agent_starts_and_reverses(agent: Agent, host: Host) -> None:
+    sale = doubt_and_die(agent, host, "000123")
+    with contextlib.closing(sqlite3.connect(agent.database)) as database, database:
+        assert database.execute("UPDATE meta SET value = 'x'").rowcount >= 3
+    status = agent.cli("status", "--json")
+    assert (status.returncode, json.loads(status.stdout)["acknowledged_seq"]) == (0, 0)
+    verify = agent.cli("verify")
+    assert (verify.returncode, "meta cursor" in verify.stdout) == (exits.STORAGE, True)
+    agent.start()
+    host.order(refuse=False, clear=True)
+    until(lambda: agent.app.state(sale) == "reversed")
+    assert host.net_debit_fen("000123") == 0
+    until(lambda: not agent.app.get("/v1/status")["scrub_owed"])
+    assert agent.cli("verify").returncode == 0
+    assert "the note `epoch` is spoilt" in agent.log.read_text()
     assert "Traceback" not in agent.log.read_text()
 
 

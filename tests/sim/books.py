@@ -24,6 +24,7 @@ NAME = "journal.db"
 PAN = "6222021234567890128"
 SECRETS = {"2": PAN, "14": "3012", "55": "9F2608FEEDFACECAFEBEEF9F3602BEEF"}
 KEY = bytes(range(32))
+EPOCH = "3f0c9a7e-5b1d-4c55-9a51-0d2f7c1be001"
 MENDINGS_MAX = 3
 RETENTION_MS = 180 * DAY_MS  # longer than any world
 
@@ -96,7 +97,7 @@ def _template(system: FileSystem) -> None:
     if not _TEMPLATE:
         database = _open(system)
         store = Store(database)
-        database.execute("UPDATE meta SET value = 'e' WHERE key = 'epoch'")
+        database.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (EPOCH,))
         store.close()
         _TEMPLATE.update({name: bytes(image.data) for name, image in system.disk.files.items()})
     system.disk.files = {name: Image(data) for name, data in _TEMPLATE.items()}

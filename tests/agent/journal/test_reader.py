@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from agent.core import event as e
+from agent.journal import notes
 from agent.journal.audit import audit
 from agent.journal.chain import canonical, link
 from agent.journal.reader import Head, Reader
@@ -229,7 +230,7 @@ def test_writers_in_another_process_never_tear_what_is_read(live):
         while writer.poll() is None:
             with Reader.open(live.path) as reader, reader.database.snapshot():
                 poison = reader.database.all("SELECT max(seq) FROM poison")[0][0] or 0
-                cursor = int(reader.meta("cursor") or 0)
+                cursor = notes.cursor(reader.database)
                 assert cursor in {poison % 7, (poison + 1) % 7}
                 seen.add(poison)
     finally:
