@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import sqlite3
+from pathlib import Path
 
 import pytest
 
-from device.simulator.payapp.kernel import DEFECTS
+from device.simulator.payapp import till
+from device.simulator.payapp.kernel import DEFECTS, Sale
 from tests.support.payshop import Shop, in_a_shop
 
 
@@ -84,9 +87,94 @@ async def test_before_the_doubt_the_app_is_asked_what_it_knows(shop: Shop) -> No
         {"rail": "card", "kind": "sale", "amount_fen": 100, "stan": "000900", "batch": "000001", "terminal_id": "12345678",
          "merchant_id": "898310148160001", "sent": True, "card": {"last4": "0128"}},
     )  # fmt: skip
-    shop.till.kernel.begin("000900", opened["id"], 100)
+    shop.till.kernel.begin("000900", 100, Sale(opened["id"]))
     shop.till.kernel.hear("000900", "approved", "00")
     await shop.reaches(opened["id"], "approved")
+
+
+# ── saved before it asks ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _dies_before_it_hears_its_go(shop: Shop) -> None:
+    """The power goes between the agent's commit and its answer: the sale is known to the agent, and nothing of it was sent."""
+
+    def heard(line: str) -> None:
+        if line.startswith("< 201"):
+            raise asyncio.CancelledError
+
+    shop.till.say = heard
+    with contextlib.suppress(asyncio.CancelledError):
+        await shop.app._begin(shop.till.sale(100))
+    shop.till.say = lambda _line: None
+    await shop.app.crash()
+
+
+def _only_id(shop: Shop) -> str:
+    """What the agent calls the one transaction that it has, as its journal says."""
+    with contextlib.closing(sqlite3.connect(shop.folder / "reversald.db")) as database:
+        ((key,),) = database.execute("SELECT id FROM transactions WHERE stan = '000001'")
+    return str(key)
+
+
+@pytest.mark.parametrize("pull", [False, True])
+def test_an_app_that_dies_before_it_hears_its_go_is_accused_of_nothing(tmp_path: Path, *, pull: bool) -> None:
+    @in_a_shop(pull=pull)
+    async def story(shop: Shop) -> None:
+        await _dies_before_it_hears_its_go(shop)
+        assert shop.till.kernel.holds("000001", "000001"), "it is on the app's disk"
+        key = _only_id(shop)
+        await shop.reaches(key, "no_original")
+        assert await shop.incidents() == {}
+        assert shop.net_fen("000001") == 0
+        assert not shop.till.kernel.holds("000001", "000001")
+
+    story(tmp_path=tmp_path)
+
+
+@in_a_shop(port=False)
+async def test_the_next_sale_of_such_an_app_carries_the_reversal_and_reports_it_first(shop: Shop) -> None:
+    await _dies_before_it_hears_its_go(shop)
+    assert (await shop.till.sale(200))["state"] == "approved"
+    key = _only_id(shop)
+    await shop.reaches(key, "no_original")
+    assert "收银程序称未发送" in str(await shop.call("GET", f"/v1/transactions/{key}/timeline"))
+    assert await shop.incidents() == {}
+    assert (shop.net_fen("000001"), shop.net_fen("000002")) == (0, 200)
+
+
+@in_a_shop("T10")
+async def test_with_the_id_on_disk_before_the_send_nobody_calls_it_not_sent(shop: Shop) -> None:
+    await _dies_while_it_sends(shop)
+    key = _only_id(shop)
+    sale = shop.till.kernel.find("000001", "000001")
+    assert sale is not None
+    assert sale.id == key
+    await shop.reaches(key, "reversed")
+    assert shop.net_fen("000001") == 0
+
+
+@in_a_shop()
+async def test_what_the_agent_does_not_take_leaves_no_record(shop: Shop) -> None:
+    assert (await shop.till.sale(0))["status"] == 400
+    assert shop.till.kernel.disk.records == []
+    assert (await shop.till.sale(100))["state"] == "approved"
+    assert shop.till.kernel.disk.records == []
+    assert await shop.incidents() == {}
+
+
+@in_a_shop()
+async def test_a_sale_that_no_agent_answered_is_not_sent_and_told_once_one_is_there(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.stop_agent()
+    monkeypatch.setattr(till, "RESENDS_MAX", 2)
+    assert (await shop.till.sale(100))["status"] == 0
+    assert shop.host.model.ledger.find(till.TERMINAL_ID, "000001", "000001") is None, "no byte left"
+    monkeypatch.undo()
+    await shop.start_agent()
+    assert (await shop.till.sale(200))["state"] == "approved"
+    await shop.reaches(_only_id(shop), "no_original")
+    assert await shop.incidents() == {}
 
 
 # ── apps that fail ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -237,14 +325,20 @@ async def test_T5_one_slot_is_overwritten_by_a_new_sale(shop: Shop) -> None:
 
 @in_a_shop("T6")
 async def test_T6_saved_only_after_the_send(shop: Shop) -> None:
+    await _dies_while_it_sends(shop)
+    assert not shop.till.kernel.holds("000001", "000001"), "its record was not saved"
+    await _defect(shop, "record_lost")
+    assert shop.net_fen("000001") == 100
+
+
+async def _dies_while_it_sends(shop: Shop) -> None:
+    """The host has booked the sale, and its answer is on the way."""
     shop.host.faults.scenario({"0200": ["delay:2000"]})
     sale = asyncio.ensure_future(shop.app._begin(shop.till.sale(100)))
     await shop.until(lambda: _booked(shop))
     await shop.app.crash()
     with contextlib.suppress(asyncio.CancelledError):
         await sale
-    await _defect(shop, "record_lost")
-    assert shop.net_fen("000001") == 100
 
 
 async def _booked(shop: Shop) -> bool:
@@ -362,4 +456,7 @@ async def test_T16_no_original_called_refunded(shop: Shop, code: str) -> None:
 async def test_a_stan_that_is_used_twice_is_refused_and_told(shop: Shop) -> None:
     assert (await shop.till.sale(100))["state"] == "approved"
     assert (await shop.till.sale(200))["status"] == 409
+    first = shop.till.kernel.find("000001", "000001")
+    assert first is not None
+    assert first.state == "approved"
     await _defect(shop, "stan_reused")

@@ -13,7 +13,7 @@ from agent.core import appevent as a
 from agent.core import event as e
 from agent.core.change import AskApp, AskReceipt, Decision
 from agent.core.model import Original, Transaction
-from device.simulator.payapp.kernel import Disk, Kernel, Record, Verdict
+from device.simulator.payapp.kernel import Disk, Kernel, Record, Sale, Verdict
 from tests.sim.nextday import TERMINAL, family
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class PayTill:
         key, batch = f"t{stan}", kernel.batch
         self.opened.append(key)
         self.wishes[key] = wish
-        kernel.begin(stan, key, wish.amount_fen)  # first: the power may go between the agent's commit and its answer
+        kernel.begin(stan, wish.amount_fen, Sale(key))  # first: the power may go between the agent's commit and its answer
         opened = world.machine.submit(
             e.Opened(
                 transaction=key, rail="card", kind=wish.kind, amount_fen=wish.amount_fen, currency="156", stan=stan, batch=batch,

@@ -8,7 +8,7 @@ import contextlib
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -48,9 +48,11 @@ class Record(msgspec.Struct):
 
 
 class Sale(msgspec.Struct):
-    """What the app knows of one transaction; `id` is the agent's name for it."""
+    """What the app knows of one transaction; `id` is the agent's name for it, "" as long as that was not heard: no byte left."""
 
     id: str
+    asked: dict[str, Any] = {}  # what the agent was asked, and under which Idempotency-Key: to ask it again
+    asked_as: str = ""
     state: str = "waiting"
     response_code: str | None = None
     reversal: Literal["accepted", "refused"] | None = None
@@ -131,11 +133,28 @@ class Kernel:
         """F60.2."""
         return f"{self.disk.batch:06d}"
 
-    def begin(self, stan: str, key: str, amount_fen: int) -> None:
-        """The agent gave permission: from here on the sale may be in doubt, and its record must be safe before the send."""
-        self.disk.sales[self._name(stan)] = Sale(key)
+    def begin(self, stan: str, amount_fen: int, sale: Sale) -> bool:
+        """The agent is about to be asked: from its commit on there may be a doubt, and the power may go before its answer comes.
+
+        False for a STAN that was used already, whose record stays as it is.
+        """
+        if self._name(stan) in self.disk.sales:
+            return False
+        self.disk.sales[self._name(stan)] = sale
         if not (self.has("T4") or self.has("T6")):
             self.keep(stan, amount_fen)
+        return True
+
+    def named(self, batch: str, stan: str, key: str) -> None:
+        """The agent's name for it, on disk before the first byte leaves."""
+        self.disk.sales[f"{batch}/{stan}"].id = key
+        self.save()
+
+    def withdraw(self, batch: str, stan: str) -> None:
+        """It is proved not sent: nothing is left of it."""
+        del self.disk.sales[f"{batch}/{stan}"]
+        self._drop(stan)
+        self.save()
 
     def keep(self, stan: str, amount_fen: int) -> None:
         """Save the record of the sale that is being sent."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import msgspec
@@ -12,7 +13,7 @@ from device.acquirer.link import Link
 from device.acquirer.mac import SoftwareMac
 from device.acquirer.message import Codec, matches
 from device.errors import DeviceError
-from device.simulator.payapp.kernel import Kernel, Record
+from device.simulator.payapp.kernel import Kernel, Record, Sale
 
 TERMINAL_ID, MERCHANT_ID = "12345678", "898310148160001"
 TEST_PAN = "6222021234567890128"  # of the public test vectors; it goes to the simulated host only
@@ -20,6 +21,7 @@ RESENDS_MAX = 20  # of a call that the agent did not answer
 RESEND_S = 0.2
 CALL_S = 5.0
 SIGNED = frozenset({"0200", "0400"})
+NOT_TAKEN = frozenset({*range(400, 500), 507})  # the agent's answers that say that it wrote nothing
 
 
 class Till:
@@ -51,32 +53,56 @@ class Till:
         """One sale, from permission to the agent's word on its result; that word, with the STAN."""
         async with self._busy:
             kernel, stan = self.kernel, self.kernel.next_stan()
-            blocked = kernel.has("T15") and bool(kernel.disk.records)
-            body: dict[str, Any] = {
+            asked: dict[str, Any] = {
                 "rail": "card", "kind": "sale", "amount_fen": amount_fen, "stan": stan, "batch": kernel.batch,
-                "terminal_id": TERMINAL_ID, "merchant_id": MERCHANT_ID, "sent": not blocked,
+                "terminal_id": TERMINAL_ID, "merchant_id": MERCHANT_ID, "sent": True,
                 "card": {"token": "tok-1", "last4": TEST_PAN[-4:]},
             }
             if replaces is not None:
-                body["replaces"] = replaces
-            opened = await self.call("POST", "/v1/transactions", body)
-            key = str(opened.get("id", ""))
-            if opened["status"] != 201:
-                return opened | {"stan": stan}
-            if blocked or opened["proceed"] != "go":
-                return await self._report(key, {"outcome": "not_sent"}) | {"stan": stan}
-            kernel.begin(stan, key, amount_fen)
-            if not kernel.has("T10"):
-                await self._reverse(sending=stan)
-            code, _ = await self._exchange("0200", self._fields("22", "000000", stan, amount_fen))
-            if kernel.has("T6"):
-                kernel.keep(stan, amount_fen)
-            state = "no_answer" if code is None else "approved" if code == "00" else "declined"
-            kernel.hear(stan, state, code)
-            said = {"outcome": state} if code is None else {"outcome": state, "response_code": code}
-            answer = await self._report(key, said)
-            kernel.decide(kernel.batch, stan, str(answer.get("state")))
+                asked["replaces"] = replaces
+            blocked = kernel.has("T15") and bool(kernel.disk.records)
+            answer = await (self._blocked(asked) if blocked else self._sell(stan, amount_fen, asked))
             return answer | {"stan": stan}
+
+    async def _blocked(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """It is opened and not sent."""
+        opened = await self.call("POST", "/v1/transactions", asked | {"sent": False})
+        return opened if opened["status"] != 201 else await self._report(opened["id"], {"outcome": "not_sent"})
+
+    async def _sell(self, stan: str, amount_fen: int, asked: dict[str, Any]) -> dict[str, Any]:
+        kernel, batch = self.kernel, self.kernel.batch
+        sale = Sale("", asked, str(uuid4()))
+        begun = kernel.begin(stan, amount_fen, sale)
+        opened = await self._ask(sale)
+        if opened["status"] != 201:
+            if begun and opened["status"] in NOT_TAKEN:
+                kernel.withdraw(batch, stan)
+            return opened
+        kernel.named(batch, stan, opened["id"])
+        if opened["proceed"] != "go":
+            return await self._not_sent(batch, stan, opened["id"])
+        if not kernel.has("T10"):
+            await self._reverse(sending=stan)
+        code, _ = await self._exchange("0200", self._fields("22", "000000", stan, amount_fen))
+        if kernel.has("T6"):
+            kernel.keep(stan, amount_fen)
+        state = "no_answer" if code is None else "approved" if code == "00" else "declined"
+        kernel.hear(stan, state, code)
+        said = {"outcome": state} if code is None else {"outcome": state, "response_code": code}
+        answer = await self._report(opened["id"], said)
+        kernel.decide(batch, stan, str(answer.get("state")))
+        return answer
+
+    async def _ask(self, sale: Sale) -> dict[str, Any]:
+        """May it be sent? Asked again, the agent knows it by its key and opens nothing twice."""
+        return await self.call("POST", "/v1/transactions", sale.asked, key=sale.asked_as)
+
+    async def _not_sent(self, batch: str, stan: str, key: str) -> dict[str, Any]:
+        """No byte left. Where the agent had said `go` that is no proof, and the record stays for the reversal."""
+        answer = await self._report(key, {"outcome": "not_sent"})
+        if answer.get("state") == "not_sent":
+            self.kernel.withdraw(batch, stan)
+        return answer
 
     async def _report(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
         return await self.call("POST", f"/v1/transactions/{key}/result", body)
@@ -108,14 +134,25 @@ class Till:
         """Send every 0400 that is due and report what came of each, before anything else goes out."""
         self._reported.clear()
         for record in self.kernel.due(sending):
+            sale = self.kernel.sale_of(record)
+            if sale is not None and not sale.id and not await self._asked_again(record, sale):
+                continue
             code, ours = await self._exchange("0400", self._reversal(record))
             verdict = self.kernel.judge(record, code, ours=ours)
-            sale = self.kernel.sale_of(record)
             if sale is not None:
                 body = {"outcome": verdict.outcome} | ({"response_code": verdict.code} if verdict.code else {})
                 self._reported.add((record.batch, record.stan))
                 answer = await self.call("POST", f"/v1/transactions/{sale.id}/reversal", body)
                 self.kernel.told(record, str(answer.get("state")))
+
+    async def _asked_again(self, record: Record, sale: Sale) -> bool:
+        """The agent's answer was not heard: ask for it again, and say that nothing was sent. Is there a 0400 to send?"""
+        opened = await self._ask(sale)
+        if opened["status"] != 201:
+            return False
+        self.kernel.named(record.batch, record.stan, str(opened["id"]))
+        await self._not_sent(record.batch, record.stan, sale.id)
+        return self.kernel.holds(record.batch, record.stan)
 
     def _reversal(self, record: Record) -> dict[int, str]:
         fields = self._fields("22", "000000", record.stan, record.amount_fen)
@@ -128,10 +165,10 @@ class Till:
         sale = self.kernel.find(batch, stan)
         if sale is None:
             return {"state": "unknown", "record": "gone"}
-        said = msgspec.to_builtins(sale)
-        del said["id"]
+        told = ("state", "response_code", "reversal", "reversal_code")
+        said = {name: value for name in told if (value := getattr(sale, name)) is not None}
         held = self.kernel.holds(batch, stan) or sale.state == "waiting"
-        return {name: value for name, value in said.items() if value is not None} | {"record": "held" if held else "gone"}
+        return said | {"record": "held" if held else "gone"}
 
     def takes(self, what: str) -> str:
         """May this request be begun: taken, unsupported or busy?"""
@@ -169,15 +206,19 @@ class Till:
         """A connection to the agent."""
         return aiohttp.ClientSession("http://agent", connector=aiohttp.UnixConnector(self._agent))
 
-    async def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """One call to the agent, resent until it is answered. The answer with its `status`; 0 when none came."""
+    async def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> dict[str, Any]:
+        """One call to the agent, resent until it is answered. The answer with its `status`; 0 when none came.
+
+        `key` is the Idempotency-Key.
+        """
         self.say(f"> {method} {path} {_said(body)}")
+        data, headers = None if body is None else msgspec.json.encode(body), {} if key is None else {"Idempotency-Key": key}
         for _ in range(RESENDS_MAX):
             try:
                 async with (
                     asyncio.timeout(CALL_S),
                     self.session() as session,
-                    session.request(method, path, data=None if body is None else msgspec.json.encode(body)) as response,
+                    session.request(method, path, data=data, headers=headers) as response,
                 ):
                     found: dict[str, Any] = msgspec.json.decode(await response.read())
                     self.say(f"< {response.status} {_said(found)}")
