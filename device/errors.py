@@ -4,7 +4,8 @@
     ├── LinkError                   the line to the acquirer
     │   ├── LinkDown                no connection; no byte of ours has left
     │   ├── LinkLost                the connection ended after bytes of ours had left
-    │   └── LinkSilent              no answer within the time given
+    │   ├── LinkSilent              no answer within the time given
+    │   └── TlsUnusable             a certificate, key or authority file cannot be used; `files` says which
     ├── MessageError                a message could not be packed or read; never carries its content
     │   ├── LocalMessageError       we tried to send something impossible: our fault or the caller's
     │   └── RemoteMessageError      the peer sent something impossible: the peer's fault
@@ -18,6 +19,8 @@
 
     Explained                       a simulator was started or ordered wrongly: said in both languages
 """
+
+from pathlib import Path
 
 
 class Explained(Exception):
@@ -46,6 +49,15 @@ class LinkLost(LinkError):
 
 class LinkSilent(LinkError):
     """No answer came within the time given."""
+
+
+class TlsUnusable(LinkError):
+    """A certificate, key or authority file cannot be used for TLS: these `files`, for this `reason`, the system's word."""
+
+    def __init__(self, text: str, files: tuple[Path, ...], reason: str) -> None:
+        super().__init__(f"{text} cannot be used: {reason}")
+        self.files = files
+        self.reason = reason
 
 
 class MessageError(DeviceError):

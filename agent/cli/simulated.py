@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import ssl
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,10 +15,12 @@ from agent.cli.texts import say
 from agent.keyfile import read_key
 from agent.problem import ConfigError
 from agent.words import Lang
-from device.errors import Explained
+from device.errors import Explained, TlsUnusable
 from device.simulator.script import FaultError
 
 if TYPE_CHECKING:
+    import ssl
+
     from device.acquirer.mac import SoftwareMac
 
 # The key of the public test vectors: whoever gives no key gets this one, and it is worth nothing.
@@ -82,17 +83,16 @@ def pairs(texts: Iterable[str], form: str, example: str) -> list[tuple[str, str]
     return found
 
 
-def server_tls(cert: Path | None, key: Path | None, ca: Path | None, lang: Lang) -> ssl.SSLContext | None:
+def server_tls(cert: Path | None, key: Path | None, ca: Path | None, lang: Lang) -> "ssl.SSLContext | None":
     """TLS as a simulated server speaks it; with `ca` clients need a certificate, too. Raises UsageError."""
     if cert is None:
         if key or ca:
             raise click.UsageError(say("sim_needs_cert", lang, option="--tls-key" if key else "--tls-ca"))
         return None
+    from device.acquirer.link import server_tls_context  # the simulated printer and display do without
+
     try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
-        context.load_cert_chain(cert, key)
-    except OSError as error:
-        raise click.UsageError(say("sim_tls", lang, detail=error.strerror or error)) from None
-    if ca:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+        return server_tls_context(cert, key, ca)
+    except TlsUnusable as error:
+        files = ", ".join(map(str, error.files))
+        raise click.UsageError(say("sim_tls", lang, files=files, reason=error.reason)) from None

@@ -8,7 +8,7 @@ SIMULATED: Mapping[str, tuple[str, str]] = {
     "sim_hex": ("{option} 应为十六进制,每字节两位", "{option} must be hexadecimal, two digits a byte"),
     "sim_address": ("{text!r} 不是地址:请写成 HOST:PORT", "{text!r} is no address: write HOST:PORT"),
     "sim_needs_cert": ("{option} 须与 --tls-cert 同用", "{option} needs --tls-cert"),
-    "sim_tls": ("TLS 文件无法使用:{detail}", "the TLS files cannot be used: {detail}"),
+    "sim_tls": ("{files} 无法用于 TLS:{reason}", "{files} cannot be used for TLS: {reason}"),
     "sim_tcp": (
         "--tcp 应为 HOST:PORT,如 127.0.0.1:9100,而不是 {text!r}", "--tcp takes HOST:PORT, like 127.0.0.1:9100, not {text!r}",
     ),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from device.acquirer.profile import UNIONPAY, Framing
 from device.acquirer.stream import CLOSE_TIMEOUT_MS, FrameStream
-from device.errors import LinkDown, LinkError, LinkLost, LinkSilent, RemoteMessageError
+from device.errors import LinkDown, LinkLost, LinkSilent, RemoteMessageError, TlsUnusable
 
 
 class Link:
@@ -128,40 +128,43 @@ class Link:
 
 
 def tls_context(ca: Path | None, cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """A context that verifies the host by `ca` (None: the system's) and shows `cert` with `key` when it is asked to.
+    """A context that verifies the host by `ca` (None: the system's) and shows `cert` when it is asked to.
 
-    Raises `LinkError` that names the file which cannot be used.
+    `key` None: it stands in the file of the certificate. Raises `TlsUnusable`.
     """
-    try:
-        context = ssl.create_default_context(cafile=ca)
-    except OSError as error:  # ssl.SSLError is one
-        raise LinkError(f"the TLS authority file {ca} cannot be used: {_reason(error)}") from None
+    context = ssl.create_default_context() if ca is None else _trusting(ssl.Purpose.SERVER_AUTH, ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if cert is not None:
-        try:
-            context.load_cert_chain(cert, key)
-        except OSError as error:
-            raise LinkError(f"the TLS certificate {cert} with key {key} cannot be used: {_reason(error)}") from None
+        _show(context, cert, key)
     return context
 
 
-def server_tls_context(cert: Path, key: Path, ca: Path | None = None) -> ssl.SSLContext:
-    """A context for a listener that shows `cert` with `key`; with `ca` only callers with a certificate of that authority
-    are let in. Raises `LinkError` that names the file which cannot be used.
+def server_tls_context(cert: Path, key: Path | None = None, ca: Path | None = None) -> ssl.SSLContext:
+    """A context for a listener that shows `cert`; with `ca` only callers with a certificate of that authority are let in.
+
+    `key` None: it stands in the file of the certificate. Raises `TlsUnusable`.
     """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if ca is None else _trusting(ssl.Purpose.CLIENT_AUTH, ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    _show(context, cert, key)
+    return context
+
+
+def _trusting(purpose: ssl.Purpose, ca: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(purpose, cafile=ca)
+    except OSError as error:  # ssl.SSLError is one
+        raise TlsUnusable(f"the TLS authority file {ca}", (ca,), _reason(error)) from None
+
+
+def _show(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
     try:
         context.load_cert_chain(cert, key)
     except OSError as error:
-        raise LinkError(f"the TLS certificate {cert} with key {key} cannot be used: {_reason(error)}") from None
-    if ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        try:
-            context.load_verify_locations(ca)
-        except OSError as error:
-            raise LinkError(f"the TLS authority file {ca} cannot be used: {_reason(error)}") from None
-    return context
+        named = f"the TLS certificate {cert}" + (f" with key {key}" if key else "")
+        raise TlsUnusable(named, (cert, key) if key else (cert,), _reason(error)) from None
 
 
 _Attempt = asyncio.Task[tuple[asyncio.Transport, FrameStream]]

@@ -102,6 +102,16 @@ def test_a_key_file_tls_and_refusing_until_told_otherwise(tmp_path: Path) -> Non
         assert reply.fields[39] == "00"
 
 
+def test_certificate_and_key_may_stand_in_one_file(tmp_path: Path) -> None:
+    files = certificates.make(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_bytes(files.key.read_bytes() + files.cert.read_bytes())
+    with running("--tls-cert", str(both)) as (_, output):
+        link = Link("127.0.0.1", int(address(output).rpartition(":")[2]), tls=tls_context(files.ca))
+        reply = asyncio.run(exchange("", "0200", SALE, SoftwareMac("unionpay-ecb", KEY), link))
+        assert reply.fields[39] == "00"
+
+
 def test_it_goes_on_when_nobody_reads_its_log() -> None:
     with running() as (process, output):
         where = address(output)
@@ -119,7 +129,7 @@ def test_it_goes_on_when_nobody_reads_its_log() -> None:
     (("--key-file", "/nonexistent/mac.key"), "the key is missing"),
     (("--tpdu", "6"), "--tpdu must be hexadecimal"),
     (("--tls-key", "key.pem"), "needs --tls-cert"),
-    (("--tls-cert", "/nonexistent/cert.pem"), "TLS files cannot be used"),
+    (("--tls-cert", "/nonexistent/cert.pem"), "/nonexistent/cert.pem cannot be used for TLS: No such file"),
     (("--ledger", "/nonexistent/ledger.json"), "ledger cannot be written"),
     (("--control", "0.0.0.0:1"), "not on loopback"),
     (("--control", "/nonexistent/orders.sock"), "cannot listen on /nonexistent/orders.sock: No such file or directory"),

@@ -7,6 +7,7 @@ import pytest
 
 from agent import exits
 from agent.cli.simulatetexts import SIMULATED
+from tests.device.acquirer import certificates
 from tests.support.technician import say
 
 HAN = re.compile(r"[一-鿿]")
@@ -31,6 +32,7 @@ MISTAKES = [
     ("wallet", "--set", "cancel=lie@x"),
     ("wallet", "--key-file", "/nonexistent/wallet.key"),
     ("wallet", "--tls-key", "key.pem"),
+    ("wallet", "--tls-cert", "/nonexistent/cert.pem"),
     ("wallet", "--host", "192.0.2.1"),
     ("payapp", "--host", "nowhere"),
     ("payapp", "--key-file", "/nonexistent/mac.key"),
@@ -55,6 +57,21 @@ def test_a_mistake_is_said_in_both_languages_with_the_same_exit_code(words: tupl
     for said in (chinese, english):
         assert said.err.startswith("reversald: ")
         assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("peer", ["acquirer", "wallet"])
+def test_the_file_that_cannot_be_used_for_tls_is_named_in_both(tmp_path: Path, peer: str) -> None:
+    (tmp_path / "other").mkdir()
+    (_, cert, key), stranger = certificates.make(tmp_path), certificates.make(tmp_path / "other").key
+    none = tmp_path / "none.pem"
+    none.write_text("no certificate")
+    wrong = {("--tls-cert", none): f"{none}", ("--tls-cert", cert, "--tls-key", stranger): f"{cert}, {stranger}"}
+    if peer == "acquirer":
+        wrong |= {("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca): f"{ca}" for ca in (none, tmp_path / "away.pem")}
+    for options, named in wrong.items():
+        for lang, words in (("zh", "无法用于 TLS"), ("en", "cannot be used for TLS")):
+            said = say(None, "simulate", peer, "--port", "0", *map(str, options), "--lang", lang)
+            assert (said.code, f"{named} {words}" in said.err, said.err.count("\n")) == (exits.USAGE, True, 1), said.err
 
 
 def test_a_picture_that_cannot_be_made_is_explained_in_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
