@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,20 +114,15 @@ def acquirer(
                 )
             ),
             mac=simulated.software_mac(algorithm or spoken.mac.algorithm, key_file),
-            tls=simulated.server_tls(tls_cert, tls_key, tls_ca, lang), on_line=_printer(as_json),
+            tls=simulated.server_tls(tls_cert, tls_key, tls_ca, lang), on_line=simulated.teller(_readable, as_json=as_json),
             on_change=_ledger_writer(ledger_file, lang) if ledger_file else None,
         )
     except (FaultError, ConfigError) as error:
         raise click.UsageError(simulated.told(error, lang)) from None
-    simulated.prepare_output()
-    try:
-        asyncio.run(_serve(Settings(server, control, refuse)))
-    except (OSError, ValueError) as error:
-        code = exits.UNAVAILABLE if isinstance(error, OSError) else exits.USAGE
-        raise Failure(code, say("sim_acquirer", lang, detail=simulated.told(error, lang))) from None
+    simulated.play(partial(_serve, Settings(server, control, refuse)), "sim_acquirer", lang)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, ended: asyncio.Event) -> None:
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(settings.server)
         if settings.refuse:
@@ -134,11 +130,7 @@ async def _serve(settings: Settings) -> None:
         if settings.control:
             control = await stack.enter_async_context(ControlServer(settings.server, settings.control))
             settings.server.log(Line(_now_ms(), "listening", note=f"control {control.address}"))
-        await simulated.ended().wait()
-
-
-def _printer(as_json: bool) -> Callable[[Line], None]:
-    return lambda line: simulated.show(msgspec.json.encode(line).decode() if as_json else _readable(line))
+        await ended.wait()
 
 
 def _readable(line: Line) -> str:

@@ -1,17 +1,12 @@
 """`reversald simulate display`: a customer display without the display, and with its troubles to order."""
 
-import asyncio
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import click
-import msgspec
 
-from agent import exits
 from agent.cli import simulated
-from agent.cli.base import Failure
-from agent.cli.texts import say
 from agent.words import Lang
 
 EXAMPLES = """\b
@@ -43,34 +38,17 @@ def display(
     as_json: bool, lang: Lang,
 ) -> None:  # fmt: skip
     """Simulate a pole display of two lines on a pseudo terminal, and print what a customer would read."""
-    from device.errors import DeviceError
     from device.simulator.display import Options, serve
 
-    simulated.prepare_output()
     options = Options(commands=commands, chinese=not latin, baud=baud, link=link, control=control)
-
-    async def run() -> None:
-        await serve(options, _print_json if as_json else _teller(lang), simulated.ended())
-
-    try:
-        asyncio.run(run())
-    except (DeviceError, OSError) as error:
-        raise Failure(exits.UNAVAILABLE, say("sim_display", lang, detail=simulated.told(error, lang))) from None
+    tell = simulated.teller(partial(_readable, lang), as_json=as_json)
+    simulated.play(partial(serve, options, tell), "sim_display", lang)
 
 
-def _print_json(event: dict[str, object]) -> None:
-    simulated.show(msgspec.json.encode(event).decode())
-
-
-def _teller(lang: Lang) -> Callable[[dict[str, object]], None]:
-    def text(event: dict[str, object]) -> None:
-        if event["event"] == "ready":
-            more = "".join(f", {name} {event[name]}" for name in ("link", "control") if name in event)
-            simulated.show(say("sim_display_on", lang, port=event["port"], more=more))
-        else:
-            simulated.show(f"┌{'─' * 20}┐\n{_framed(str(event['upper']))}\n{_framed(str(event['lower']))}\n└{'─' * 20}┘")
-
-    return text
+def _readable(lang: Lang, event: dict[str, object]) -> str:
+    if event["event"] == "ready":
+        return simulated.ready("sim_display_on", event, lang)
+    return f"┌{'─' * 20}┐\n{_framed(str(event['upper']))}\n{_framed(str(event['lower']))}\n└{'─' * 20}┘"
 
 
 def _framed(text: str) -> str:

@@ -1,14 +1,12 @@
 """`reversald simulate payapp`: a payment app whose own kernel reverses, with the defects of shipped apps as switches."""
 
 import asyncio
-import contextlib
+from functools import partial
 from pathlib import Path
 
 import click
 
-from agent import exits
 from agent.cli import simulated
-from agent.cli.base import Failure
 from agent.cli.texts import say
 from agent.problem import ConfigError
 from agent.words import Lang
@@ -69,14 +67,10 @@ def payapp(
         agent, name.strip("[]"), int(number), Kernel(state, defects), mac, reply_ms=reply_ms, card=not no_card,
         can_flush=not no_flush, on_line=simulated.show,
     )
-    try:
-        asyncio.run(_serve(PayappServer(till, port=port, pull=pull)))
-    except OSError as error:
-        raise Failure(exits.UNAVAILABLE, say("sim_payapp", lang, detail=error)) from None
+    simulated.play(partial(_serve, PayappServer(till, port=port, pull=pull)), "sim_payapp", lang)
 
 
-async def _serve(server: PayappServer) -> None:
-    async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(server)
+async def _serve(server: PayappServer, ended: asyncio.Event) -> None:
+    async with server:
         server.till.say(f"listening on 127.0.0.1:{server.port}")
-        await simulated.ended().wait()
+        await ended.wait()

@@ -2,15 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
-import msgspec
 
-from agent import exits
 from agent.cli import simulated
-from agent.cli.base import Failure
 from agent.cli.texts import say
 from agent.words import Lang
 
@@ -56,25 +53,19 @@ def printer(
 
     It answers status, prints at the speed of paper, and can be told to run out of it.
     """
-    from device.errors import DeviceError
     from device.printer.profile import load_profile
-    from device.simulator.paper_picture import PictureError
     from device.simulator.printer_serve import Options, serve
 
     _check_addresses(tcp, bridge, link, lang)
-    simulated.prepare_output()
 
-    async def run(options: Options) -> None:
-        await serve(options, _print_json if as_json else _teller(lang), simulated.ended())
-
-    try:
+    async def run(ended: asyncio.Event) -> None:
         options = Options(
             profile=load_profile(profile_name), baud=baud, lines_per_s=lines_per_s, lines=lines, seed=seed, tcp=tcp,
             bridge=bridge, link=link, control=control, output=output, pictures=not no_png,
         )  # fmt: skip
-        asyncio.run(run(options))
-    except (DeviceError, PictureError, OSError) as error:
-        raise Failure(exits.UNAVAILABLE, say("sim_printer", lang, detail=simulated.told(error, lang))) from None
+        await serve(options, simulated.teller(partial(_readable, lang), as_json=as_json), ended)
+
+    simulated.play(run, "sim_printer", lang)
 
 
 def _check_addresses(tcp: str | None, bridge: str | None, link: Path | None, lang: Lang) -> None:
@@ -94,19 +85,10 @@ def _port(address: str) -> int:
     return int(number) if number.isdigit() and not address.startswith("unix:") else 0
 
 
-def _print_json(event: dict[str, object]) -> None:
-    simulated.show(msgspec.json.encode(event).decode())
-
-
-def _teller(lang: Lang) -> Callable[[dict[str, object]], None]:
-    def text(event: dict[str, object]) -> None:
-        if event["event"] == "ready":
-            more = "".join(f", {name} {event[name]}" for name in ("link", "control") if name in event)
-            simulated.show(say("sim_printer_on", lang, port=event["port"], more=more))
-        elif event["event"] == "slip":
-            files = " ".join(str(event[kind]) for kind in ("txt", "png") if kind in event)
-            simulated.show(f"--- slip {event['number']} {files}\n{str(event['text']).rstrip()}\n---")
-        else:
-            simulated.show("printer: " + " ".join(f"{key}={value}" for key, value in event.items() if key != "event"))
-
-    return text
+def _readable(lang: Lang, event: dict[str, object]) -> str:
+    if event["event"] == "ready":
+        return simulated.ready("sim_printer_on", event, lang)
+    if event["event"] == "slip":
+        files = " ".join(str(event[kind]) for kind in ("txt", "png") if kind in event)
+        return f"--- slip {event['number']} {files}\n{str(event['text']).rstrip()}\n---"
+    return "printer: " + " ".join(f"{key}={value}" for key, value in event.items() if key != "event")

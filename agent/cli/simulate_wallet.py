@@ -1,20 +1,14 @@
 """`reversald simulate wallet`: a wallet gateway on a socket, with a ledger, and faults to order."""
 
 import asyncio
-import contextlib
 import random
-import ssl
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
-import msgspec
 
-from agent import exits
 from agent.cli import simulated
-from agent.cli.base import Failure
-from agent.cli.texts import say
 from agent.keyfile import read_key
 from agent.problem import ConfigError
 from agent.words import Lang
@@ -72,24 +66,14 @@ def wallet(
         tls = simulated.server_tls(tls_cert, tls_key, None, lang)
     except (FaultError, ConfigError) as error:
         raise click.UsageError(simulated.told(error, lang)) from None
-    try:
-        asyncio.run(_serve(host, port, WalletModel(paying_refuses=not paying_cancels), faults, key, tls, _printer(as_json)))
-    except OSError as error:
-        raise Failure(exits.UNAVAILABLE, say("sim_wallet", lang, detail=error)) from None
+    model, on_line = WalletModel(paying_refuses=not paying_cancels), simulated.teller(_readable, as_json=as_json)
+    server = WalletServer(model, host, port, key=key, faults=faults, tls=tls, on_line=on_line)
+    simulated.play(partial(_serve, server), "sim_wallet", lang)
 
 
-async def _serve(
-    host: str, port: int, model: WalletModel, faults: Faults, key: bytes | None, tls: ssl.SSLContext | None,
-    on_line: Callable[[Line], None],
-) -> None:
-    async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(WalletServer(model, host, port, key=key, faults=faults, tls=tls, on_line=on_line))
-        await simulated.ended().wait()
-
-
-def _printer(as_json: bool) -> Callable[[Line], None]:
-    simulated.prepare_output()
-    return lambda line: simulated.show(msgspec.json.encode(line).decode() if as_json else _readable(line))
+async def _serve(server: WalletServer, ended: asyncio.Event) -> None:
+    async with server:
+        await ended.wait()
 
 
 def _readable(line: Line) -> str:

@@ -1,21 +1,23 @@
-"""What the simulators' commands share: what they say, when they end, and the key that everybody knows."""
+"""What the simulators' commands share: how they begin, what they say, when they end, and the key that everybody knows."""
 
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import msgspec
 
-from agent.cli.base import guess
+from agent import exits
+from agent.cli.base import Failure, guess
 from agent.cli.texts import say
 from agent.keyfile import read_key
 from agent.problem import ConfigError
 from agent.words import Lang
-from device.errors import Explained, TlsUnusable
+from device.errors import DeviceError, Explained, TlsUnusable
 from device.simulator.script import FaultError
 
 if TYPE_CHECKING:
@@ -23,15 +25,32 @@ if TYPE_CHECKING:
 
     from device.acquirer.mac import SoftwareMac
 
+T = TypeVar("T")
+
 # The key of the public test vectors: whoever gives no key gets this one, and it is worth nothing.
 TEST_KEY = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
 
 
-def prepare_output() -> None:
-    """Chinese signs can be printed wherever the output goes."""
-    for stream in (sys.stdout, sys.stderr):
+def play(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]], text: str, lang: Lang) -> None:
+    """Play until SIGTERM or Ctrl-C, which set the event that `serve` waits for.
+
+    Raises Failure with the words under the key `text`: for an address that is none, or for what the machine does not give.
+    """
+    for stream in (sys.stdout, sys.stderr):  # Chinese signs can be printed wherever the output goes
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        asyncio.run(_until_ended(serve))
+    except (Explained, DeviceError, OSError, UnicodeError) as error:  # the last for a host's name that is none
+        code = exits.USAGE if isinstance(error, ValueError) else exits.UNAVAILABLE
+        raise Failure(code, say(text, lang, detail=told(error, lang))) from None
+
+
+async def _until_ended(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await serve(ended)
 
 
 def show(text: str) -> None:
@@ -42,12 +61,15 @@ def show(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def ended() -> asyncio.Event:
-    """Set by SIGTERM and Ctrl-C."""
-    event = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, event.set)
-    return event
+def teller(readable: Callable[[T], str], *, as_json: bool) -> Callable[[T], None]:
+    """Shows what happens: as it is read by a person, or as one JSON object a line."""
+    return lambda event: show(msgspec.json.encode(event).decode() if as_json else readable(event))
+
+
+def ready(text: str, event: dict[str, object], lang: Lang) -> str:
+    """The words under the key `text` on where a device on a pseudo terminal is found, and its link and orders."""
+    more = "".join(f", {name} {event[name]}" for name in ("link", "control") if name in event)
+    return say(text, lang, port=event["port"], more=more)
 
 
 def software_mac(algorithm: str, key_file: Path | None) -> "SoftwareMac":

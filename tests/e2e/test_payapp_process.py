@@ -1,5 +1,6 @@
 """Mode payapp with real processes: the agent is killed with a request open, and the command plays the app."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from agent import exits
+from agent.__main__ import cli
 from agent.cli.simulate_payapp import payapp
 from tests.support.agent import Agent
 from tests.support.app import until
@@ -46,6 +49,23 @@ def test_kill_9_with_a_request_open_loses_nothing_and_asks_for_it_once(
         assert agent.cli("verify").returncode == 0
     finally:
         assert app.stop() == 0
+
+
+def test_what_it_says_is_utf_8_wherever_it_goes(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    app = PayappProcess(tmp_path, host.port)
+    assert app.order("balance") == {"response_code": "00"}
+    assert app.stop() == 0
+    assert "0200 000001 → 00" in app.log.read_text(encoding="utf-8")
+
+
+def test_a_port_that_is_taken_is_said_in_both_languages() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for lang, words in (("zh", "模拟收银程序无法启动"), ("en", "the simulated payment app cannot start")):
+            done = CliRunner().invoke(cli, ["simulate", "payapp", "--port", str(taken.getsockname()[1]), "--lang", lang])
+            assert (done.exit_code, words in done.output) == (exits.UNAVAILABLE, True)
 
 
 def test_a_bad_option_is_named() -> None:

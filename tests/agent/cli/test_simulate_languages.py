@@ -34,6 +34,7 @@ MISTAKES = [
     ("wallet", "--tls-key", "key.pem"),
     ("wallet", "--tls-cert", "/nonexistent/cert.pem"),
     ("wallet", "--host", "192.0.2.1"),
+    ("wallet", "--host", "a" * 64),  # longer than a label of a name may be
     ("payapp", "--host", "nowhere"),
     ("payapp", "--key-file", "/nonexistent/mac.key"),
     ("printer", "--tcp", "nowhere"),
