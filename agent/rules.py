@@ -102,6 +102,7 @@ def file_problems(config: Config) -> list[Problem]:
         else:
             if secret and mode & 0o077:
                 problems.append(too_open(path, key, mode))
+    problems.extend(_unusable(config, {problem.key for problem in problems}))
     return problems
 
 
@@ -139,6 +140,19 @@ def _wanted_files(config: Config) -> Iterator[tuple[str, Path, bool]]:
     if config.wallet is not None:
         named += [("wallet.ca", config.wallet.ca, False)]
     return ((key, path, secret) for key, path, secret in named if path is not None)
+
+
+def _unusable(config: Config, told: set[str]) -> Iterator[Problem]:
+    """TLS files that can be read and are not what they should be: no part that needs them could ever start, or connect."""
+    from agent import tlsfiles  # ssl takes 8 ms: commands that only read do without
+
+    named = {key: path for key, path, _ in _wanted_files(config) if key not in told}
+    for key, path in named.items():
+        own = f"{key.removesuffix('cert')}key"
+        if key.endswith("ca"):
+            yield from tlsfiles.authority(key, path)
+        elif key.endswith("cert") and own in named:
+            yield from tlsfiles.identity(key, path, own, named[own])
 
 
 def _rails(config: Config) -> Iterator[Finding]:

@@ -469,10 +469,12 @@ def test_every_file_that_is_missing_open_or_wrong_is_named_with_its_key(tmp_path
         "storage.path",
         "storage.key_file",
         "hook.token_file",
+        "acquirer.tls_ca",
         "acquirer.tls_cert",
         "acquirer.tls_key",
         "mac.key_file",
         "wallet.key_file",
+        "mqtt.ca",
         "mqtt.cert",
         "mqtt.key",
     }
