@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from agent.perform.printer import PrinterThread
     from agent.perform.telemetry import Telemetry
     from agent.perform.wallet import WalletLine
-    from device.acquirer.hosts import Name as HostName
     from device.mqtt import Inbound
 
 log = logging.getLogger("reversald")
@@ -111,8 +110,7 @@ class Daemon:
         from agent.hooks.relayreader import RelayReader
 
         reader = RelayReader(build.codec(config), build.prover(config), vault, lambda: self.inbox.policy)
-        failed_ms: dict[HostName, int] = {}
-        return Relay(reader, lambda: build.hosts(config, failed_ms), self.inbox, config.recovery.hold_ms)
+        return Relay(reader, build.lines(config), self.inbox, config.recovery.hold_ms)
 
     def _open_desk(self) -> "Callable[[Inbound], None] | None":
         """Who works off the fleet's commands, loaded only where there is a broker; gives where they arrive."""

@@ -4,7 +4,6 @@ Printer and telemetry bring their libraries with them, so they are imported only
 of a terminal without them stay small.
 """
 
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,7 +50,7 @@ def host_line(config: Config, store: Store, vault: Vault | None, tell: Callable[
 
     app = _lent(config)
     lease = LeasedLine(app) if app is not None and config.acquirer.line == "lease" else OwnLine()
-    return HostLine(hosts(config), lease, codec(config), config.profile.messages, _mac(config, app), secrets, tell)
+    return HostLine(lines(config)(), lease, codec(config), config.profile.messages, _mac(config, app), secrets, tell)
 
 
 def codec(config: Config) -> Codec:
@@ -59,17 +58,24 @@ def codec(config: Config) -> Codec:
     return Codec(msgspec.structs.replace(config.profile.line, tpdu=config.acquirer.tpdu, header=config.acquirer.header))
 
 
-def hosts(config: Config, failed_ms: dict[HostName, int] | None = None) -> Hosts:
-    """A line to the acquirer's host and its stand-in, not yet connected. Lines may share `failed_ms`, see `Hosts`."""
+def lines(config: Config) -> Callable[[], Hosts]:
+    """Makes lines to the acquirer's host and its stand-in, not yet connected: as many as one likes, which share what they learn
+    of the two (see `Hosts`). The TLS files are read now, and not again: what becomes of them concerns the next start.
+    """
     acquirer, framing = config.acquirer, codec(config).framing
+    tls = tls_context(acquirer.tls_ca, acquirer.tls_cert, acquirer.tls_key) if acquirer.tls_enabled else None
+    failed_ms: dict[HostName, int] = {}
 
     def link(host: str, port: int) -> Link:
-        return Link(host, port, tls=_tls(config), server_name=acquirer.tls_server_name, framing=framing)
+        return Link(host, port, tls=tls, server_name=acquirer.tls_server_name, framing=framing)
 
-    primary = link(acquirer.host, acquirer.port)
-    if acquirer.backup_host is None:
-        return Hosts(primary)
-    return Hosts(primary, link(acquirer.backup_host, acquirer.backup_port or acquirer.port), failed_ms=failed_ms)
+    def make() -> Hosts:
+        primary = link(acquirer.host, acquirer.port)
+        if acquirer.backup_host is None:
+            return Hosts(primary)
+        return Hosts(primary, link(acquirer.backup_host, acquirer.backup_port or acquirer.port), failed_ms=failed_ms)
+
+    return make
 
 
 def prover(config: Config) -> Callable[[Message], Awaitable[MacState]]:
@@ -97,11 +103,6 @@ def _mac(config: Config, app: Lent | None) -> MacService:
         assert app is not None, "refused with the configuration"
         return PayappService(app, mac.algorithm)
     return SoftwareService(SoftwareMac(mac.algorithm, read_key(mac.key_file, mac.key_lengths, "mac.key_file")))
-
-
-def _tls(config: Config) -> ssl.SSLContext | None:
-    acquirer = config.acquirer
-    return tls_context(acquirer.tls_ca, acquirer.tls_cert, acquirer.tls_key) if acquirer.tls_enabled else None
 
 
 def printer_thread(config: Config, tell: Callable[[Event], None]) -> "PrinterThread | None":

@@ -73,6 +73,20 @@ def test_towards_the_host_the_relay_and_the_reversals_of_its_own_go_by_tls(
     assert (host.net_debit_fen("000421"), host.net_debit_fen("000422")) == (0, 100)
 
 
+def test_certificates_that_go_away_while_it_runs_keep_no_terminal_waiting(
+    make_agent: Make, make_host: Callable[..., Host], tmp_path: Path
+) -> None:
+    files, port = certificates.make(tmp_path), free_port()
+    files.key.chmod(0o600)
+    host = make_host("--tls-cert", str(files.cert), "--tls-key", str(files.key))
+    tls = {"tls_enabled": True, "tls_ca": str(files.ca), "tls_cert": str(files.cert), "tls_key": str(files.key)}
+    agent = make_agent(host.port, recovery={"mode": "relay"}, relay={"listen": f"127.0.0.1:{port}"}, acquirer=tls).start()
+    for path in files:
+        path.unlink()
+    assert transact(port, "000423", 100, timeout_ms=10_000) == "00"
+    assert "Traceback" not in agent.log.read_text()
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", [2, 3, 4])  # 1 is the boot; opened-and-sent, answered, forwarded
 def test_a_sale_survives_a_kill_around_each_of_its_commits(
