@@ -95,6 +95,10 @@ class Keeper:
         ]
         return max(found)[2] if found else None
 
+    def reverses(self, key: str) -> bool:
+        """True when this transaction has a reversal, in whatever state."""
+        return key in self._inbox.view(key).reversals
+
     def earlier(self, opened: Opened) -> Earlier | None:
         """What was sent under this key before, for a kind that is never reversed: only such a message may come again.
 

@@ -228,7 +228,8 @@ class Session:
             return True
         if await self._keeper.keep(AppReversed(transaction=key, reason=seen.reason)) is None:
             return False
-        self._own[reply_mti(seen.mti), seen.key] = None
+        if self._keeper.reverses(key):  # of what was declined there is nothing to undo: the answer settles nothing
+            self._own[reply_mti(seen.mti), seen.key] = None
         if self._current is not None and self._current.transaction == key:
             self._current.phase = "doubt"
             self._free(self._current)

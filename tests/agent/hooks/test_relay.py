@@ -403,6 +403,19 @@ async def test_an_own_reversal_of_something_unknown_passes(relay: RelayHouse) ->
 
 
 @relayed()
+@pytest.mark.parametrize("code", ["51", "96"])
+async def test_the_answer_to_an_own_reversal_of_what_was_declined_is_no_crossed_one(relay: RelayHouse, code: str) -> None:
+    relay.fault("0200", code)
+    terminal = await relay.terminal()
+    assert await terminal.asks(sale()) == code
+    assert await terminal.asks(own_0400()) == "25"
+    assert await terminal.asks(balance()) == "00"
+    assert relay.house.told("relay.app_reversed")
+    assert relay.house.told("host.crossed_reply") == []
+    await relay.becomes("declined" if code == "51" else "declined_uncertain")
+
+
+@relayed()
 async def test_an_own_reversal_that_cannot_be_kept_is_not_forwarded(relay: RelayHouse) -> None:
     relay.fault("0200", "drop-reply")
     terminal = await relay.terminal()
