@@ -55,7 +55,7 @@ def _judged(state: State, transaction: Transaction, event: RelayAnswered) -> Dec
     card.result(state, said)
     if said.outcome == "declined":
         return Decision(transaction=transaction.id, proceed="go")
-    return _dropped(transaction, "its MAC is wrong or missing: the transaction is reversed")
+    return _dropped(transaction, "its MAC is wrong or missing, or it has no response code: the transaction is reversed")
 
 
 def _dropped(transaction: Transaction, why: str) -> Decision:
@@ -106,6 +106,8 @@ def _result(policy: Policy, transaction: Transaction, event: RelayAnswered) -> R
     approval = event.code in policy.answers.approval
     if event.mac == "bad" or (approval and event.mac == "missing" and policy.require_mac):
         return ResultReported(transaction=event.transaction, outcome="bad_mac")
+    if event.code is None:  # whatever it is, it says nothing of the payment
+        return ResultReported(transaction=event.transaction, outcome="no_answer")
     if not approval:
         return ResultReported(transaction=event.transaction, outcome="declined", response_code=event.code)
     return ResultReported(

@@ -139,6 +139,16 @@ def test_an_answer_with_a_wrong_mac_is_not_forwarded_and_reversed_with_a0(code: 
     assert world.reversal().reason == "A0"
 
 
+@pytest.mark.parametrize("mac", ["good", "missing"])
+def test_an_answer_without_a_response_code_says_nothing_and_nobody_is_told_to_pay_again(mac: str) -> None:
+    world = relayed()
+    world.open()
+    assert answer(world, None, mac=mac).proceed == "refuse"
+    assert world.states() == ("in_doubt", "pending")
+    assert world.reversal().reason == "98"
+    assert not world.advice().may_pay_again
+
+
 def test_an_approval_without_a_mac_is_not_believed_a_decline_is() -> None:
     world = relayed()
     world.open()
