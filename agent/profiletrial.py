@@ -116,7 +116,8 @@ def _told_apart(kinds: Iterable[Kind], messages: Messages) -> Iterator[Finding]:
 def _first_sends(policy: Policy) -> Iterator[Finding]:
     """0401 repeats an 0400: the relay calls a message by the type that it had when it was sent first."""
     named = [(f"kinds.{kind.name}.mti", kind.mti) for kind in policy.kinds]
-    for key, mti in (*named, ("messages.reversal", policy.messages.reversal)):
+    ours = [(f"messages.{name}", getattr(policy.messages, name)) for name in ("reversal", "settlement", "sign_in")]
+    for key, mti in (*named, *ours):
         if (right := first_sent(mti)) != mti:
             yield key, f"{mti} is the type of a repeat: write {right}", f"{mti} 是重发报文的类型：应写 {right}"
 

@@ -59,7 +59,7 @@ class OwnReversal(msgspec.Struct, frozen=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """An 0500."""
+    """An 0500; `mti` is that of its first send."""
 
     mti: str
     key: Key
@@ -112,10 +112,10 @@ class RelayReader:
         try:
             if mti == policy.messages.reversal:
                 return self._own_reversal(seen.f41, self.codec.read(frame))
-            if seen.mti == policy.messages.settlement:
+            if mti == policy.messages.settlement:
                 batch = self._f60(self.codec.read(frame)).get("batch")
-                return Settlement(seen.mti, (seen.f41, seen.f11), seen.f41, batch) if batch else None
-            if seen.mti == policy.messages.sign_in:
+                return Settlement(mti, (seen.f41, seen.f11), seen.f41, batch) if batch else None
+            if mti == policy.messages.sign_in:
                 return self._sign_in(policy.messages, self.codec.read(frame))
         except RemoteMessageError:
             return None  # whatever it is, it is none of ours
@@ -177,7 +177,7 @@ class RelayReader:
         code = parts(F60_OF_NETWORK, said.get(60, "")).get("network")
         named = not messages.sign_in_f3 or said.get(3) == messages.sign_in_f3
         meant = named and (not messages.sign_in_f60 or code in messages.sign_in_f60)
-        return SignIn(message.mti, (said.get(41), said.get(11))) if meant else None
+        return SignIn(first_sent(message.mti), (said.get(41), said.get(11))) if meant else None
 
     def _own_reversal(self, terminal_id: str, message: Message) -> Meaning:
         said, batch = message.fields, self._f60(message).get("batch")

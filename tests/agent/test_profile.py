@@ -160,6 +160,8 @@ VOID = "[kinds.void]\nf3 = '200000'\ntype = '23'\nin_doubt = 'reverse'\n"
         (SALE + VOID.replace("type = '23'\n", ""), "kinds.void.type", "is empty, and reversal.f60 has {type}"),
         (SALE + "[reversal]\nf60 = '{batch}'\n", "kinds.sale.type", 'is "22", and reversal.f60 has no {type}'),
         ("[messages]\nreversal = '0401'\n", "messages.reversal", "0401 is the type of a repeat: write 0400"),
+        ("[messages]\nsettlement = '0501'\n", "messages.settlement", "0501 is the type of a repeat: write 0500"),
+        ("[messages]\nsign_in = '0801'\n", "messages.sign_in", "0801 is the type of a repeat: write 0800"),
         (SALE + "mti = '0201'\n", "kinds.sale.mti", "0201 is the type of a repeat: write 0200"),
         ("[messages]\nreversal = '0200'\n", "messages.reversal", "is 0200, and so is kinds.sale"),
         ("[messages]\nsettlement = '0400'\n", "messages.settlement", "is 0400, and so is messages.reversal"),

@@ -430,10 +430,10 @@ async def test_an_own_reversal_that_cannot_be_kept_is_not_forwarded(relay: Relay
 # ── network management ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def settlement() -> bytes:
-    """An 0500."""
+def settlement(mti: str = "0500") -> bytes:
+    """An 0500, or the same sent again."""
     said = {11: "000900", 41: TERMINAL, 42: MERCHANT, 48: "0" * 62, 49: "156", 60: f"00{BATCH}201"}
-    return request("0500", said, mac=False)
+    return request(mti, said, mac=False)
 
 
 @relayed()
@@ -453,14 +453,15 @@ async def test_T12_a_settlement_waits_for_pending_reversals_and_clears_none(rela
 
 
 @relayed(settlement_while_pending="refuse")
-async def test_a_settlement_is_refused_where_the_profile_says_so(relay: RelayHouse) -> None:
+@pytest.mark.parametrize("mti", ["0500", "0501"])
+async def test_a_settlement_is_refused_where_the_profile_says_so(relay: RelayHouse, mti: str) -> None:
     relay.fault("0200", "close")
     relay.fault("0400", "drop-reply", "drop-reply", "drop-reply")
     first = await relay.terminal()
     assert await first.asks(sale()) is None
     second = await relay.terminal()
-    assert await second.asks(settlement()) is None
-    assert relay.at_host("0500") == []
+    assert await second.asks(settlement(mti=mti)) is None
+    assert relay.at_host(mti) == []
 
 
 @relayed()

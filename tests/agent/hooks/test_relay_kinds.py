@@ -79,7 +79,9 @@ def test_every_kind_that_is_reversed_is_known_by_type_processing_code_and_f60(
         ("0400", {39: "98"}, OwnReversal),
         ("0401", {39: "98"}, OwnReversal),  # the same, sent again
         ("0500", {60: "00000001201"}, Settlement),
+        ("0501", {60: "00000001201"}, Settlement),
         ("0800", {60: "00000001003"}, SignIn),
+        ("0801", {60: "00000001003"}, SignIn),
         ("0800", {60: "00000001002"}, type(None)),  # a sign-off
         ("0820", {60: "00000001301"}, type(None)),
         ("0320", {}, type(None)),
