@@ -127,29 +127,27 @@ class RelayReader:
             message = self.codec.read(frame)
         except RemoteMessageError as error:
             seen = self.glance(frame)
-            if seen is None or seen.f41 is None:
-                return None
-            if any(kind.in_doubt == "reverse" for kind in self._kinds(mti, seen.f3)):
+            if self._undone(mti, None if seen is None else seen.f3):
                 raise Unreadable(str(error)) from None
-            return Online(seen.f41)
-        terminal_id = message.fields.get(41)
-        if terminal_id is None:
-            return None
-        kinds = self._kinds(mti, message.fields.get(3))
-        undone = any(kind.in_doubt == "reverse" for kind in kinds)
-        said = self._f60(message)
-        missing = next((number for number in (3, 4, 11, 42) if number not in message.fields), None)
-        if missing is not None or "batch" not in said:
-            if undone:
+            return Online(seen.f41) if seen is not None and seen.f41 is not None else None
+        said, f60, kinds = message.fields, self._f60(message), self._kinds(mti, message.fields.get(3))
+        missing = next((number for number in (3, 4, 11, 41, 42) if number not in said), None)
+        if missing is not None or "batch" not in f60:
+            if self._undone(mti, said.get(3)):
                 raise Unreadable(f"it lacks field {60 if missing is None else missing}")
-            return Online(terminal_id)
-        if not int(message.fields[4]) or message.fields[3].startswith(INQUIRIES):
-            return Online(terminal_id)
-        kind = next((kind for kind in kinds if kind.type == said.get("type", "")), Kind(name=UNLISTED))
-        return self._watched(kind, mti, message, said["batch"])
+            return Online(said[41]) if 41 in said else None
+        if not int(said[4]) or said[3].startswith(INQUIRIES):
+            return Online(said[41])
+        kind = next((kind for kind in kinds if kind.type == f60.get("type", "")), Kind(name=UNLISTED))
+        return self._watched(kind, mti, message, f60["batch"])
 
     def _kinds(self, mti: str, f3: str | None) -> list[Kind]:
-        return [kind for kind in self._policy().kinds if kind.mti == mti and kind.f3 == f3]
+        """Which kinds it may be; where F3 cannot be seen, all of its type."""
+        return [kind for kind in self._policy().kinds if kind.mti == mti and f3 in {None, kind.f3}]
+
+    def _undone(self, mti: str, f3: str | None) -> bool:
+        """True when it may be of a kind that is reversed."""
+        return any(kind.in_doubt == "reverse" for kind in self._kinds(mti, f3))
 
     def _watched(self, kind: Kind, mti: str, message: Message, batch: str) -> Watched:
         said, pan, policy = message.fields, message.pan, self._policy()

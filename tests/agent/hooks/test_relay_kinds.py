@@ -114,7 +114,23 @@ def test_what_is_never_reversed_and_lacks_a_field_only_passes(missing: int) -> N
     assert type(meaning("0220", said)) is Online
 
 
-@pytest.mark.parametrize("missing", [4, 11, 42, 60])
+def test_what_is_never_reversed_passes_also_when_nobody_can_tell_whose_it_is() -> None:
+    assert meaning("0220", {number: text for number, text in SALE.items() if number != 41}) is None
+    assert reader(CODEC).request(CODEC.pack("0220", SALE)[2:17]) is None
+
+
+@pytest.mark.parametrize("cut", ["a bitmap that is none", "a second bitmap"])
+def test_money_of_which_not_even_the_kind_can_be_seen_is_not_forwarded_where_it_may_be_of_a_reversed_one(cut: str) -> None:
+    frame = bytearray(CODEC.pack("0200", SALE)[2:])
+    if cut == "a second bitmap":
+        frame[13] |= 0x80
+    else:
+        del frame[15:]
+    with pytest.raises(Unreadable):
+        reader(CODEC).request(bytes(frame))
+
+
+@pytest.mark.parametrize("missing", [3, 4, 11, 41, 42, 60])
 def test_money_that_could_not_be_undone_is_named_by_the_field_it_lacks(missing: int) -> None:
     said = {number: text for number, text in SALE.items() if number != missing}
     with pytest.raises(Unreadable, match=f"it lacks field {missing}$") as caught:
