@@ -11,7 +11,7 @@ from agent.core.change import Decision, Internal, Overloaded, Rejected
 from agent.core.event import AnswerForwarded, Event, Opened, RelayRefused, ResultReported
 from agent.core.model import Transaction
 from agent.hooks.ports import Inbox
-from agent.hooks.relayreader import Key, OwnReversal
+from agent.hooks.relayreader import Key, OwnReversal, Watched
 from agent.journal.database import StorageError
 from agent.vault import Sealed
 
@@ -60,6 +60,13 @@ class Keeper:
                 if left:
                     await asyncio.sleep(RETRY_S)
         return None
+
+    async def open(self, seen: Watched) -> Decision | None:
+        """A transaction that is new; None also when the disk is nearly full: what is left serves answers and reversals."""
+        if self._inbox.store.database.short_of_space():
+            log.warning("not forwarded: the disk is nearly full, and no new transaction is taken")
+            return None
+        return await self.keep(seen.opened, seen.sealed)
 
     async def _rejected(self, error: Rejected) -> None:
         log.warning("not forwarded: %s", error.detail)

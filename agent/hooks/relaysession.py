@@ -182,7 +182,7 @@ class Session:
         """Open and ask in one commit; after that only ask. What another connection sent is waited for first."""
         if exchange.phase == "new":
             exchange.phase = "held"
-            return await self._keeper.keep(seen.opened, seen.sealed)
+            return await self._keeper.open(seen)
         again, state = exchange.transaction != seen.opened.transaction, self._keeper.state(exchange.transaction)
         if again and state == "sent":
             return Decision(transaction=exchange.transaction, proceed="wait", retry_after_ms=1_000)

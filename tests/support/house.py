@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from agent.core.step import next_deadline_ms
 from agent.hooks.ports import House
 from agent.hooks.server import Door
 from agent.inbox import Inbox
+from agent.journal import database
 from agent.journal.chain import Entry
 from agent.journal.database import StorageFailed
 from agent.journal.replay import Difference, Replay
@@ -55,6 +56,16 @@ SALE: dict[str, Any] = {
     "card": {"pan": PAN, "expiry": "3012", "entry_mode": "051", "sequence": "001", "chip": CHIP},
 }
 RECEIPT: dict[str, Any] = {"lines": [{"text": "签购单", "align": "center", "size": 2}, {"text": "金额:RMB 1.00", "bold": True}]}
+
+
+@contextlib.contextmanager
+def nearly_full() -> Iterator[None]:
+    """No disk has as much room as is wanted now."""
+    usual, database.FREE_BYTES_MIN = database.FREE_BYTES_MIN, 1 << 62
+    try:
+        yield
+    finally:
+        database.FREE_BYTES_MIN = usual
 
 
 class Clock:

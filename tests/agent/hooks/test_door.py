@@ -8,7 +8,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 
@@ -17,8 +17,7 @@ import pytest
 
 from agent.hooks import api
 from agent.hooks.server import BODY_BYTES_MAX
-from agent.journal import database
-from tests.support.house import RECEIPT, OpenHouse, housed, open_house
+from tests.support.house import RECEIPT, OpenHouse, housed, nearly_full, open_house
 
 STRANGER = 65_534  # nobody
 OTHERS = frozenset({4_294_967_000})
@@ -241,20 +240,10 @@ def test_what_is_no_socket_is_not_removed(tmp_path: Path) -> None:
 # ── the disk ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@asynccontextmanager
-async def nearly_full(house: OpenHouse) -> AsyncIterator[None]:
-    """No disk has as much room as is wanted now."""
-    usual, database.FREE_BYTES_MIN = database.FREE_BYTES_MIN, 1 << 62
-    try:
-        yield
-    finally:
-        database.FREE_BYTES_MIN = usual
-
-
 @housed()
 async def test_a_nearly_full_disk_takes_no_new_sale_but_finishes_what_is_open(house: OpenHouse) -> None:
     running = await house.open("000001", key="k")
-    async with nearly_full(house):
+    with nearly_full():
         before = house.head()
         refused = await house.open("000002")
         assert (refused.status, refused.code) == (507, "disk-full")

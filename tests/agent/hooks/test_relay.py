@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from device.acquirer.message import Message
-from tests.support.house import BATCH, MERCHANT, PAN, TERMINAL
+from tests.support.house import BATCH, MERCHANT, PAN, TERMINAL, nearly_full
 from tests.support.relay import CODEC, MAC, RelayHouse, balance, own_0400, relayed, request, sale
 from tests.support.terminal import fields
 
@@ -319,6 +319,22 @@ async def test_T6_nothing_goes_out_that_could_not_be_kept(relay: RelayHouse) -> 
     terminal = await relay.terminal()
     assert await terminal.asks(sale()) is None
     assert relay.at_host("0200") == []
+
+
+@relayed()
+async def test_a_nearly_full_disk_takes_no_new_sale_but_finishes_what_is_open(relay: RelayHouse) -> None:
+    relay.fault("0200", "drop-reply")
+    first, second = await relay.terminal(), await relay.terminal()
+    first.send(sale())
+    await relay.until(lambda: relay.at_host("0200") == ["000201"])
+    elsewhere = request("0200", fields("000202", 100) | {41: "87654321"})
+    with nearly_full():
+        assert await second.asks(elsewhere) is None
+        assert await first.asks(own_0400()) == "00"
+        await relay.becomes("reversed")
+    assert relay.at_host("0200") == ["000201"]
+    third = await relay.terminal()
+    assert await third.asks(elsewhere) == "00"
 
 
 @relayed()
