@@ -97,7 +97,9 @@ def line_is_ours(state: State) -> bool:
 
 
 def _another_is_sent(state: State, transaction: Transaction) -> bool:
+    """One whose answer is awaited; of an approval that nobody here could check only the app's word is, and that is no turn."""
     return any(
         other.state == "sent" and other.terminal_id == transaction.terminal_id and other.id != transaction.id
+        and not (other.answered and other.unproved)
         for other in state.open_transactions.values()
     )

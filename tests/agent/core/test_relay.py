@@ -173,6 +173,18 @@ def test_an_approval_whose_mac_nobody_could_check_waits_for_the_apps_own_word() 
     assert world.states() == ("approved", "-")
 
 
+def test_the_next_sale_waits_for_an_answer_and_not_for_the_apps_word_about_it() -> None:
+    world = relayed()
+    world.open()
+    assert world.open("b", stan="000002").proceed == "wait"
+    answer(world, mac="unchecked")
+    forward(world)
+    assert world.do(e.SentAsked(transaction="b")).proceed == "go"
+    assert (world.transaction().state, world.transaction("b").state) == ("sent", "sent")
+    world.go_to(65 * SECOND)
+    assert world.states() == ("unresolved", "refused")
+
+
 def test_without_that_word_it_is_a_persons_case() -> None:
     world = relayed()
     world.open()
