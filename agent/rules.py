@@ -35,7 +35,7 @@ class Finding(NamedTuple):
 def mistakes(config: Config) -> list[Finding]:
     """Every contradiction between settings. The daemon does not start with one."""
     rails = [*_rails(config), *_lent(config), *_wallet(config)]
-    return [*rails, *_tls(config), *_local_api(config), *_devices(config), *_display(config), *_ports(config)]
+    return [*rails, *_tls(config), *_local_api(config), *_devices(config), *_display(config), *_ports(config), *_circles(config)]
 
 
 def warnings(config: Config) -> list[Finding]:
@@ -302,3 +302,32 @@ def _ports(config: Config) -> Iterator[Finding]:
         port = (value or "").rpartition(":")[2]
         if port.isdigit() and not 1 <= int(port) <= 65535:
             yield Finding((key,), f"has a port outside 1 to 65535: {port}", f"端口不在 1 到 65535 之间: {port}")
+
+
+def _circles(config: Config) -> Iterator[Finding]:
+    """The relay listens where somebody else does: the local API, or what it takes for the acquirer's host."""
+    if config.relay is None:
+        return
+    host, acquirer, own = config.relay.listen, config.acquirer, "relay.listen"
+    others = {
+        "hook.listen": config.hook.listen,
+        "acquirer.port": f"{acquirer.host}:{acquirer.port}",
+        "acquirer.backup_host": acquirer.backup_host and f"{acquirer.backup_host}:{acquirer.backup_port or acquirer.port}",
+    }
+    for key in (key for key, other in others.items() if other and _same_place(host, other)):
+        yield Finding((own, key), f"is the address of {key} too", f"与 {key} 的地址相同")
+
+
+def _same_place(listen: str, other: str) -> bool:
+    """True when who calls `other` arrives at `listen`, as far as the words say."""
+    (host, _, port), (name, _, number) = listen.rpartition(":"), other.rpartition(":")
+    return port == number and (host == name or (_is_here(host) and _is_here(name)))
+
+
+def _is_here(host: str) -> bool:
+    """True for loopback, and for every address of this machine."""
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified

@@ -183,6 +183,10 @@ def test_a_wrong_address_is_not_shown_back_when_it_may_hold_a_password(tmp_path)
         (RIGHT + '[relay]\nlisten = "a:1"\ntls_cert = "k"\n', "relay.tls_key"),
         (RIGHT + '[relay]\nlisten = "a:1"\ntls_ca = "k"\n', "relay.tls_cert"),
         (RIGHT + '[relay]\nlisten = "a:0"\n', "relay.listen"),
+        (RIGHT + '[relay]\nlisten = "127.0.0.1:8583"\n', "relay.listen"),
+        (RIGHT + '[relay]\nlisten = "0.0.0.0:8583"\n', "relay.listen"),
+        ('[acquirer]\nhost = "a"\nbackup_host = "b"\nbackup_port = 1\n[relay]\nlisten = "b:1"\n', "relay.listen"),
+        (RIGHT + '[relay]\nlisten = "localhost:1"\n[hook]\nlisten = "127.0.0.1:1"\ntoken_file = "t"\n', "relay.listen"),
         (RIGHT + '[mqtt]\nurl = "mqtts://b"\nkey = "k"\n', "mqtt.cert"),
         (RIGHT + '[mqtt]\nurl = "mqtt://b"\nca = "k"\n', "mqtt.url"),
         (RIGHT + '[mqtt]\nurl = "mqtt://b:70000"\n', "mqtt.url"),
@@ -205,6 +209,12 @@ def test_a_wrong_address_is_not_shown_back_when_it_may_hold_a_password(tmp_path)
 )
 def test_settings_that_contradict_each_other_are_refused(tmp_path, text, key):
     assert set(problems(tmp_path, text)) == {key}
+
+
+def test_a_relay_may_have_the_port_of_a_host_elsewhere(tmp_path):
+    for listen in ("0.0.0.0:8583", "127.0.0.1:8583", "[::1]:8583"):
+        text = f'[acquirer]\nhost = "10.0.0.5"\n[recovery]\nmode = "relay"\n[relay]\nlisten = "{listen}"\n'
+        assert load(write(tmp_path, text)).relay is not None
 
 
 def test_a_contradiction_that_rests_on_a_wrong_value_is_not_reported_beside_it(tmp_path):
