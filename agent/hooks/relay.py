@@ -42,11 +42,14 @@ class Relay:
         if where.tls_cert is not None and where.tls_key is not None:
             tls = server_tls_context(where.tls_cert, where.tls_key, where.tls_ca)
         host, _, port = where.listen.rpartition(":")
-        self._listener = await asyncio.get_running_loop().create_server(
-            lambda: FrameStream(self._reader.codec.framing, self._changed), host.strip("[]"), int(port), ssl=tls,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=HANDSHAKE_S if tls else None, ssl_shutdown_timeout=SHUTDOWN_S if tls else None,
-        )
+        try:
+            self._listener = await asyncio.get_running_loop().create_server(
+                lambda: FrameStream(self._reader.codec.framing, self._changed), host.strip("[]"), int(port), ssl=tls,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=HANDSHAKE_S if tls else None, ssl_shutdown_timeout=SHUTDOWN_S if tls else None,
+            )
+        except OSError as error:
+            raise OSError(f"relay.listen {where.listen}: {error.strerror}") from None
         self.port = self._listener.sockets[0].getsockname()[1]
 
     def committed(self) -> None:

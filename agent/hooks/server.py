@@ -60,7 +60,10 @@ class Door:
         self._listening.append(await loop.create_unix_server(self._wire, sock=link, backlog=BACKLOG))
         if listen is not None:
             host, port = listen
-            server = await loop.create_server(self._wire, host, port, backlog=BACKLOG)
+            try:
+                server = await loop.create_server(self._wire, host, port, backlog=BACKLOG)
+            except OSError as error:
+                raise OSError(f"hook.listen {host}:{port}: {error.strerror}") from None
             self._listening.append(server)
             self.port = server.sockets[0].getsockname()[1]
             self._access.listens(host, self.port)

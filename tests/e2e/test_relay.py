@@ -1,6 +1,7 @@
 """The relay as real processes: a lost answer, the turn of the next sale, and `kill -9` around each commit."""
 
 import json
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +86,19 @@ def test_certificates_that_go_away_while_it_runs_keep_no_terminal_waiting(
         path.unlink()
     assert transact(port, "000423", 100, timeout_ms=10_000) == "00"
     assert "Traceback" not in agent.log.read_text()
+
+
+def test_an_address_that_cannot_be_listened_on_is_named_with_its_key(make_agent: Make, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.touch(0o600)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        agent = make_agent(1, recovery={"mode": "relay"}, relay={"listen": taken}).start(wait=False)
+        assert agent.dead() == 69
+        assert f"relay.listen {taken}: " in agent.log.read_text()
+        agent = make_agent(1, hook={"listen": taken, "token_file": str(token)}).start(wait=False)
+        assert agent.dead() == 69
+        assert f"hook.listen {taken}: " in agent.log.read_text()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
