@@ -28,7 +28,7 @@ from agent.journal.pruning import DAY_MS, Pruner
 from agent.journal.store import Store
 from agent.perform import build
 from agent.perform.host import HostLine
-from agent.policies import policy_of
+from agent.policies import policy_of, reloaded
 from agent.vault import Tokens, Vault
 from device.clock import Reading, SystemClock
 from device.connectivity import NetworkEar, has_route
@@ -301,7 +301,9 @@ class Daemon:
 
     def _take_over(self, config: Config) -> None:
         self.inbox.state.wording = config.wording
-        self.inbox.tell(Configured(policy=policy_of(config)))
+        if self._relay is not None:
+            self._relay.hold_ms = config.recovery.hold_ms
+        self.inbox.tell(Configured(policy=reloaded(self._config, config)))
 
     async def _feed_watchdog(self) -> None:
         """Feed systemd's watchdog only when inbox, writer and telemetry all still move."""

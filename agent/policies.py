@@ -5,6 +5,8 @@ import msgspec
 from agent.config import Config
 from agent.core.policy import Policy
 
+_BUILT = ("mode", "line_leased", "has_printer", "has_display", "asks_app")  # what the performers were built for
+
 
 def policy_of(config: Config) -> Policy:
     """The rules' values as this configuration and its profile have them."""
@@ -25,3 +27,18 @@ def policy_of(config: Config) -> Policy:
         has_display=config.display is not None and config.display.driver != "disabled",
         asks_app=config.payapp is not None, **config.profile.rules(),
     )
+
+
+def reloaded(running: Config, written: Config) -> Policy:
+    """The values after a reload. Who reverses, on which line and in which message format stays as it was built until the next
+    start: half of another acquirer's rules on this one's line would be a 0400 that nobody understands.
+    """
+    same = _format(running) == _format(written)
+    policy = policy_of(written if same else msgspec.structs.replace(written, profile=running.profile))
+    built = policy_of(running)
+    return msgspec.structs.replace(policy, **{name: getattr(built, name) for name in _BUILT})
+
+
+def _format(config: Config) -> object:
+    """How messages are written, whatever the profile is called."""
+    return msgspec.structs.replace(config.profile.line, name=""), config.profile.messages

@@ -25,13 +25,15 @@ SHUTDOWN_S = 1.0  # for the end of TLS
 
 
 class Relay:
-    """Listens from `open` to `close`. `hosts` makes a line to the host, `hold_ms` is the longest a request is held."""
+    """Listens from `open` to `close`. `hosts` makes a line to the host, `hold_ms` is the longest a request is held: it may be
+    changed at any time.
+    """
 
     def __init__(self, reader: RelayReader, hosts: Callable[[], Hosts], inbox: Inbox, hold_ms: int) -> None:
         self._reader = reader
         self._hosts = hosts
         self._inbox = inbox
-        self._hold_ms = hold_ms
+        self.hold_ms = hold_ms
         self._listener: asyncio.Server | None = None
         self._sessions: dict[FrameStream, tuple[Session, asyncio.Task[None]]] = {}
         self.port = 0
@@ -79,7 +81,7 @@ class Relay:
             log.warning("%d terminals are connected: another one was turned away", CONNECTIONS_MAX)
             stream.transport.abort()
         else:
-            session = Session(stream, self._hosts(), self._reader, self._inbox, self._hold_ms)
+            session = Session(stream, self._hosts(), self._reader, self._inbox, lambda: self.hold_ms)
             task = asyncio.get_running_loop().create_task(self._serve(stream, session), name="relay")
             self._sessions[stream] = (session, task)
 

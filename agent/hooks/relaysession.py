@@ -45,7 +45,9 @@ EXCHANGES_MAX = 64  # remembered for late answers; the oldest is forgotten
 class Session:
     """Both connections of one terminal. `run` returns when they are closed."""
 
-    def __init__(self, client: FrameStream, host: Hosts, reader: RelayReader, inbox: Inbox, hold_ms: int) -> None:
+    def __init__(
+        self, client: FrameStream, host: Hosts, reader: RelayReader, inbox: Inbox, hold_ms: Callable[[], int]
+    ) -> None:
         self._client = client
         self._host = host
         self._reader = reader
@@ -201,7 +203,8 @@ class Session:
 
         The time that the machine sleeps counts: what was held for too long by then does not leave when it wakes.
         """
-        until_ms, left_ms = boottime_ms() + self._hold_ms, self._hold_ms
+        left_ms = self._hold_ms()
+        until_ms = boottime_ms() + left_ms
         while not self._client.ended:
             self._news.clear()
             decision = await ask()

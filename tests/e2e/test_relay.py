@@ -1,6 +1,7 @@
 """The relay as real processes: a lost answer, the turn of the next sale, and `kill -9` around each commit."""
 
 import json
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -57,6 +58,19 @@ def test_a_sale_that_is_held_too_long_is_not_sent_and_may_be_repeated(make_agent
     assert [row["stan"] for row in host.requests("0200")] == ["000411"]
     until(lambda: agent.app.state(agent.key_of("000411")) == "reversed")
     assert transact(port, "000412", 100, timeout_ms=10_000) == "00"
+
+
+def test_how_long_a_request_is_held_changes_with_a_reload(make_agent: Make, host: Host) -> None:
+    port = free_port()
+    agent = make_agent(host.port, recovery={"mode": "relay", "hold_ms": 0}, relay={"listen": f"127.0.0.1:{port}"}).start()
+    agent.config.write_text(agent.config.read_text().replace("hold_ms = 0", "hold_ms = 10000"))
+    assert agent.process is not None
+    agent.process.send_signal(signal.SIGHUP)
+    until(lambda: "agent.configured" in {entry["type"] for entry in agent.journal()})
+    host.order(set={"0200": "drop-reply", "0400": "delay:300"})
+    assert transact(port, "000413", 100, timeout_ms=LOST_MS) is None
+    host.order(set={"0200": "ok"})
+    assert transact(port, "000414", 100, timeout_ms=10_000) == "00"
 
 
 def test_towards_the_host_the_relay_and_the_reversals_of_its_own_go_by_tls(
