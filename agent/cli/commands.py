@@ -115,7 +115,9 @@ def usage(error: click.UsageError, lang: Lang) -> str:
     """A mistake in the command line, in one line. What was typed is masked: it may have been a card number."""
     near = ", ".join(getattr(error, "possibilities", None) or ())
     hint = say("near", lang, names=near) if near else ""
-    name = getattr(getattr(error, "param", None), "human_readable_name", "") or getattr(error, "option_name", "")
+    param = getattr(error, "param", None)
+    typed = max(param.opts, key=len) if isinstance(param, click.Option) else getattr(param, "human_readable_name", "")
+    name = typed or getattr(error, "option_name", "")
     match error:
         case click.exceptions.NoSuchCommand():
             message = say("no_command", lang, name=printable(str(error.command_name)), near=hint)

@@ -416,8 +416,9 @@ def test_a_wrong_configuration_is_a_line_for_each_mistake_and_exit_code_78(after
         (["show"], "ID|STAN is missing; see reversald show --help"),
         (["show", "1", "2"], "Got unexpected extra argument (2); see reversald show --help"),
         (["status", "--jsn"], "no such option: --jsn"),
-        (["status", "--lang", "fr"], "lang is not right: "),
-        (["incidents", "--limit", "0"], "limit is not right: "),
+        (["status", "--lang", "fr"], "--lang is not right: "),
+        (["incidents", "--limit", "0"], "--limit is not right: "),
+        (["gate", "upgrade", "--wait", "-1"], "--wait is not right: "),
         (["completion", "tcsh"], "SHELL is not right: "),
     ],
 )
