@@ -245,8 +245,8 @@ class Session:
         try:
             while True:  # as long as the terminal stays: its silence has a limit, so the host's needs none
                 await self._answered(await self._host.receive(None))
-        except LinkError:
-            pass
+        except LinkError as error:
+            log.info("a relayed connection ends: %s", error)
         except RemoteMessageError:
             self._keeper.tell(NoiseReceived(what="unreadable"))
         finally:

@@ -238,7 +238,8 @@ class HostLine:
                 self._reader = None
                 self._lost()
                 return
-            except LinkError:
+            except LinkError as error:
+                log.info("%s", error)
                 self._reader = None
                 self._lost()
                 return

@@ -102,7 +102,8 @@ class Link:
         if stream.nonsense:
             raise RemoteMessageError(f"{self._name} sent a length that no message has")
         if stream.ended:
-            raise LinkLost(f"{self._name}: the connection ended before an answer")
+            why = "" if stream.error is None else f": {_reason(stream.error)}"
+            raise LinkLost(f"{self._name}: the connection ended before an answer{why}")
         raise LinkSilent(f"{self._name}: no answer within {timeout_ms} ms")
 
     async def close(self) -> None:

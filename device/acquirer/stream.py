@@ -25,6 +25,7 @@ class FrameStream(asyncio.Protocol):
     def __init__(self, framing: Framing, changed: Callable[["FrameStream"], None] | None = None) -> None:
         self.ended = False
         self.nonsense = False
+        self.error: Exception | None = None  # what ended it, when that was no plain end
         self._framing = framing
         self._changed = changed
         self._buffer = bytearray()
@@ -61,8 +62,8 @@ class FrameStream(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writable.set()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  (asyncio's signature)
-        self.ended = True
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended, self.error = True, exc
         self._wake()
         self._writable.set()
         self._over.set()

@@ -1,6 +1,7 @@
 """The line over real sockets: which error means that bytes have left, frames however they are split, TLS."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import struct
@@ -429,6 +430,31 @@ def test_a_host_that_another_authority_signed_is_down_with_the_reason(tmp_path: 
             await link.connect()
 
     asyncio.run(with_host(echo, use, server_tls=server_tls, tls=tls_context(others.ca)))
+
+
+def test_a_host_that_refuses_our_certificate_after_the_handshake_says_so(tmp_path: Path) -> None:
+    """By TLS 1.3 the client is through before the host has looked at what it shows; asyncio's own servers do not say why."""
+    files = certificates.make(tmp_path)
+    server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=files.ca)
+    server_tls.load_cert_chain(files.cert, files.key)
+    server_tls.verify_mode = ssl.CERT_REQUIRED
+
+    def refuse(listener: socket.socket) -> None:
+        connection = listener.accept()[0]
+        with connection, contextlib.suppress(ssl.SSLError), server_tls.wrap_socket(connection, server_side=True):
+            pass
+
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            link = Link("127.0.0.1", listener.getsockname()[1], tls=tls_context(files.ca))
+            refusing = asyncio.create_task(asyncio.to_thread(refuse, listener))
+            await link.connect()
+            with pytest.raises(LinkLost, match=r"before an answer: .*certificate required"):
+                await link.receive(LONG_MS)
+            await refusing
+            await link.close()
+
+    asyncio.run(story())
 
 
 def test_a_host_that_never_answers_the_handshake_is_down() -> None:
