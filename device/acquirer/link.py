@@ -5,12 +5,15 @@ whether a reversal was attempted or not.
 """
 
 import asyncio
+import logging
 import ssl
 from pathlib import Path
 
 from device.acquirer.profile import UNIONPAY, Framing
 from device.acquirer.stream import CLOSE_TIMEOUT_MS, FrameStream
 from device.errors import LinkDown, LinkLost, LinkSilent, RemoteMessageError, TlsUnusable
+
+log = logging.getLogger("reversald.link")
 
 
 class Link:
@@ -146,6 +149,7 @@ def server_tls_context(cert: Path, key: Path | None = None, ca: Path | None = No
     `key` None: it stands in the file of the certificate. Raises `TlsUnusable`.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if ca is None else _trusting(ssl.Purpose.CLIENT_AUTH, ca)
+    context.sslobject_class = _Telling
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
@@ -166,6 +170,19 @@ def _show(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
     except OSError as error:
         named = f"the TLS certificate {cert}" + (f" with key {key}" if key else "")
         raise TlsUnusable(named, (cert, key) if key else (cert,), _reason(error)) from None
+
+
+class _Telling(ssl.SSLObject):
+    """Says why a caller was not let in, which asyncio keeps to itself."""
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            log.warning("a caller was not let in: %s", _reason(error))
+            raise
 
 
 _Attempt = asyncio.Task[tuple[asyncio.Transport, FrameStream]]

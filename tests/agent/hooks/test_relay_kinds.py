@@ -180,7 +180,9 @@ async def test_where_nothing_is_reversed_everything_passes_and_is_watched(relay:
     assert relay.at_host("0400") == []
 
 
-def test_tls_towards_the_terminal_and_only_terminals_that_show_a_certificate(tmp_path: Path) -> None:
+def test_tls_towards_the_terminal_and_only_terminals_that_show_a_certificate(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     files = certificates.make(tmp_path)
     keys = {"tls_cert": files.cert, "tls_key": files.key, "tls_ca": files.ca}
 
@@ -193,6 +195,8 @@ def test_tls_towards_the_terminal_and_only_terminals_that_show_a_certificate(tmp
             await relay.becomes("approved")
             stranger = await relay.terminal(ssl=ssl.create_default_context(cafile=files.ca))
             assert await stranger.asks(sale("000202")) is None
+            assert "a caller was not let in: " in caplog.text
+            assert "peer did not return a certificate" in caplog.text
             plain = await relay.terminal()
             plain.send(sale("000203"))
             assert await plain.raw() == b""
