@@ -13,8 +13,13 @@ from agent.core.reversal import not_undone
 from agent.core.state import State
 
 
-def adopt(state: State, row: Reversal, reason: str | None) -> None:
-    """The app sends it, perhaps again: wait for its answer. Both having sent is an incident."""
+def adopt(state: State, row: Reversal, reason: str | None, amount_fen: int | None) -> None:
+    """The app sends it, perhaps again: wait for its answer. Both having sent is an incident.
+
+    After a partial approval its F4 may be either amount, and its answer repeats it: unless we sent ours, this one counts.
+    """
+    if row.sends == 0 and amount_fen is not None:
+        row = state.put(replace(row, fields={**row.fields, "4": f"{amount_fen:012d}"}))
     if row.sends > 0 and not row.adopted:
         incidents.open_one(state, "both_reversed", row.id, "operator", "compare_settlement")
     state.tell("reversal.adopted", row.id, reason=reason)

@@ -232,10 +232,11 @@ class AnswerForwarded(_Event, frozen=True):
 
 
 class AppReversed(_Event, frozen=True):
-    """The payment app's own 0400 for this transaction came through the relay; `reason` is its F39."""
+    """The payment app's own 0400 for this transaction came through the relay; `reason` is its F39, the amount its F4."""
 
     transaction: str
     reason: str | None = None
+    amount_fen: int | None = None
 
 
 class RelayRefused(_Event, frozen=True):

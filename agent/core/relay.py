@@ -164,7 +164,7 @@ def app_reversed(state: State, event: AppReversed) -> Decision:
         reversal.begin(state, transaction, event.reason or state.agent.policy.reasons.not_completed)
     row = state.reversals.get(transaction.id)
     if row is not None and row.state not in {"accepted", "fenced"}:
-        adoption.adopt(state, row, event.reason)
+        adoption.adopt(state, row, event.reason, event.amount_fen)
     elif row is not None and not row.adopted:
         incidents.open_one(state, "both_reversed", row.id, "operator", "compare_settlement")
     state.tell("relay.app_reversed", transaction.id, reason=event.reason)

@@ -229,7 +229,7 @@ class Session:
         key = self._keeper.named(seen)
         if key is None:
             return True
-        if await self._keeper.keep(AppReversed(transaction=key, reason=seen.reason)) is None:
+        if await self._keeper.keep(AppReversed(transaction=key, reason=seen.reason, amount_fen=seen.amount_fen)) is None:
             return False
         if self._keeper.reverses(key):  # of what was declined there is nothing to undo: the answer settles nothing
             self._own[reply_mti(seen.mti), seen.key] = None

@@ -1,12 +1,13 @@
 """The relay's rules: approved needs the forwarding, doubt that came first stays, and one of the two reverses, not both."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from agent.core import event as e
 from agent.core.change import Decision, Rejected
 from agent.core.model import Original
+from agent.core.profile import Reversal
 from tests.agent.core.world import MERCHANT, MINUTE, SECOND, TERMINAL, World
 
 
@@ -271,6 +272,22 @@ def test_the_apps_own_0400_settles_what_went_astray() -> None:
     world.reply("00")
     assert world.states() == ("reversed", "accepted")
     assert world.advice().code == "P21"
+
+
+@pytest.mark.parametrize("rule", ["requested", "approved"])
+@pytest.mark.parametrize("amount_fen", [60, 100])
+def test_the_apps_own_0400_of_a_partial_approval_may_name_either_amount(
+    rule: Literal["requested", "approved"], amount_fen: int
+) -> None:
+    """Its answer repeats its F4, whatever ours would have been."""
+    world = relayed(reversal=Reversal(amount=rule))
+    world.open()
+    answer(world, "10", f4="000000000060")
+    forward(world)
+    world.do(e.AppReversed(transaction="a", reason="96", amount_fen=amount_fen))
+    world.reply("00", f4=f"{amount_fen:012d}")
+    assert world.states() == ("reversed", "accepted")
+    assert "crossed_reply" not in world.incidents()
 
 
 def test_T6_what_the_relay_held_is_proved_not_sent_whatever_the_app_can_report() -> None:
