@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+from agent.core import undoing
 from agent.core.change import Decision, Effect, Overloaded
 from agent.core.event import AnswerForwarded, DeadlinePassed, Event, HostReply, JobFinished
 from agent.core.fleetevent import CommandFinished
@@ -213,7 +214,7 @@ class Inbox:
         """
         state = self.state
         row = state.transactions.get(transaction)
-        if row is not None and not self._original_forgotten(row):
+        if row is not None and not self._is_judged_by_forgotten(row):
             return state
         rows = self.store.family(transaction)
         view = State([state.agent, state.line, state.printer, state.ledger, *rows])
@@ -222,12 +223,16 @@ class Inbox:
         if row is not None and row.original is not None:
             for key in self.store.named(row.terminal_id, row.original.batch, row.original.stan):
                 view.absorb(self.store.family(key))
+        for key in {key for each in view.transactions.values() for key in each.undoings} - view.transactions.keys():
+            view.absorb(self.store.family(key))
         return view
 
-    def _original_forgotten(self, row: Transaction) -> bool:
-        """True for a void whose original, on which its advice depends, is not in memory."""
-        original = row.original
-        return original is not None and (row.terminal_id, original.batch, original.stan) not in self._writer.state.keys
+    def _is_judged_by_forgotten(self, row: Transaction) -> bool:
+        """True when its advice depends on what is not in memory: a void's original, or what was to undo either."""
+        state, original = self._writer.state, row.original
+        if original is not None and (row.terminal_id, original.batch, original.stan) not in state.keys:
+            return True
+        return any(key not in state.transactions for each in (row, *undoing.originals(state, row)) for key in each.undoings)
 
     def _stop(self, error: StorageFailed) -> None:
         """Storage failed: the daemon starts anew."""

@@ -5,7 +5,7 @@ Approved first: never reversed. Doubt first: an approval that comes later is evi
 
 from msgspec.structs import replace
 
-from agent.core import asking, batch, defects, evidence, gate, incidents, receipt, reversal, settlement, wallet
+from agent.core import asking, batch, defects, evidence, gate, incidents, receipt, reversal, settlement, undoing, wallet
 from agent.core.change import Decision, Rejected
 from agent.core.event import Opened, ResultReported, SentAsked
 from agent.core.kinds import checked_by
@@ -43,6 +43,7 @@ def opened(state: State, event: Opened) -> Decision:
     )
     state.put(transaction)
     settlement.repeated(state, transaction)
+    undoing.opened(state, transaction)
     state.tell(
         "transaction.opened", transaction.id, kind=event.kind, amount_fen=event.amount_fen, stan=event.stan,
         batch=event.batch, card=(event.masked_pan or event.last4) if event.rail == "card" else None, wallet=event.wallet,

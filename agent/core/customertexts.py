@@ -96,7 +96,8 @@ CUSTOMER: Mapping[str, Line | None] = {
     "P12": Line("未付款,请稍候", "Not paid, wait", "未付款,请重新支付", "Not paid, pay again"),
     "P13": Line("支付未成功", "Not paid", "未付款,请换方式支付", "Pay by other means"),
     "P25": Line("支付未成功", "Not paid", "未付款,请换方式支付", "Pay by other means"),
-    # ── the next day, or a closed case ──
+    # ── the next day, a closed case, or one that another took over ──
+    "N14": None,
     "N6": None,
     "N6a": None,
     "P7a": None,

@@ -84,6 +84,11 @@ TEXTS: dict[str, tuple[str, str, str, str]] = {
         "In part, check sum", ("Only {approved} of {amount} was approved for this {kind} (card …{last4}); look into the rest, "
         "{rest}."),
     ),
+    "N14": (
+        "已做撤销或退货,勿交货", "{amount}(尾号{last4})已另做撤销或退货,以那笔的结果为准;请勿交货,勿再收款。",
+        "See void, hold goods", ("A void or refund of {amount} (card …{last4}) was made: its own result counts. Hand nothing "
+        "over, charge nothing for it."),
+    ),
     "N12": (
         "交易成功,请发卡行确认", "{amount}(尾号{last4})已批准;请顾客向发卡行确认入账,小票请交顾客。",
         "Paid, ask issuer", "{amount} (card …{last4}) was approved; ask the customer to have the issuer confirm it.",

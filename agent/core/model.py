@@ -103,6 +103,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     perhaps_repeated_by: str | None = None
     by_hand: ByHand | None = None
     undone_by: str | None = None
+    undoings: tuple[str, ...] = ()  # voids and refunds that name it, whatever became of them
     resolution: str | None = None
     account: Account | None = None
     refund: Refund | None = None
@@ -128,9 +129,9 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     @property
     def links(self) -> tuple[str, ...]:
-        """The transactions on which what is owed depends: repeats, replacements, and what undid it by hand."""
+        """The transactions by which it is judged: repeats, replacements, and what undid it or was to undo it."""
         replaced_by = self.disposition.replaced_by if self.disposition is not None else None
-        return tuple(filter(None, (self.repeated_by, self.perhaps_repeated_by, self.undone_by, replaced_by)))
+        return (*filter(None, (self.repeated_by, self.perhaps_repeated_by, self.undone_by, replaced_by)), *self.undoings)
 
 
 CLOSED = frozenset({"approved", "declined", "not_sent", "reversed", "no_original", "paid", "closed", "refunded", "resolved"})

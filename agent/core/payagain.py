@@ -17,6 +17,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "closed": ("订单已关闭,不会再扣款", "the order is closed: it takes no money any more"),
     "risk": ("商户已确认自担风险", "the merchant took the risk"),
     "running": ("还在处理,结果未出", "it is still running"),
+    "undone": ("已另做撤销或退货,以那笔为准", "it was voided or refunded: the result of that one counts"),
     "paid": ("款已收到,再付就是重复", "it was paid: paying again would be twice"),
     "reversing": ("可能已扣款,冲正尚未完成", "it may have been taken, and its reversal is not through"),
     "unresolved": ("可能已扣款,次日对账才有定论", "it may have been taken: only the settlement tells"),

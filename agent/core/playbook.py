@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from agent.core import kindtexts, nextday, payagain, printadvice, situations, verdict, walletadvice
+from agent.core import kindtexts, nextday, payagain, printadvice, situations, undoing, verdict, walletadvice
 from agent.core.calendar import text
 from agent.core.kinds import RELEASES, family, name
 from agent.core.model import Transaction
@@ -242,7 +242,6 @@ _UNSETTLED = frozenset({
     "sent", "in_doubt", "reversing", "approved_not_completed", "unresolved", "declined_uncertain",
     "querying", "cancelling", "cancel_unknown",
 })
-_UNDONE = frozenset({"declined", "not_sent", "reversed", "no_original"})
 
 
 def judge(state: State, transaction: Transaction, proceed: str | None = None) -> tuple[str, bool, bool]:
@@ -259,6 +258,8 @@ def advise(state: State, transaction: Transaction, proceed: str | None = None) -
     """The advice for one transaction as things stand; `proceed` is the gate's answer when it was just asked."""
     code, hold_goods = _code(state, transaction, proceed), _hold_goods(state, transaction)
     may_pay_again, reason = payagain.judged(transaction)
+    if reason == "paid" and undoing.is_undone(state, transaction):
+        reason = "undone"
     row = state.wording.get(code) or PLAYBOOK[code]
     said_zh, said_en = payagain.REASONS[reason]
     final, booked = verdict.next_check(state, transaction), _booked_day(transaction)
@@ -306,16 +307,19 @@ def _code(state: State, row: Transaction, proceed: str | None) -> str:
 
 
 def _hold_goods(state: State, row: Transaction) -> bool:
-    """False only when the money is surely the merchant's, all of it. What undoes leaves it to its original, when it failed."""
-    kind = family(row.kind)
-    if kind in RELEASES:
-        if row.state not in {"approved", "paid"} or row.trigger:
-            return True
-        return row.partial and (row.disposition is None or row.disposition.replaced_by in {None, "none"})
-    if kind != "undo" or row.state not in _UNDONE or row.original is None:
-        return True
-    keys = state.keys.get((row.terminal_id, row.original.batch, row.original.stan), ())
-    return not any(state.transactions[key].state == "approved" for key in keys)
+    """False only when the money is surely the merchant's. What undoes leaves it to its original, when it failed."""
+    if family(row.kind) == "undo":
+        return row.state not in undoing.NOTHING or not any(_has_money(state, each) for each in undoing.originals(state, row))
+    return not _has_money(state, row)
+
+
+def _has_money(state: State, row: Transaction) -> bool:
+    """True when what was asked for is the merchant's, all of it, and nothing has taken it back or may have."""
+    if family(row.kind) not in RELEASES or row.trigger or undoing.is_undone(state, row):
+        return False
+    if row.state not in {"approved", "paid"}:
+        return False
+    return not row.partial or (row.disposition is not None and row.disposition.replaced_by not in {None, "none"})
 
 
 def _booked_day(row: Transaction) -> int | None:

@@ -63,6 +63,9 @@ _SAID_BY_CODE: Mapping[str, tuple[str, str]] = {
         "您的{amount}已批准,请向发卡行确认入账;请不要再付。",
         "Your {amount} was approved; please ask your bank to confirm it. Do not pay again.",
     ),
+    "N14": (
+        "您的{amount}已另做撤销或退货,以那笔的结果为准。", "Your {amount} was voided or refunded; the result of that one counts.",
+    ),
     "P4d": ("撤销没有办成,原来的{amount}仍然有效。", "The void did not go through; your payment of {amount} still stands."),
     "N4v": ("撤销没有办成,原来的{amount}仍然有效。", "The void did not go through; your payment of {amount} still stands."),
 }

@@ -6,7 +6,7 @@ first row of the table is the sale's; the other families say only where theirs i
 
 from collections.abc import Mapping
 
-from agent.core import batches, printadvice
+from agent.core import batches, printadvice, undoing
 from agent.core.kinds import Family, family
 from agent.core.model import Transaction
 from agent.core.payagain import debit_shown, is_disputed
@@ -39,6 +39,7 @@ MEANING: Mapping[str, str] = {
     "approved_trigger": "a one-fen sale that only triggered a reversal",
     "approved_partial": "approved for less than was asked for",
     "approved_confirm": "approved by a code that asks the issuer's word (A2 A4 A5 A6)",
+    "undone": "a void or refund of it was made, or another one of what it was to undo",
     "declined": "declined",
     "declined_uncertain": "declined by a code that may hide a booking (68 91 96 98)",
     "not_sent": "proved not sent",
@@ -52,7 +53,7 @@ _SALE: dict[str, str] = {
     "no_original_shown": "P7", "unresolved": "P5", "unresolved_shown": "P7", "unresolved_watched": "P5k", "approved": "N3",
     "approved_paper": "P1", "approved_fault": "P2", "approved_broken": "P18", "approved_blank": "P24",
     "approved_no_printer": "P23", "approved_trigger": "P22", "approved_partial": "N11", "approved_confirm": "N12",
-    "declined": "N4", "declined_uncertain": "P6", "not_sent": "N5", "resolved": "N6",
+    "undone": "N14", "declined": "N4", "declined_uncertain": "P6", "not_sent": "N5", "resolved": "N6",
 }
 # Another word than "pay": what was taken back may be done again under its own name.
 _OTHER: dict[str, str] = _SALE | {
@@ -95,6 +96,8 @@ def code(state: State, row: Transaction, proceed: str | None) -> str:
 
 def situation(state: State, row: Transaction, proceed: str | None) -> str:
     """One word of `MEANING`."""
+    if undoing.by_another(state, row):
+        return "undone"
     if row.state == "approved":
         return _approved(state, row)
     if row.state == "intent":
@@ -121,7 +124,9 @@ def situation(state: State, row: Transaction, proceed: str | None) -> str:
 
 
 def _approved(state: State, row: Transaction) -> str:
-    """Money first: less than was asked for, or the issuer's word wanted; then what stands between customer and receipt."""
+    """Money first: gone again, less than was asked for, the issuer's word wanted; then what stands before the receipt."""
+    if undoing.is_undone(state, row):
+        return "undone"
     if row.partial:
         return "approved_partial"
     paper = _PRINTED[printadvice.approved(state, row)]

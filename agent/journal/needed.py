@@ -40,6 +40,8 @@ def rows(store: "Store", state: State, event: Event) -> list[Row]:
     wanted: Collection[str] = ()
     if isinstance(event, Opened):
         wanted = [*store.named(event.terminal_id, event.batch, event.stan), *([event.replaces] if event.replaces else [])]
+        if event.original is not None:  # it keeps what is to undo it
+            wanted += store.named(event.terminal_id, event.original.batch, event.original.stan)
     elif isinstance(event, SettlementImported):
         wanted = event.families
     elif isinstance(event, Commanded) and event.statement is not None:

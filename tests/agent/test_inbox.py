@@ -14,8 +14,9 @@ import pytest
 
 from agent import inbox as module
 from agent.core import event as e
+from agent.core import playbook
 from agent.core.change import Decision, Effect, Internal, Overloaded, Rejected, WantLine
-from agent.core.model import Evidence
+from agent.core.model import Evidence, Original
 from agent.core.playbook import PLAYBOOK
 from agent.core.storageevent import RowsDamaged
 from agent.inbox import BATCH_MAX, QUEUE_MAX, REMEMBERED_MAX
@@ -519,6 +520,22 @@ async def test_what_is_read_for_nothing_is_forgotten_at_once(house: OpenHouse) -
     loaded = house.told("evidence.contradiction")[0].input
     assert loaded is not None
     assert [kind for kind, _ in loaded["loaded"]] == ["Transaction"], "the journal has all that replaying needs"
+
+
+@housed()
+async def test_a_forgotten_payment_and_its_forgotten_void_are_seen_together(house: OpenHouse) -> None:
+    named = {"kind": "void", "original": Original(BATCH, "001000")}
+    for number, outcome, more in ((1000, "approved", {}), (1001, "declined", named), (1002, "approved", named)):
+        if number == 1001:
+            await many_closed(house)
+        await house.do(sale(number, ask=True, **more))
+        await house.do(result(number, outcome))
+    await many_closed(house, first=2000)
+    for key in ("t1000", "t1001"):
+        assert key not in house.inbox.state.transactions
+        view = house.inbox.view(key)
+        assert playbook.judge(view, view.transactions[key]) == ("N14", True, False)
+    assert house.differences() == []
 
 
 @housed()

@@ -125,6 +125,32 @@ def test_a_decline_that_may_hide_a_booking_is_a_case_for_the_settlement_and_not_
     assert detail(agent, key)["advice"]["code"] == "P6"
 
 
+def test_what_was_voided_releases_no_goods_and_a_void_that_came_to_nothing_does_not_count(agent: Agent, host: Host) -> None:
+    sale_fen = CHAINS["void"][0][1]
+    sale = str(agent.app.open("000001", sale_fen)[1]["id"])
+    assert UNIONPAY.transact(host.port, "sale", "000001", sale_fen) is not None
+    assert not agent.app.approve(sale)[1]["advice"]["hold_goods"]
+    host.order(scenario={"0200": ["drop-reply"]})
+    lost = opened(agent, CHAINS["void"], "000001", host.ledger()["000001"]["date"])
+    assert UNIONPAY.transact(host.port, "void", STAN, sale_fen, "000001", timeout_ms=LOST_MS) is None
+    agent.app.result(lost, "no_answer")
+    until(lambda: agent.app.state(lost) == "reversed")
+    assert [detail(agent, key)["advice"]["hold_goods"] for key in (sale, lost)] == [False, False]
+    status, again = agent.app.open("000010", sale_fen, kind="void", original={"batch": "000001", "stan": "000001"})
+    assert (status, again["proceed"]) == (201, "go")
+    reply = UNIONPAY.transact(host.port, "void", "000010", sale_fen, "000001")
+    assert reply is not None
+    assert agent.app.result(again["id"], "approved", response_code=reply.fields[39])[1]["state"] == "approved"
+    assert host.net_debit_fen("000010") == -sale_fen
+    for _ in range(2):
+        advice = detail(agent, sale)["advice"]
+        assert (advice["code"], advice["hold_goods"], advice["may_pay_again"]) == ("N14", True, False)
+        assert detail(agent, lost)["advice"]["hold_goods"], "the void that was reversed leaves the goods to nobody"
+        assert "N14" in agent.cli("show", "000001").stdout
+        agent.kill()
+        agent.start()
+
+
 # ── what is repeated ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 

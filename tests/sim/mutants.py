@@ -167,7 +167,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("6", "a receipt that is handed over again is another original", receipt.given, "printed = any(",
            "printed = False and any(",
            only=("withheld", "people")),
-    Mutant("7", "goods go out in doubt", playbook._hold_goods,
+    Mutant("7", "goods go out in doubt", playbook._has_money,
            'row.state not in {"approved", "paid"}', 'row.state == "unresolved"'),
     Mutant("7", "pay again while unresolved", payagain.judged, "if row.state in PAYABLE and",
            'if row.state in {*PAYABLE, "unresolved"} and'),
@@ -288,7 +288,7 @@ MUTANTS: tuple[Mutant, ...] = (
            'incidents.close_one(state, "in_doubt", row.id, "given_up")', only=("scan", "deaf_app", "lying_wallet", "late_pay")),
     Mutant("13", "a second code is taken while the first is open", wallet.check_opened, "and not _accepted(row):", "and False:",
            only=("scan", "deaf_app", "late_pay", "people")),
-    Mutant("7", "goods go out while the wallet is asked", playbook._hold_goods,
+    Mutant("7", "goods go out while the wallet is asked", playbook._has_money,
            'row.state not in {"approved", "paid"}', 'row.state not in {"approved", "paid", "querying"}',
            only=("scan", "deaf_app")),
     # ── kinds ────────────────────────────────────────────────────────────────────────────────────────────────────────
