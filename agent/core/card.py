@@ -161,7 +161,8 @@ def _cause(state: State, event: ResultReported) -> str:
     if event.outcome == "declined":
         if code in policy.answers.approval:
             raise Rejected(400, "code-contradicts-outcome", f"response code {code} is an approval; nothing was changed")
-        return "declined_uncertain" if code in policy.answers.uncertain else "declined"
+        has_it = find(state, event.transaction).repeats and code in policy.answers.done_elsewhere  # it means the one before
+        return "declined_uncertain" if has_it or code in policy.answers.uncertain else "declined"
     if event.outcome == "approved_not_completed" and policy.kind(find(state, event.transaction).kind).in_doubt == "repeat":
         return "approved"  # the host has it, and it cannot be undone
     return event.outcome

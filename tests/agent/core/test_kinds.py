@@ -198,6 +198,21 @@ def test_a_declined_repeat_ends_it_too(code: str, state: str) -> None:
     assert world.incidents() == ({"declined_uncertain"} if state == "declined_uncertain" else set())
 
 
+@pytest.mark.parametrize("kind", REPEATED)
+@pytest.mark.parametrize("code", ["22", "94"])
+def test_a_repeat_of_which_the_host_says_that_it_has_it_already_may_be_booked(kind: str, code: str) -> None:
+    world = doubted(kind)
+    world.ask()
+    world.result("declined", response_code=code)
+    assert world.transaction().state == "declined_uncertain"
+    assert (world.advice().code, world.advice().hold_goods, world.advice().may_pay_again) == ("P5r", True, False)
+    assert world.incident("declined_uncertain").next_action == "compare_settlement"
+    first = World()
+    first.open(kind=kind)
+    first.result("declined", response_code=code)
+    assert first.transaction().state == "declined", "it was never sent before, so that nothing of it can be there"
+
+
 def test_a_late_answer_to_what_is_repeated_decides_since_nothing_was_undone() -> None:
     world = doubted("offline")
     assert world.result("approved", response_code="00").conflict is None
