@@ -6,7 +6,7 @@ How a kind stands on the line, and what a doubt about it means, is the profile's
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-Family = Literal["sale", "undo", "preauth", "completion", "refund", "advice", "watched"]
+Family = Literal["sale", "undo", "preauth", "completion", "refund", "advice", "inquiry", "watched"]
 
 UNLISTED = "other"  # what passes by in the relay and is of no kind that the profile lists
 
@@ -39,12 +39,14 @@ class _Families(dict[str, Family]):
 # itself and no function around it.
 family: Callable[[str], Family] = _Families({
     "sale": "sale", "void": "undo", "preauth": "preauth", "preauth_void": "undo", "completion": "completion",
-    "completion_void": "undo", "refund": "refund", "offline": "advice", "tip": "advice",
+    "completion_void": "undo", "refund": "refund", "offline": "advice", "tip": "advice", "balance": "inquiry",
 }).__getitem__
 # These only hold and let go: no settlement file ever has a line of them, so a missing one proves nothing.
 MONEYLESS = frozenset({"preauth", "preauth_void", "balance"})
 # An approval of these means that money, or a hold on it, is the merchant's: goods may go.
 RELEASES = frozenset({"sale", "preauth", "completion", "advice", "watched"})
+# These bring the merchant nothing, whatever becomes of them: they are not paid again, and pay for nothing else.
+PAYS_NOTHING = frozenset({"undo", "refund", "inquiry"})
 
 
 def checked_by(kind: str) -> str:

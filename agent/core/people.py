@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from agent.core import evidence, incidents, moneyback, refunds, reversal, settlement, verdict, wallet
 from agent.core.change import Decision, Rejected
 from agent.core.event import DispositionGiven, EvidenceGiven, IncidentResolved
-from agent.core.kinds import family
+from agent.core.kinds import PAYS_NOTHING, family
 from agent.core.lifecycle import move, table_of
 from agent.core.model import Reversal, Transaction
 from agent.core.playbook import judge
@@ -30,7 +30,7 @@ def disposition_given(state: State, event: DispositionGiven) -> Decision:
         )
     if event.disposition.replaced_by == row.id:
         raise Rejected(409, "no-replacement", "nothing replaces itself: name the other payment, cash, or none")
-    if paid is not None and family(paid.kind) in {"undo", "refund"}:
+    if paid is not None and family(paid.kind) in PAYS_NOTHING:
         raise Rejected(409, "no-replacement", f"{paid.id} is a {paid.kind}: it pays for nothing")
     if row.partial and paid is not None and paid.state not in {"approved", "paid"}:
         raise Rejected(409, "no-replacement", f"{paid.id} is {paid.state}: it has not paid the rest")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from agent.core import payagain, verdict
-from agent.core.kinds import family
+from agent.core.kinds import PAYS_NOTHING, family
 from agent.core.model import CLOSED, Transaction
 from agent.core.playbook import Advice
 from agent.core.slips import yuan
@@ -101,7 +101,7 @@ def for_customer(row: Transaction, advice: Advice) -> tuple[str, str]:
 
 def presses(state: State, row: Transaction, advice: Advice) -> tuple[Press, ...]:
     """What may be pressed for it now. Goods, replacement and evidence are always there: people know more than machines."""
-    pays = family(row.kind) not in {"undo", "refund"}
+    pays = family(row.kind) not in PAYS_NOTHING
     offered: dict[Press, bool] = {
         "risk": pays and not advice.may_pay_again and row.state not in payagain.NO_RISK and row.state not in CLOSED,
         "reprint": advice.code in _REPRINT and state.agent.policy.has_printer,

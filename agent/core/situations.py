@@ -79,6 +79,7 @@ ADVICE: Mapping[Family, Mapping[str, str]] = {
     "completion": _OTHER,
     "refund": _NO_PAYMENT | {"approved_confirm": "N3o"},
     "advice": _NO_PAYMENT,
+    "inquiry": _NO_PAYMENT | {"approved_confirm": "N3o"},
     "watched": _OTHER | {"approved": "N3", "declined": "N4"},
 }
 

@@ -9,12 +9,13 @@ from agent.core.kinds import NAMES, RELEASES, Family, family
 from agent.core.model import Disposition, Original
 from agent.core.playbook import PLAYBOOK
 from agent.core.profile import UNIONPAY_KINDS, Kind
+from agent.core.screen import meaning
 from agent.core.situations import ADVICE, MEANING, situation
 from tests.agent.core.world import RECEIPT, SECOND, World, evidence
 
 KIND: dict[Family, str] = {
     "sale": "sale", "undo": "completion_void", "preauth": "preauth", "completion": "completion", "refund": "refund",
-    "advice": "offline", "watched": "instalment",
+    "advice": "offline", "inquiry": "balance", "watched": "instalment",
 }
 # Only a sale of one fen is ever a trigger.
 PAIRS = [(each, name) for each in ADVICE for name in MEANING if each == "sale" or name != "approved_trigger"]
@@ -202,6 +203,14 @@ def test_a_kind_is_called_by_its_name_in_both_languages(kind: str) -> None:
     advice = doubted(kind, "repeat").advice()
     assert NAMES[kind][0] in advice.zh_long
     assert NAMES[kind][1] in advice.en_long
+
+
+def test_an_answered_balance_inquiry_is_no_money_received() -> None:
+    advice = approved("balance").advice()
+    assert (advice.hold_goods, advice.may_pay_again, advice.reason) == (True, False, "not_a_payment")
+    assert "收到" not in advice.zh_long
+    assert "received" not in advice.en_long
+    assert meaning(advice) == "done"
 
 
 def test_a_kind_nobody_knows_is_called_by_its_own_name() -> None:
