@@ -250,7 +250,7 @@ def _again(state: State, transaction: Transaction, event: ResultReported, cause:
             reversal.late_approval(state, state.transactions[transaction.id])
         return Decision(
             transaction=transaction.id, conflict="in-doubt",
-            detail="the doubt was committed first: show failure; the agent reverses what the host may have booked",
+            detail=f"the doubt was committed first: show failure; {_what_follows(state, transaction)}",
         )
     if cause == transaction.state or (cause == "approved" and transaction.state == "paid"):
         return Decision(transaction=transaction.id)
@@ -260,6 +260,15 @@ def _again(state: State, transaction: Transaction, event: ResultReported, cause:
         transaction=transaction.id, conflict="contradiction",
         detail=f"{transaction.state} was committed first and stands; this result is kept as evidence",
     )
+
+
+def _what_follows(state: State, transaction: Transaction) -> str:
+    """What becomes of a booking of which the app hears too late."""
+    if transaction.id not in state.reversals:
+        return f"a {transaction.kind} is never reversed, so the settlement files tell what the host has booked"
+    if state.agent.policy.mode == "payapp":
+        return "keep its record, from which your own 0400 takes back what the host may have booked"
+    return "the agent reverses what the host may have booked"
 
 
 

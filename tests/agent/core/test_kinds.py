@@ -160,6 +160,22 @@ def replace_amount(amount: str) -> object:
     return Reversal(amount=amount)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("kind", "mode", "said"),
+    [
+        ("sale", "direct", "the agent reverses"), ("sale", "payapp", "keep its record"),
+        ("instalment", "direct", "never reversed"), ("instalment", "payapp", "never reversed"),
+    ],
+)
+def test_an_approval_after_the_doubt_is_told_who_takes_it_back_if_anybody_does(kind: str, mode: str, said: str) -> None:
+    world = World(mode=mode)
+    world.doubt(kind=kind)
+    decision = world.result("approved", response_code="00")
+    assert decision.conflict == "in-doubt"
+    assert "show failure" in decision.detail
+    assert said in decision.detail
+
+
 # ── messages that are repeated ───────────────────────────────────────────────────────────────────────────────────────
 
 
