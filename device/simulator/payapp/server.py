@@ -6,7 +6,7 @@ Orders are calls under /simulator on the same port; an app that pulls has nothin
 import asyncio
 import contextlib
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -15,8 +15,24 @@ from aiohttp import web
 from device.simulator.payapp.till import Till
 
 RECONNECT_S = 0.2
+B = TypeVar("B")
 STATUSES = {"taken": 202, "unsupported": 501, "busy": 423}
 WHAT = {"flush-reversals": "flush_reversals", "balance-inquiry": "balance_inquiry"}
+
+
+class _Asked(msgspec.Struct):
+    request_id: str
+    stan: str
+    batch: str
+
+
+class _Sale(msgspec.Struct):
+    amount_fen: Annotated[int, msgspec.Meta(ge=1, le=999_999_999_999)]
+    replaces: str | None = None
+
+
+class _Card(msgspec.Struct):
+    present: bool
 
 
 class PayappServer:
@@ -85,12 +101,12 @@ class PayappServer:
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
     async def _asked(self, request: web.Request) -> web.Response:
-        body = msgspec.json.decode(await request.read(), type=dict[str, str])
+        body = await _read(request, _Asked)
         what = WHAT[request.match_info["call"]]
-        self.till.say(f"? POST {request.path} STAN {body['stan']}")
+        self.till.say(f"? POST {request.path} STAN {body.stan}")
         taken = "taken" if self.silent else self.till.takes(what)
         if taken == "taken" and not self.silent:
-            self._begin(self.till.perform(body["request_id"], what, body["batch"], body["stan"]))
+            self._begin(self.till.perform(body.request_id, what, body.batch, body.stan))
         return web.Response(status=STATUSES[taken])
 
     # ── pulled ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -135,19 +151,18 @@ class PayappServer:
     # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _order(self, request: web.Request) -> web.Response:
-        raw = await request.read()
-        body: dict[str, Any] = msgspec.json.decode(raw) if raw else {}
         order, till = request.match_info["order"], self.till
         found: Any = {"ok": True}
         match order:
             case "sale":
-                found = await self._begin(till.sale(int(body["amount_fen"]), body.get("replaces")))
+                sale = await _read(request, _Sale)
+                found = await self._begin(till.sale(sale.amount_fen, sale.replaces))
             case "settle":
                 await self._begin(till.settle())
             case "balance":
                 found = {"response_code": await self._begin(till.balance())}
             case "card":
-                till.card = bool(body["present"])
+                till.card = (await _read(request, _Card)).present
             case "update":
                 till.kernel.update()
             case "day":
@@ -160,3 +175,12 @@ class PayappServer:
 
     async def _state(self, _request: web.Request) -> web.Response:
         return web.Response(body=msgspec.json.encode(self.till.kernel.disk), content_type="application/json")
+
+
+async def _read(request: web.Request, kind: type[B]) -> B:
+    """The body as its type. Raises HTTP 400, which names what is wrong with it."""
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        said = msgspec.json.encode({"error": str(error)}).decode()
+        raise web.HTTPBadRequest(text=said, content_type="application/json") from None
