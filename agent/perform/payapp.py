@@ -75,7 +75,7 @@ def _knowledge(effect: AskApp, known: Known) -> AppKnows:
     """Its words in the shapes of the local API. Raises PayappError for what those would refuse: it may hold card data."""
     shaped = (
         _fits(_CODE, known.response_code) and _fits(_CODE, known.reversal_code) and _fits(_RRN, known.rrn)
-        and _fits(_AUTH, known.auth_code) and 0 < (known.approved_fen or 1) <= FEN_MAX
+        and _fits(_AUTH, known.auth_code) and (known.approved_fen is None or 0 < known.approved_fen <= FEN_MAX)
         and (known.reversal != "accepted" or known.reversal_code is not None)
     )  # fmt: skip
     if not shaped:

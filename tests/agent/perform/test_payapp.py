@@ -123,7 +123,8 @@ def test_a_question_asks_for_nothing_else() -> None:
     "known",
     [
         b"nonsense", {"state": "approved", "response_code": "6222021234567890128"}, {"state": "approved", "rrn": "x" * 40},
-        {"state": "approved", "approved_fen": -1}, {"state": "no_answer", "reversal": "accepted"},
+        {"state": "approved", "approved_fen": -1}, {"state": "approved", "approved_fen": 0},
+        {"state": "no_answer", "reversal": "accepted"},
         {"state": "approved", "auth_code": ""},
     ],
 )  # fmt: skip
