@@ -63,9 +63,9 @@ class Payapp:
         return await self._ask("balance-inquiry", body)
 
     async def transaction(self, stan: str, batch: str) -> Known | None:
-        """What it knows: GET {url}/transactions/{batch}/{stan}. None when the app has no such call."""
+        """What it knows: GET {url}/transactions/{batch}/{stan}. None when the app has no such call, or no time for it."""
         status, raw = await self._call("GET", f"transactions/{batch}/{stan}")
-        if status in CANNOT:
+        if status in CANNOT or status in IS_BUSY:
             return None
         self._want_success("transactions", status)
         try:

@@ -58,7 +58,7 @@ def test_more_wishes_than_may_be_under_way_fail_at_once_and_stopping_ends_the_ot
 ASK = AskApp("a", "a.1", "flush_reversals", "000001", "000001", 30_000)
 
 
-async def asked(effect: AskApp, known: dict[str, Any] | bytes, taken: int = 202) -> tuple[list[Event], list[str]]:
+async def asked(effect: AskApp, known: dict[str, Any] | bytes | int, taken: int = 202) -> tuple[list[Event], list[str]]:
     """What the core is told, and which calls the app got, of an app that knows this."""
     told: list[Event] = []
     calls: list[str] = []
@@ -67,6 +67,8 @@ async def asked(effect: AskApp, known: dict[str, Any] | bytes, taken: int = 202)
         calls.append(f"{request.method} {request.path}")
         if request.method == "POST":
             return web.Response(status=taken)
+        if isinstance(known, int):
+            return web.Response(status=known)
         return web.Response(body=known if isinstance(known, bytes) else json.dumps(known).encode())
 
     app = web.Application()
@@ -93,6 +95,13 @@ def test_what_is_known_is_told_first_then_the_request_is_made(taken: int, outcom
     assert calls == [GET, FLUSH]
     assert [type(event) for event in told] == [AppKnows] + [AppReported] * (outcome is not None)
     assert outcome is None or told[-1] == AppReported(transaction="a", outcome=outcome, request="a.1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("busy", [409, 423, 429, 503])
+def test_an_app_that_is_too_busy_to_say_what_it_knows_is_busy_and_not_out_of_reach(busy: int) -> None:
+    told, calls = asyncio.run(asked(ASK, busy, busy))
+    assert calls == [GET, FLUSH]
+    assert told == [AppReported(transaction="a", outcome="busy", request="a.1")]
 
 
 def test_an_inquiry_goes_to_its_own_call() -> None:
