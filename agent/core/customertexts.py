@@ -80,6 +80,7 @@ CUSTOMER: Mapping[str, Line | None] = {
     "P2v": _VOIDED,
     "P23": Line("交易成功,请扫码取票", "Paid, scan for slip"),
     "P22": Line("试刷完成,不是付款", "Test, not a payment"),
+    "N14": Line("请听店员安排", "Ask the cashier"),
     "N11": Line("部分付款,请补足差额", "Part paid, rest due"),
     "N11o": Line("部分批准,请核对金额", "In part, check sum"),
     # ── not paid ──
@@ -96,8 +97,7 @@ CUSTOMER: Mapping[str, Line | None] = {
     "P12": Line("未付款,请稍候", "Not paid, wait", "未付款,请重新支付", "Not paid, pay again"),
     "P13": Line("支付未成功", "Not paid", "未付款,请换方式支付", "Pay by other means"),
     "P25": Line("支付未成功", "Not paid", "未付款,请换方式支付", "Pay by other means"),
-    # ── the next day, a closed case, or one that another took over ──
-    "N14": None,
+    # ── the next day, or a closed case ──
     "N6": None,
     "N6a": None,
     "P7a": None,
