@@ -50,7 +50,7 @@ def debit_shown(row: Transaction) -> bool:
 def judged(row: Transaction) -> tuple[bool, str]:
     """(may it be paid again, the code of the reason)."""
     kind = family(row.kind)
-    if kind in PAYS_NOTHING:
+    if kind in PAYS_NOTHING or row.trigger:
         return False, "not_a_payment"
     if kind == "advice" and row.state != "declined":
         return False, "repeated" if row.repeats and row.state == "in_doubt" else _BY_STATE.get(row.state, "repeated")

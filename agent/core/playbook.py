@@ -149,7 +149,7 @@ PLAYBOOK: dict[str, Row] = {
         "Account, other means", "{amount} (…{last4}) was not taken. The operator's shop can check the customer's account.",
     ),
     "P22": Row(
-        "试刷不算重新付款", "试刷({amount},流水号{stan})只用于触发冲正;请按原金额重新收款。",
+        "试刷不算重新付款", "试刷({amount},流水号{stan})只用于触发冲正;原交易冲正成功后,再按原金额收款。",
         "Trigger, no payment",
         "This sale of {amount} (STAN {stan}) only set the reversal off; charge the original amount once that is done.",
     ),

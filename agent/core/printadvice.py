@@ -9,9 +9,7 @@ _READY = frozenset({"none", "unknown"})
 
 
 def approved(state: State, row: Transaction) -> str:
-    """N3 unless paper or printer stand between the customer and the receipt, or it only triggered a reversal."""
-    if row.trigger:
-        return "P22"
+    """N3 unless paper or printer stand between the customer and the receipt."""
     if not state.agent.policy.has_printer:
         return "P23" if row.kind != "void" else "N3"
     if row.blank:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from agent.core import batches, printadvice, undoing
 from agent.core.kinds import Family, family
 from agent.core.model import Transaction
-from agent.core.payagain import debit_shown, is_disputed
+from agent.core.payagain import PAYABLE, debit_shown, is_disputed
 from agent.core.state import State
 
 MEANING: Mapping[str, str] = {
@@ -36,7 +36,7 @@ MEANING: Mapping[str, str] = {
     "approved_broken": "approved; the printer is lost for good",
     "approved_blank": "approved; the paper came out blank",
     "approved_no_printer": "approved; a terminal without a printer",
-    "approved_trigger": "a one-fen sale that only triggered a reversal",
+    "trigger": "a one-fen sale that only triggered a reversal, however it ended",
     "approved_partial": "approved for less than was asked for",
     "approved_confirm": "approved by a code that asks the issuer's word (A2 A4 A5 A6)",
     "undone": "a void or refund of it was made, or another one of what it was to undo",
@@ -52,7 +52,7 @@ _SALE: dict[str, str] = {
     "by_hand": "N10", "repeat": "P3r", "reversing": "P4a", "reversed": "P4b", "reversed_by_app": "P21", "no_original": "P4c",
     "no_original_shown": "P7", "unresolved": "P5", "unresolved_shown": "P7", "unresolved_watched": "P5k", "approved": "N3",
     "approved_paper": "P1", "approved_fault": "P2", "approved_broken": "P18", "approved_blank": "P24",
-    "approved_no_printer": "P23", "approved_trigger": "P22", "approved_partial": "N11", "approved_confirm": "N12",
+    "approved_no_printer": "P23", "trigger": "P22", "approved_partial": "N11", "approved_confirm": "N12",
     "undone": "N14", "declined": "N4", "declined_uncertain": "P6", "not_sent": "N5", "resolved": "N6",
 }
 # Another word than "pay": what was taken back may be done again under its own name.
@@ -85,7 +85,7 @@ ADVICE: Mapping[Family, Mapping[str, str]] = {
 
 # What printadvice calls it, and the situation that is.
 _PRINTED: Mapping[str, str] = {
-    "N3": "approved", "P1": "approved_paper", "P2": "approved_fault", "P18": "approved_broken", "P22": "approved_trigger",
+    "N3": "approved", "P1": "approved_paper", "P2": "approved_fault", "P18": "approved_broken",
     "P23": "approved_no_printer", "P24": "approved_blank",
 }
 
@@ -97,6 +97,8 @@ def code(state: State, row: Transaction, proceed: str | None) -> str:
 
 def situation(state: State, row: Transaction, proceed: str | None) -> str:
     """One word of `MEANING`."""
+    if row.trigger and (row.state == "approved" or row.state in PAYABLE):
+        return "trigger"
     if undoing.by_another(state, row):
         return "undone"
     if row.state == "approved":

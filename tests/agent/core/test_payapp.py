@@ -716,6 +716,23 @@ def test_a_sale_of_one_fen_while_a_reversal_waits_only_sets_it_off() -> None:
     assert refused.value.code == "trigger-sale"
 
 
+@pytest.mark.parametrize("outcome", ["approved", "declined", "not_sent", "reversed"])
+def test_however_a_trigger_ends_nobody_pays_again_for_it_while_the_payment_is_in_doubt(outcome: str) -> None:
+    world = App()
+    world.doubt()
+    world.open("b", stan="000002", amount_fen=1, ask=outcome != "not_sent")
+    if outcome == "reversed":
+        world.result("no_answer", "b")
+        world.says("accepted", "00", "b")
+    else:
+        world.result(outcome, "b", response_code={"approved": "00", "declined": "51"}.get(outcome))
+    assert (world.transaction("b").state, world.transaction().state) == (outcome, "reversing")
+    advice = world.advice("b")
+    assert (advice.code, advice.hold_goods, advice.may_pay_again, advice.reason) == ("P22", True, False, "not_a_payment")
+    assert "原交易冲正成功后" in advice.zh_long
+    assert "once that is done" in advice.en_long
+
+
 @pytest.mark.parametrize("amount_fen", [1, 100])
 def test_a_sale_of_one_fen_is_one_where_nothing_waits_or_where_one_fen_is_in_doubt(amount_fen: int) -> None:
     world = App()
