@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from agent import exits
 from agent.cli import simulated
+from agent.cli.base import Failure
 from agent.cli.texts import say
 from agent.problem import ConfigError
 from agent.words import Lang
@@ -63,8 +65,13 @@ def payapp(
         mac = simulated.software_mac(algorithm, key_file)
     except ConfigError as error:
         raise click.UsageError(simulated.told(error, lang)) from None
+    try:
+        kernel = Kernel(state, defects)
+        kernel.save()
+    except OSError as error:
+        raise Failure(exits.UNAVAILABLE, say("sim_payapp", lang, detail=error)) from None
     till = Till(
-        agent, name.strip("[]"), int(number), Kernel(state, defects), mac, reply_ms=reply_ms, card=not no_card,
+        agent, name.strip("[]"), int(number), kernel, mac, reply_ms=reply_ms, card=not no_card,
         can_flush=not no_flush, on_line=simulated.show,
     )
     simulated.play(partial(_serve, PayappServer(till, port=port, pull=pull)), "sim_payapp", lang)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from agent import exits
-from agent.__main__ import cli
+from agent.cli.commands import cli
 from agent.cli.simulate_payapp import payapp
 from tests.support.agent import Agent
 from tests.support.app import until
@@ -73,3 +73,11 @@ def test_a_bad_option_is_named() -> None:
         done = CliRunner().invoke(payapp, options)
         assert done.exit_code == 2
         assert options[1] in done.output
+
+
+@pytest.mark.parametrize("where", ["", "nowhere/app.json"])
+def test_a_file_for_what_survives_that_cannot_be_written_is_told_before_anything_is_sold(where: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["simulate", "payapp", "--port", "0", "--state", str(tmp_path / where), "--lang", "en"])
+    assert done.exit_code == exits.UNAVAILABLE
+    assert "cannot start" in done.output
+    assert str(tmp_path) in done.output
