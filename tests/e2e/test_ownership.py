@@ -1,5 +1,6 @@
 """What the agent does not own, over real sockets: the MAC in the app's PIN pad, the app's line, the keys, and two hosts."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,3 +98,22 @@ def test_a_host_that_takes_messages_and_keeps_silent_is_left_for_the_other(make_
         assert host.net_debit_fen("000822") == 0
     finally:
         silent.stop()
+
+
+# ── the mode ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("mode", ["direct", "payapp"])
+def test_another_mode_in_the_file_is_taken_with_the_next_start_not_at_a_reload(mode: str, make_agent: Make, host: Host) -> None:
+    other = {"direct": "payapp", "payapp": "direct"}[mode]
+    vault = {"direct": "sealed", "payapp": "none"}
+    agent = make_agent(host.port, recovery={"mode": mode}, storage={"vault": vault[mode]}).start()
+    text = agent.config.read_text().replace(f'"{mode}"', f'"{other}"').replace(vault[mode], vault[other])
+    agent.config.write_text(text)
+    assert agent.process is not None
+    agent.process.send_signal(signal.SIGHUP)
+    until(lambda: "agent.configured" in {line["type"] for line in agent.journal()})
+    assert agent.app.get("/v1/status")["mode"] == mode, "whoever reverses goes on doing it"
+    assert agent.stop() == 0
+    agent.start()
+    assert agent.app.get("/v1/status")["mode"] == other
