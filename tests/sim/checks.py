@@ -155,6 +155,14 @@ class Checks:
             raise Violation("7", f"goods of {row.id} go out in {row.state}")
         if may_pay_again and row.id not in self.risk and row.state not in PAYABLE:
             raise Violation("7", f"{row.id} may be paid again in {row.state}")
+        if row.original is not None and row.state not in PAYABLE and (row.kind == "refund" or row.kind.endswith("void")):
+            self._taken_back(machine, row, (row.terminal_id, row.original.batch, row.original.stan))
+
+    def _taken_back(self, machine: "Machine", by: Transaction, key: tuple[str, str, str]) -> None:
+        """As long as a void or a refund may have worked, nothing goes out for what it names."""
+        for row in machine.state.transactions.values():
+            if (row.terminal_id, row.batch, row.stan) == key and not playbook.protects(machine.state, row)[0]:
+                raise Violation("7", f"goods of {row.id} go out, and {by.id}, a {by.kind}, is {by.state}")
 
     def _incident(self, row: Incident) -> None:
         if row.transaction is not None:

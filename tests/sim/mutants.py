@@ -35,6 +35,7 @@ from agent.core import (
     reversal,
     schedule,
     settlement,
+    undoing,
     verdict,
     wallet,
     walletcalls,
@@ -305,6 +306,10 @@ MUTANTS: tuple[Mutant, ...] = (
            "fields=fields.reversal_fields(policy, transaction)",
            'fields=fields.reversal_fields(policy, replace(transaction, amount_fen=500 if transaction.kind == "completion" else '
            "transaction.amount_fen))", only=("kinds", "loss")),
+    Mutant("7", "goods go out for what was voided", undoing.is_undone, "bool(row.undoings) and", "False and",
+           only=("kinds", "loss")),
+    Mutant("7", "what is to undo a payment is not kept", card.opened, "undoing.opened(state, transaction)", "pass",
+           only=("kinds", "loss")),
     Mutant("8", "a refund without an answer is given up", card.sent_asked, "if transaction.repeats and", "if False and",
            only=("kinds", "loss")),
     Mutant("9", "a partial approval counts in full", card._approve, "if event.approved_fen is None else", "if True else",
