@@ -297,6 +297,8 @@ def _ports(config: Config) -> Iterator[Finding]:
         "relay.listen": config.relay and config.relay.listen,
         "printer.port": config.printer.port if (config.printer.port or "").startswith("tcp://") else None,
         "mqtt.url": config.mqtt and config.mqtt.url,
+        "payapp.url": config.payapp and config.payapp.url.split("/")[2],
+        "wallet.url": config.wallet and config.wallet.url and config.wallet.url.split("/")[2],
     }
     for key, value in written.items():
         port = (value or "").rpartition(":")[2]

@@ -58,9 +58,9 @@ HostPort = Annotated[
 HttpUrl = Annotated[
     str,
     says(
-        "an address that starts with http:// or https://",
-        "以 http:// 或 https:// 开头的地址",
-        pattern=r"^https?://[^\s/]+\S*\Z",
+        "an address that starts with http:// or https://, without a user, ? or #",
+        "以 http:// 或 https:// 开头的地址，不含用户名、? 和 #",
+        pattern=r"^https?://([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?\Z",
     ),
 ]
 

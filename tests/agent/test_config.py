@@ -190,6 +190,13 @@ def test_a_wrong_address_is_not_shown_back_when_it_may_hold_a_password(tmp_path)
         (RIGHT + '[mqtt]\nurl = "mqtts://b"\nkey = "k"\n', "mqtt.cert"),
         (RIGHT + '[mqtt]\nurl = "mqtt://b"\nca = "k"\n', "mqtt.url"),
         (RIGHT + '[mqtt]\nurl = "mqtt://b:70000"\n', "mqtt.url"),
+        (RIGHT + '[payapp]\nurl = "http://127.0.0.1:99999/app"\n', "payapp.url"),
+        (RIGHT + '[wallet]\nurl = "https://w.example:0"\n', "wallet.url"),
+        (RIGHT + '[payapp]\nurl = "http://127.0.0.1:8732/app?till=1"\n', "payapp.url"),
+        (RIGHT + '[payapp]\nurl = "http://127.0.0.1:8732/#app"\n', "payapp.url"),
+        (RIGHT + '[payapp]\nurl = "http://[::1"\n', "payapp.url"),
+        (RIGHT + '[payapp]\nurl = "http://:8732"\n', "payapp.url"),
+        (RIGHT + '[payapp]\nurl = "http://till:secret@127.0.0.1:8732"\n', "payapp.url"),
         (RIGHT + '[hook]\nlisten = "127.0.0.1:1"\n', "hook.token_file"),
         (RIGHT + '[hook]\nlisten = "0.0.0.0:1"\ntoken_file = "t"\n', "hook.listen"),
         (RIGHT + '[hook]\nlisten = "127.0.0.1:0"\ntoken_file = "t"\n', "hook.listen"),
@@ -224,7 +231,7 @@ def test_a_contradiction_that_rests_on_a_wrong_value_is_not_reported_beside_it(t
     assert set(found) == {"payapp.url"}
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8732", "http://localhost/app", "http://[::1]:1", "https://till.example"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8732", "http://localhost/app", "http://[::1]:1/", "https://till.example"])
 def test_a_pin_pad_is_asked_where_nobody_else_can_read_along(tmp_path, url):
     config = load(write(tmp_path, RIGHT + f'[mac]\nsource = "payapp"\n[payapp]\nurl = "{url}"\n'))
     assert file_problems(config) == [], "and the key file is not needed"
