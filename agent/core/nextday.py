@@ -6,6 +6,7 @@ Each text goes with where the goods are and with what replaced the payment; wher
 from collections.abc import Mapping
 
 from agent.core.model import Transaction
+from agent.core.payagain import PAYABLE
 
 # code: short zh, long zh, short en, long en. {day} is the settlement date, {date} the day on which it becomes final.
 TEXTS: Mapping[str, tuple[str, str, str, str]] = {
@@ -85,18 +86,21 @@ def code_of(row: Transaction) -> str | None:
         return _owed(row, account.case)
     if row.by_hand is not None and row.state == "unresolved":
         return "P20"
-    if account is not None and account.verdict == "settled" and not account.final and row.state in _DOUBTED:
+    if account is not None and account.verdict == "settled" and row.state in _UNPAID:
         return "P7a" if row.order is None else "P7w"
     return None
 
 
-_DOUBTED = frozenset({"unresolved", "declined_uncertain", "reversed", "no_original", "closed", "refunded"})
+# Of these nothing should be booked, or nobody knows.
+_UNPAID = PAYABLE | {"unresolved", "declined_uncertain", "refunded"}
 
 
 def _owed(row: Transaction, case: str) -> str | None:
     goods = row.disposition.goods if row.disposition is not None else None
     match case:
         case "even":
+            if row.state in PAYABLE and row.account is not None and row.account.verdict == "settled":
+                return "N6" if row.resolution is not None else "N6a"  # its own words would ask for the money again
             return "N6a" if row.state == "resolved" and row.resolution is None else None
         case "refund":
             return "P14c" if goods == "returned" or row.by_hand == "voided" else "P14"

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from agent.core import event as e
 from agent.core.calendar import number
 from agent.core.model import Account, Evidence, Original
+from agent.core.screen import meaning
 from agent.core.settlement import TERMINALS_MAX
 from tests.agent.core.books import D0, bring, final, line, say, stuck
 from tests.agent.core.world import DAY, MORNING_MS, SECOND, TERMINAL, World
@@ -407,6 +408,53 @@ def test_a_declined_sale_that_was_booked_all_the_same_is_told() -> None:
     world.result("declined", response_code="51")
     final(world, line())
     assert world.incident("settlement").next_action == "contact_customer"
+
+
+def _ended(state: str) -> World:
+    """A sale of which nothing should be booked."""
+    world = World()
+    world.open(ask=state != "not_sent")
+    if state == "declined":
+        world.result("declined", response_code="51")
+    elif state == "not_sent":
+        world.result("not_sent")
+    else:
+        world.result("no_answer")
+        world.at(60 * SECOND)
+        world.connect()
+        world.reply("00" if state == "reversed" else "25")
+    assert world.transaction().state == state
+    return world
+
+
+@pytest.mark.parametrize("state", ["declined", "not_sent", "reversed", "no_original"])
+def test_no_words_ask_for_money_again_that_the_files_have(state: str) -> None:
+    world = _ended(state)
+    bring(world, line())
+    assert (world.advice().code, world.advice().reason) == ("P7a", "booked"), "a credit may follow"
+    say(world, goods="released")
+    final(world, line())
+    assert (account(world).case, world.advice().code, world.advice().reason) == ("even", "N6a", "booked")
+    assert meaning(world.advice()) == "done"
+    other = _ended(state)
+    final(other, line())
+    assert (account(other).case, other.advice().code) == ("contact", "P15")
+    incident = other.incident("settlement")
+    other.do(e.IncidentResolved(incident=incident.id, transaction="a", resolution="no_action", by="Li"))
+    assert (account(other).case, other.advice().code, meaning(other.advice())) == ("even", "N6", "done")
+
+
+def test_a_reversal_that_is_accepted_after_the_files_were_final_asks_for_nothing_before_its_credit_is_there() -> None:
+    world = World()
+    world.doubt()
+    final(world, line())
+    world.connect()
+    world.reply("00")
+    assert world.states() == ("reversed", "accepted")
+    assert (world.advice().code, world.advice().may_pay_again) == ("P7a", False)
+    bring(world, line(direction="credit", day=D0 + 5), days=(D0 + 5, D0 + 6))
+    assert (account(world).verdict, account(world).case) == ("not_settled", "even")
+    assert (world.advice().code, world.advice().may_pay_again) == ("P4b", True)
 
 
 def test_an_uncertain_decline_that_was_never_booked_closes_by_itself() -> None:
