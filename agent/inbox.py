@@ -223,16 +223,17 @@ class Inbox:
         if row is not None and row.original is not None:
             for key in self.store.named(row.terminal_id, row.original.batch, row.original.stan):
                 view.absorb(self.store.family(key))
-        for key in {key for each in view.transactions.values() for key in each.undoings} - view.transactions.keys():
-            view.absorb(self.store.family(key))
+        for _ in range(2):  # what it is judged by, and what took that back
+            for key in {key for each in view.transactions.values() for key in each.links} - view.transactions.keys():
+                view.absorb(self.store.family(key))
         return view
 
     def _is_judged_by_forgotten(self, row: Transaction) -> bool:
-        """True when its advice depends on what is not in memory: a void's original, or what was to undo either."""
+        """True when its advice depends on what is not in memory: a void's original, what paid a rest, what was to undo either."""
         state, original = self._writer.state, row.original
         if original is not None and (row.terminal_id, original.batch, original.stan) not in state.keys:
             return True
-        return any(key not in state.transactions for each in (row, *undoing.originals(state, row)) for key in each.undoings)
+        return any(key not in state.transactions for each in (row, *undoing.originals(state, row)) for key in each.links)
 
     def _stop(self, error: StorageFailed) -> None:
         """Storage failed: the daemon starts anew."""

@@ -319,7 +319,9 @@ def _has_money(state: State, row: Transaction) -> bool:
         return False
     if row.state not in {"approved", "paid"}:
         return False
-    return not row.partial or (row.disposition is not None and row.disposition.replaced_by not in {None, "none"})
+    rest = row.disposition.replaced_by if row.disposition is not None else None
+    paid = state.transactions.get(rest or "")  # unknown are cash, and what was paid elsewhere
+    return not row.partial or (rest not in {None, "none"} and (paid is None or not undoing.is_undone(state, paid)))
 
 
 def _booked_day(row: Transaction) -> int | None:

@@ -249,6 +249,7 @@ class State:
         surplus = max(0, len(self.transactions) - keep)
         is_open = {key: self._family_open(key) for key in self.transactions} if surplus else {}
         linked = {link for key in is_open if is_open[key] for link in self.transactions[key].links}
+        linked |= {key for link in linked & self.transactions.keys() for key in self.transactions[link].undoings}
         closed = [key for key in is_open if not is_open[key] and key not in linked]
         dropped = [row for key in closed[:surplus] for row in self.family.get(key, ())]
         alone = self.family.get(None, ())

@@ -8,6 +8,7 @@ what replaced the payment; where nobody said, the case says so.
 from collections.abc import Iterable
 from operator import attrgetter
 
+from agent.core import undoing
 from agent.core.accounts import Account, BookedLine
 from agent.core.calendar import following, grace_day, needed, of_wallet
 from agent.core.kinds import MONEYLESS
@@ -200,6 +201,6 @@ def _replaced(state: State, row: Transaction) -> bool:
 
 
 def _paid(state: State, key: str) -> bool:
-    """True for an approved payment. One of another terminal, which we cannot know, counts as the person said."""
+    """True for an approved payment that nothing took back. One of another terminal, which we cannot know, counts as was said."""
     other = state.transactions.get(key)
-    return other is None or other.state in {"approved", "paid"}
+    return other is None or (other.state in {"approved", "paid"} and not undoing.is_undone(state, other))

@@ -51,10 +51,16 @@ def load(database: Readable) -> Loaded:
         families.append(members)
     judged_by = {link for members in families for row, _ in members if isinstance(row, Transaction) for link in row.links}
     beside: list[Place] = []
-    for name in judged_by - names.keys():
-        members, bad = family(database, name)
-        beside += bad
-        families.append(members)
+    known = set(names)
+    while judged_by := judged_by - known:  # twice: what an open one is judged by may have been voided
+        known |= judged_by
+        following: set[str] = set()
+        for name in judged_by:
+            members, bad = family(database, name)
+            beside += bad
+            families.append(members)
+            following.update(key for row, _ in members if isinstance(row, Transaction) for key in row.undoings)
+        judged_by = following
     families.sort(key=_age)
     rows = [stored.row for stored in (*singles, *alone, *(stored for members in families for stored in members))]
     return Loaded(rows, roll, damaged, beside)

@@ -65,7 +65,10 @@ def rows(store: "Store", state: State, event: Event) -> list[Row]:
     if isinstance(event, DispositionGiven) and event.disposition.replaced_by is not None:
         links.add(event.disposition.replaced_by)
     known = state.transactions.keys() | keys  # what an open transaction is judged by, the state has not forgotten
-    return found + [row for key in sorted(links - known) for row in store.family(key)]
+    beside = [row for key in sorted(links - known) for row in store.family(key)]
+    linked = [*(state.transactions[key] for key in sorted(links & state.transactions.keys())), *beside]
+    undoings = {key for row in linked if isinstance(row, Transaction) for key in row.undoings}
+    return found + beside + [row for key in sorted(undoings - links - known) for row in store.family(key)]
 
 
 def _numbered(store: "Store", event: HostReply | RelayAnswered) -> list[str]:

@@ -163,14 +163,15 @@ class Reader:
         return [row for kind in TABLES for row in self.checked.rows(kind, where.format(parent_column(kind)), (transaction,))]
 
     def state(self, transaction: Transaction) -> State:
-        """What the core needs to advise on this transaction: its family, its original, what undid either, the terminal's rows."""
+        """What the core needs to advise on it: its family, its original, what either is judged by, the terminal's own rows."""
         state = self.singles()
         state.absorb(self.family(transaction.id))
         if transaction.original is not None:
             of = (transaction.terminal_id, transaction.original.batch, transaction.original.stan)
             state.absorb(self._transactions("terminal_id = ? AND batch = ? AND stan = ?", of))
-        for key in {key for each in state.transactions.values() for key in each.undoings} - state.transactions.keys():
-            state.absorb(self.family(key))
+        for _ in range(2):  # what it is judged by, and what took that back
+            for key in {key for each in state.transactions.values() for key in each.links} - state.transactions.keys():
+                state.absorb(self.family(key))
         return state
 
     def doubtful(self) -> list[Transaction]:

@@ -16,7 +16,7 @@ from agent import inbox as module
 from agent.core import event as e
 from agent.core import playbook
 from agent.core.change import Decision, Effect, Internal, Overloaded, Rejected, WantLine
-from agent.core.model import Evidence, Original
+from agent.core.model import Disposition, Evidence, Original
 from agent.core.playbook import PLAYBOOK
 from agent.core.storageevent import RowsDamaged
 from agent.inbox import BATCH_MAX, QUEUE_MAX, REMEMBERED_MAX
@@ -535,6 +535,35 @@ async def test_a_forgotten_payment_and_its_forgotten_void_are_seen_together(hous
         assert key not in house.inbox.state.transactions
         view = house.inbox.view(key)
         assert playbook.judge(view, view.transactions[key]) == ("N14", True, False)
+    assert house.differences() == []
+
+
+@housed()
+async def test_a_forgotten_partial_approval_is_seen_with_what_paid_its_rest_and_what_took_that_back(house: OpenHouse) -> None:
+    await house.do(sale(1000, ask=True))
+    await house.do(result(1000, "approved", response_code="10", approved_fen=40))
+    await house.do(sale(1001, ask=True, amount_fen=60))
+    await house.do(result(1001, "approved"))
+    await house.do(e.DispositionGiven(transaction="t1000", disposition=Disposition(replaced_by="t1001")))
+    await house.do(sale(1002, ask=True, kind="void", amount_fen=60, original=Original(BATCH, "001001")))
+    await house.do(result(1002, "approved"))
+    await many_closed(house)
+    assert "t1000" not in house.inbox.state.transactions
+    view = house.inbox.view("t1000")
+    assert playbook.judge(view, view.transactions["t1000"]) == ("N11", True, False)
+
+
+@housed()
+async def test_what_took_back_a_replacement_is_there_after_a_start_and_whenever_it_is_judged(house: OpenHouse) -> None:
+    await house.do(sale(1000, ask=True, basket_id="b"))
+    await house.do(result(1000, "no_answer"))
+    await house.do(sale(1001, basket_id="b"))
+    await house.do(result(1001, "not_sent"))
+    await house.do(sale(1002, kind="void", original=Original(BATCH, "001001")))
+    await house.do(result(1002, "not_sent"))
+    await many_closed(house)
+    assert {"t1000", "t1001", "t1002"} <= house.inbox.store.load().transactions.keys()
+    assert {"t1000", "t1001", "t1002"} <= house.inbox.state.transactions.keys()
     assert house.differences() == []
 
 

@@ -337,6 +337,17 @@ def test_a_repeat_in_the_basket_while_in_doubt_is_a_double() -> None:
     assert (account(world).case, world.advice().code) == ("refund", "P14")
 
 
+@pytest.mark.parametrize(("outcome", "case", "code"), [("approved", "contact", "P15"), ("declined", "refund", "P14")])
+def test_a_repeat_that_was_voided_replaced_nothing(outcome: str, case: str, code: str) -> None:
+    world = stuck(basket_id="b1")
+    world.open("b", stan="000002", basket_id="b1")
+    world.result("approved", "b", response_code="00")
+    world.open("v", stan="000003", kind="void", original=Original("000001", "000002"))
+    world.result(outcome, "v", response_code="00" if outcome == "approved" else "51")
+    final(world, line(), *(line("000002", kind) for kind in ("debit", "credit") if outcome == "approved"))
+    assert (account(world).case, world.advice().code) == (case, code), "it went back already: who refunds the first pays twice"
+
+
 def test_a_repeat_that_was_declined_replaced_nothing() -> None:
     world = stuck(basket_id="b1")
     world.open("b", stan="000002", basket_id="b1")

@@ -211,6 +211,10 @@ def test_what_an_open_transaction_is_judged_by_is_not_forgotten() -> None:
     world.result("not_sent", "c")
     world.state.forget_closed(keep=0)
     assert set(world.state.transactions) == {"a", "b"}, "whether the repeat was paid decides about a"
+    world.open("v", stan="000004", kind="void", original=Original("000001", "000002"), ask=False)
+    world.result("not_sent", "v")
+    world.state.forget_closed(keep=0)
+    assert set(world.state.transactions) == {"a", "b", "v"}, "and whether it was taken back"
 
 
 def test_closed_rows_that_belong_to_no_transaction_are_forgotten_too_oldest_first_and_open_ones_never() -> None:

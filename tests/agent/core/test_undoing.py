@@ -2,7 +2,8 @@
 
 import pytest
 
-from agent.core.model import Original
+from agent.core import event as e
+from agent.core.model import Disposition, Original
 from agent.core.screen import meaning
 from agent.core.undoing import UNDOINGS_MAX
 from tests.agent.core.world import MINUTE, World
@@ -134,6 +135,19 @@ def test_a_declined_void_of_a_partial_approval_does_not_release_what_the_payment
     world.result("declined", "v", response_code="51")
     assert world.advice("a").code == "N11"
     assert world.advice("v").hold_goods
+
+
+def test_the_rest_of_a_partial_approval_is_not_paid_by_what_was_voided() -> None:
+    world = World()
+    world.open()
+    world.result("approved", response_code="10", approved_fen=40)
+    world.open("b", stan="000002", amount_fen=60)
+    world.result("approved", "b", response_code="00")
+    world.do(e.DispositionGiven(transaction="a", disposition=Disposition(replaced_by="b")))
+    assert not world.advice("a").hold_goods
+    world.open("v", stan="000003", kind="void", original=Original("000001", "000002"))
+    assert world.advice("a").hold_goods
+    assert world.advice("a").code == "N11"
 
 
 def test_voids_that_name_each_other_say_nothing_of_goods() -> None:
