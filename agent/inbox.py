@@ -233,7 +233,8 @@ class Inbox:
         state, original = self._writer.state, row.original
         if original is not None and (row.terminal_id, original.batch, original.stan) not in state.keys:
             return True
-        return any(key not in state.transactions for each in (row, *undoing.originals(state, row)) for key in each.links)
+        links = {key for each in (row, *undoing.originals(state, row)) for key in each.links}
+        return not links <= state.transactions.keys() | {"cash", "none"}
 
     def _stop(self, error: StorageFailed) -> None:
         """Storage failed: the daemon starts anew."""
