@@ -68,6 +68,7 @@ class Database:
         self.execute: Callable[..., Any] = connection.execute
         self.path = path
         self._wal = f"{path}-wal"
+        self._folder = str(path.parent)
 
     @classmethod
     def open(cls, path: Path) -> "Database":
@@ -190,7 +191,7 @@ class Database:
 
     def short_of_space(self) -> bool:
         """True when new intents should be refused, so that what is left serves results and reversals."""
-        space = os.statvfs(self.path.parent)
+        space = os.statvfs(self._folder)
         return space.f_bavail * space.f_frsize < FREE_BYTES_MIN
 
     def close(self) -> None:
