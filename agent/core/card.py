@@ -271,8 +271,6 @@ def _what_follows(state: State, transaction: Transaction) -> str:
     return "the agent reverses what the host may have booked"
 
 
-
-
 def deadline(state: State, transaction: Transaction) -> None:
     """An answer did not come, or an intent was left lying."""
     if transaction.answered:

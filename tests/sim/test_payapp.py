@@ -29,8 +29,6 @@ MUTANTS = [
 SEEDS = 400
 
 
-
-
 def world_of(seed: int, *, journal: bool = False, only: tuple[str, ...] | None = None) -> PayWorld:
     """One world, played to its end."""
     world = PayWorld(seed, journal=journal, only=only)
