@@ -70,7 +70,6 @@ class NextDay:
         self._bring(attempts, days, today)
         if self.again and self._bring(attempts, days, today):
             raise Violation("9", "the same file again counted anew")
-        self.coming.clear()
         self._bring(attempts, tuple(range(days[-1] + 1, days[-1] + 3)), later)
         self._bring(attempts, tuple(range(days[-1] + 3, days[-1] + 9)), [])
         for attempt in attempts:
@@ -111,6 +110,8 @@ class NextDay:
         new = 0
         for name in self.world.app.tills.names:
             own = tuple(line for whose, line in lines if whose == name)
+            if self.first + LATE in days:
+                self.coming -= {attempt.id for attempt in attempts if attempt.terminal == name}
             new += self._import(
                 attempts,
                 e.SettlementImported(
