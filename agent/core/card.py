@@ -92,13 +92,14 @@ def sent_asked(state: State, event: SentAsked) -> Decision:
 
 
 def go_is_valid(state: State, transaction: Transaction) -> bool:
-    """True while the app may still send its first byte on the `go` it has."""
+    """True while the app may still send its first byte on the `go` it has: not once an order of its basket was paid late."""
     return (
         transaction.state == "sent"
         and transaction.go_until_ms is not None
         and state.now.boottime_ms < transaction.go_until_ms
         and transaction.sent is not None
         and transaction.sent.boot == state.agent.boots
+        and (transaction.order is None or wallet.open_beside(state, transaction.id, transaction.basket_id) is None)
     )
 
 

@@ -10,7 +10,7 @@ After `bypass_after_ms` of unbroken refusals it is go again, with an incident: i
 
 from msgspec.structs import replace
 
-from agent.core import batches, incidents, reversal
+from agent.core import batches, incidents, reversal, wallet
 from agent.core.change import Decision
 from agent.core.model import Proceed, Transaction
 from agent.core.state import State
@@ -22,7 +22,8 @@ def ask(state: State, transaction: Transaction, *, line_down: bool) -> tuple[Pro
     if policy.mode == "payapp":
         return "go", None
     if transaction.order is not None:  # a wallet has its own line, and is what a customer takes while the card line is down
-        return ("wait", policy.wait_retry_ms) if _another_is_sent(state, transaction) else ("go", None)
+        beside = wallet.open_beside(state, transaction.id, transaction.basket_id)  # one that was closed may have been paid late
+        return ("wait", policy.wait_retry_ms) if beside or _another_is_sent(state, transaction) else ("go", None)
     _opportunity(state, transaction.terminal_id)
     waits = _another_is_sent(state, transaction) or line_is_ours(state)
     if batches.settles_without(agent, transaction):

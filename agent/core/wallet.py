@@ -25,17 +25,26 @@ def check_opened(state: State, event: Opened) -> None:
         raise Rejected(400, "rail-not-configured", f"rail {event.rail} is not configured on this terminal")
     if event.kind != "sale":
         raise Rejected(400, "kind-not-supported", f"a {event.kind} cannot be opened on rail {event.rail}; only a sale can")
-    for row in state.open_transactions.values():
-        if row.order is None or row.state not in OPEN:
-            continue
-        if row.order.order_no == event.order_no:
+    for row in _open_orders(state):
+        if row.order is not None and row.order.order_no == event.order_no:
             raise Rejected(409, "duplicate-order", f"order …{event.order_no[-4:]} is open as {row.id}; take a new order number")
-        if event.basket_id is not None and row.basket_id == event.basket_id and not _accepted(row):
-            raise Rejected(
-                409, "basket-open",
-                f"order …{row.last4} of this basket is {row.state} ({row.id}): scan no new code; "
-                "the cashier overrides with `accepts_risk` in its disposition",
-            )
+    row = open_beside(state, event.transaction, event.basket_id)
+    if row is not None:
+        raise Rejected(
+            409, "basket-open",
+            f"order …{row.last4} of this basket is {row.state} ({row.id}): scan no new code; "
+            "the cashier overrides with `accepts_risk` in its disposition",
+        )
+
+
+def open_beside(state: State, key: str, basket_id: str | None) -> Transaction | None:
+    """Another order of this basket that may yet take the money, unless the merchant took that risk."""
+    beside = (row for row in _open_orders(state) if row.id != key and row.basket_id == basket_id is not None)
+    return next((row for row in beside if not _accepted(row)), None)
+
+
+def _open_orders(state: State) -> list[Transaction]:
+    return [row for row in state.open_transactions.values() if row.order is not None and row.state in OPEN]
 
 
 def _accepted(row: Transaction) -> bool:

@@ -287,7 +287,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("1", "an order is given up and nobody is told", orders.give_up,
            'incidents.open_one(state, "in_doubt", row.id, "operator", "compare_settlement")',
            'incidents.close_one(state, "in_doubt", row.id, "given_up")', only=("scan", "deaf_app", "lying_wallet", "late_pay")),
-    Mutant("13", "a second code is taken while the first is open", wallet.check_opened, "and not _accepted(row):", "and False:",
+    Mutant("13", "a second code is taken while the first is open", wallet.open_beside, "if not _accepted(row)", "if False",
            only=("scan", "deaf_app", "late_pay", "people")),
     Mutant("7", "goods go out while the wallet is asked", playbook._has_money,
            'row.state not in {"approved", "paid"}', 'row.state not in {"approved", "paid", "querying"}',

@@ -119,7 +119,8 @@ class Wallets:
             return
         answer = world.machine.submit(self._question(scan))
         if isinstance(answer, Decision):
-            self._alone(scan)
+            if answer.proceed != "refuse":
+                self._alone(scan)
             scan.opened = True
             if answer.proceed == "go":
                 self._go(epoch, scan)

@@ -645,6 +645,22 @@ def test_closed_orders_do_not_hold_up_their_basket() -> None:
     till.scan("b", stan="000002", basket_id="b1")
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_go_is_not_given_again_once_an_order_of_its_basket_was_paid_late(*, asked: bool) -> None:
+    till = Till()
+    till.lose(basket_id="b1")
+    till.says("closed")
+    till.scan("b", stan="000002", basket_id="b1", ask=asked)
+    till.go_to(till.now_ms + SECOND)
+    show(till)
+    till.asked()
+    till.says("paid")
+    assert till.transaction().state == "cancelling"
+    assert till.ask("b").proceed == ("refuse" if asked else "wait")
+    accept(till)
+    assert till.ask("b").proceed == "go", "the merchant took the risk"
+
+
 def test_two_paid_orders_of_one_basket_are_an_incident() -> None:
     till = Till()
     till.lose(basket_id="b1")
