@@ -28,11 +28,11 @@ def check_opened(state: State, event: Opened) -> None:
     for row in _open_orders(state):
         if row.order is not None and row.order.order_no == event.order_no:
             raise Rejected(409, "duplicate-order", f"order …{event.order_no[-4:]} is open as {row.id}; take a new order number")
-    row = open_beside(state, event.transaction, event.basket_id)
-    if row is not None:
+    beside = open_beside(state, event.transaction, event.basket_id)
+    if beside is not None:
         raise Rejected(
             409, "basket-open",
-            f"order …{row.last4} of this basket is {row.state} ({row.id}): scan no new code; "
+            f"order …{beside.last4} of this basket is {beside.state} ({beside.id}): scan no new code; "
             "the cashier overrides with `accepts_risk` in its disposition",
         )
 
