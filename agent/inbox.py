@@ -223,9 +223,7 @@ class Inbox:
         if row is not None and row.original is not None:
             for key in self.store.named(row.terminal_id, row.original.batch, row.original.stan):
                 view.absorb(self.store.family(key))
-        for _ in range(2):  # what it is judged by, and what took that back
-            for key in {key for each in view.transactions.values() for key in each.links} - view.transactions.keys():
-                view.absorb(self.store.family(key))
+        undoing.complete(view, self.store.family)
         return view
 
     def _is_judged_by_forgotten(self, row: Transaction) -> bool:

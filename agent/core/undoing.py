@@ -3,12 +3,12 @@
 A payment keeps the names of what was to undo it, because what became of those is asked whenever somebody looks at it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
 
 from agent.core.kinds import family
-from agent.core.model import Transaction
+from agent.core.model import Row, Transaction
 from agent.core.state import State
 
 NOTHING = frozenset({"declined", "not_sent", "reversed", "no_original"})  # what it was to undo stands as before
@@ -32,6 +32,13 @@ def originals(state: State, row: Transaction) -> Iterator[Transaction]:
     if row.original is not None:
         for key in state.keys.get((row.terminal_id, row.original.batch, row.original.stan), ()):
             yield state.transactions[key]
+
+
+def complete(view: State, family: Callable[[str], Iterable[Row]]) -> None:
+    """Absorb what its transactions are judged by, and what was to undo that. `family` reads the rows of one transaction."""
+    for _ in range(2):
+        for key in {key for each in view.transactions.values() for key in each.links} - view.transactions.keys():
+            view.absorb(family(key))
 
 
 def is_undone(state: State, row: Transaction) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
+from agent.core import undoing
 from agent.core.model import Incident, Job, Reversal, Row, Stamp, Transaction
 from agent.core.state import State
 from agent.journal import notes
@@ -169,9 +170,7 @@ class Reader:
         if transaction.original is not None:
             of = (transaction.terminal_id, transaction.original.batch, transaction.original.stan)
             state.absorb(self._transactions("terminal_id = ? AND batch = ? AND stan = ?", of))
-        for _ in range(2):  # what it is judged by, and what took that back
-            for key in {key for each in state.transactions.values() for key in each.links} - state.transactions.keys():
-                state.absorb(self.family(key))
+        undoing.complete(state, self.family)
         return state
 
     def doubtful(self) -> list[Transaction]:
